@@ -1,0 +1,22 @@
+// Composes control over the node's state directory.
+#include <unistd.h>
+
+#include "bin/role.h"
+#include "control/control.h"
+
+namespace perigee::bin {
+
+Result<void> control_main(RoleContext context) {
+  control::ControlConfig config;
+  config.domain = context.node.domain;
+  config.own_uid = ::geteuid();
+  config.router_uid = context.node.router_uid;
+  control::ControlListeners listeners;
+  TRY(listeners.api, context.take_listeners("api"));
+  TRY(listeners.internal, context.take_listener("internal"));
+  return run_until_terminated(
+      context.host, control::run_control(context.host.host(), context.paths, std::move(config),
+                                         std::move(listeners)));
+}
+
+}  // namespace perigee::bin

@@ -1,0 +1,164 @@
+#include "bin/node_main.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+
+#include "async/combine.h"
+#include "base/log.h"
+#include "bin/role.h"
+#include "supervisor/supervisor.h"
+
+namespace perigee::bin {
+namespace {
+
+constexpr Duration kDownTimeout = 120s;
+constexpr std::size_t kTokenBytes = 24;
+
+struct Directory {
+  std::string path;
+  mode_t mode;
+  uid_t owner;
+};
+
+// State is closed to others but can be walked through: the router's part in it belongs to the
+// router.
+Result<void> make_directories(const config::Paths& paths, const config::NodeConfig& node) {
+  const std::array<Directory, 8> all{{{paths.state, 0711, 0},
+                                      {paths.run, 0711, 0},
+                                      {paths.log, 0755, 0},
+                                      {paths.vm_sockets(), 0700, 0},
+                                      {paths.blobs(), 0700, 0},
+                                      {paths.disks(), 0755, 0},
+                                      {paths.machines(), 0711, 0},
+                                      {paths.router_state(), 0700, node.router_uid}}};
+  for (const Directory& directory : all) {
+    std::error_code error;
+    std::filesystem::create_directories(directory.path, error);
+    if (error) return fail(errno_error(error.value(), "create " + directory.path));
+    if (::chmod(directory.path.c_str(), directory.mode) < 0 ||
+        ::chown(directory.path.c_str(), directory.owner, static_cast<gid_t>(-1)) < 0) {
+      return fail(errno_error(errno, "set the owner of " + directory.path));
+    }
+  }
+  return {};
+}
+
+async::Task<Result<void>> ensure_token(sys::Host& host, std::string path) {
+  CO_TRY(const bool there, co_await host.disk.exists(path));
+  if (there) co_return Result<void>();
+  co_return co_await host.disk.write_file(path, sys::random_hex(host.entropy, kTokenBytes) + "\n",
+                                          0600, sys::Durability::synced);
+}
+
+Result<void> add_listeners(supervisor::RoleSpec& role, const std::string& name,
+                           const std::vector<std::string>& addresses) {
+  for (const std::string& text : addresses) {
+    TRY_AS(const sys::Address address, sys::Address::parse(text), role.name);
+    role.listeners.push_back({.name = name, .address = address});
+  }
+  return {};
+}
+
+Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Paths& paths,
+                                       const config::NodeConfig& node,
+                                       const std::string& config_file) {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  supervisor::RoleSpec role{.name = name,
+                            .argv = {program.string(), name, "--config", config_file},
+                            .listeners = {},
+                            .log_path = paths.role_log(name)};
+  // Who may say what on control.sock is decided by the peer's user id, not by the path's mode.
+  const mode_t mode = name == "control" ? 0666 : 0600;
+  TRY(const sys::Address internal, sys::Address::unix_path(paths.socket(name)));
+  role.listeners.push_back({.name = "internal", .address = internal, .mode = mode});
+  if (name == "control") TRY_VOID(add_listeners(role, "api", node.api_listen));
+  if (name == "router") TRY_VOID(add_listeners(role, "http", node.http_listen));
+  if (name == "router") TRY_VOID(add_listeners(role, "https", node.https_listen));
+  return role;
+}
+
+Result<supervisor::Config> supervisor_config(const config::Paths& paths,
+                                             const config::NodeConfig& node,
+                                             const std::string& config_file) {
+  supervisor::Config config;
+  config.run_directory = paths.run;
+  for (const std::string& name : node.roles) {
+    TRY(supervisor::RoleSpec role, role_spec(name, paths, node, config_file));
+    config.roles.push_back(std::move(role));
+  }
+  return config;
+}
+
+async::Task<void> await_signal(sys::PosixHost& host) {
+  const int number = co_await host.wait_for_signal({SIGTERM, SIGINT});
+  log_info("perigeed", "ending on signal {}", number);
+}
+
+Result<void> mark_down(const config::Paths& paths) {
+  std::ofstream file(paths.down_marker());
+  if (!file) return fail(errno_error(errno, "write " + paths.down_marker()));
+  return {};
+}
+
+async::Task<Result<void>> gone(sys::Process& process) {
+  co_await process.wait();
+  co_return Result<void>();
+}
+
+Result<void> end_supervisor(sys::PosixHost& host, pid_t pid) {
+  TRY(const auto process, host.host().processes.adopt(pid));
+  TRY_VOID(process->signal(SIGTERM));
+  async::Loop& loop = host.loop();
+  return loop.run(async::with_deadline(loop, loop.deadline_in(kDownTimeout), gone(*process),
+                                       "the end of perigeed"));
+}
+
+}  // namespace
+
+Result<void> node_main(const config::Paths& paths, const config::NodeConfig& node,
+                       const std::string& config_file) {
+  if (::geteuid() != 0) {
+    return fail(Code::permission_denied,
+                "perigeed needs root (taps, VMs): run it with sudo or as a system service");
+  }
+  ::umask(022);
+  TRY(const auto host, sys::PosixHost::open(2));
+  TRY_VOID(make_directories(paths, node));
+  TRY_VOID(host->loop().run(ensure_token(host->host(), paths.token())));
+  TRY(supervisor::Config config, supervisor_config(paths, node, config_file));
+  supervisor::Supervisor supervisor(*host, std::move(config));
+  TRY_VOID(supervisor.start());
+  async::Loop& loop = host->loop();
+  loop.run(async::first_of(loop, supervisor.run(), await_signal(*host)));
+  loop.run(supervisor.stop());
+  ::unlink(paths.down_marker().c_str());
+  return {};
+}
+
+Result<void> down_main(const config::Paths& paths, const config::NodeConfig& node,
+                       const std::string& config_file, Machines machines) {
+  TRY(const auto host, sys::PosixHost::open(2));
+  if (!std::filesystem::exists(paths.run)) return {};  // never started
+  if (machines == Machines::stop) TRY_VOID(mark_down(paths));
+  if (const pid_t pid = supervisor::running_supervisor(paths.run))
+    return end_supervisor(*host, pid);
+  // The supervisor was killed; its roles may run. Starting one of our own takes them up, then ends
+  // them.
+  TRY_VOID(make_directories(paths, node));
+  TRY_VOID(host->loop().run(ensure_token(host->host(), paths.token())));
+  TRY(supervisor::Config config, supervisor_config(paths, node, config_file));
+  supervisor::Supervisor supervisor(*host, std::move(config));
+  TRY_VOID(supervisor.start());
+  host->loop().run(supervisor.stop());
+  ::unlink(paths.down_marker().c_str());
+  return {};
+}
+
+}  // namespace perigee::bin

@@ -1,0 +1,105 @@
+// perigeed: the server daemon. Plain, it supervises the roles that its configuration names; with a
+// role's name it is that role (started by the supervisor, which passes its listeners).
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "bin/node_main.h"
+#include "bin/role.h"
+#include "supervisor/listeners.h"
+
+namespace perigee::bin {
+namespace {
+
+constexpr std::size_t kPoolThreads = 4;
+
+constexpr const char* kHelp =
+    R"(perigeed - the Perigee server daemon
+
+usage: perigeed [--config FILE]            supervise the roles of this node
+       perigeed down [--keep-machines]     end the node, its machines too unless told otherwise
+       perigeed control|worker|router      be that role (started by the supervisor)
+       perigeed --version | --help
+
+The configuration is /etc/perigee/perigeed.toml; a missing file means all defaults. PERIGEE_ROOT
+moves it and all state, sockets and logs under one directory. `perigee up` starts perigeed in the
+background; under systemd, run it in the foreground with Restart=always: roles and machines survive
+its restarts.
+)";
+
+struct Arguments {
+  std::string verb;  // "", "down", a role
+  std::string config_file;
+  Machines machines = Machines::stop;
+  bool help = false;
+  bool version = false;
+};
+
+Result<Arguments> parse_arguments(const std::vector<std::string>& words,
+                                  const config::Paths& paths) {
+  Arguments out{.verb = {}, .config_file = paths.config_file};
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--help" || word == "-h")
+      out.help = true;
+    else if (word == "--version")
+      out.version = true;
+    else if (word == "--keep-machines")
+      out.machines = Machines::keep;
+    else if (word == "--config" && i + 1 < words.size())
+      out.config_file = words[++i];
+    else if (word.starts_with("-") || !out.verb.empty())
+      return fail(Code::invalid_argument, "'{}' is not understood (see perigeed --help)", word);
+    else
+      out.verb = word;
+  }
+  return out;
+}
+
+Result<void> run_role(const std::string& role, const config::Paths& paths,
+                      config::NodeConfig node) {
+  using Main = Result<void> (*)(RoleContext);
+  Main main = nullptr;
+  if (role == "control") main = control_main;
+  if (role == "worker") main = worker_main;
+  if (role == "router") main = router_main;
+  if (main == nullptr) {
+    return fail(Code::invalid_argument, "'{}' is not a role (see perigeed --help)", role);
+  }
+  TRY(const auto host, sys::PosixHost::open(kPoolThreads));
+  TRY(auto listeners, supervisor::inherited_listeners());
+  return main(RoleContext{*host, paths, std::move(node), std::move(listeners)});
+}
+
+Result<void> dispatch(const Arguments& arguments, const config::Paths& paths) {
+  TRY(config::NodeConfig node, config::load_node_config(arguments.config_file));
+  if (arguments.verb.empty()) {
+    for (const std::string& warning : node.warnings) log_warning("perigeed", "{}", warning);
+    return node_main(paths, node, arguments.config_file);
+  }
+  if (arguments.verb == "down") {
+    return down_main(paths, node, arguments.config_file, arguments.machines);
+  }
+  return run_role(arguments.verb, paths, std::move(node));
+}
+
+int run(const std::vector<std::string>& words) {
+  const config::Paths paths = config::paths_from_environment();
+  const auto arguments = parse_arguments(words, paths);
+  if (arguments && arguments->help) return std::fputs(kHelp, stdout) < 0 ? 1 : 0;
+  if (arguments && arguments->version) return std::printf("perigeed %s\n", kVersion) < 0 ? 1 : 0;
+  const Result<void> result = arguments ? dispatch(*arguments, paths) : fail(arguments.error());
+  if (result) return 0;
+  log_error("perigeed", "{}", result.error().context);
+  return info(result.error().code).exit_code;
+}
+
+}  // namespace
+}  // namespace perigee::bin
+
+int main(int argc, char** argv) {
+  return perigee::bin::run(std::vector<std::string>(argv + 1, argv + argc));
+}

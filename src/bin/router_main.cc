@@ -1,0 +1,43 @@
+// Composes the router, without privileges: the supervisor opened its listeners, and the one
+// directory it may write is its own.
+#include <signal.h>
+
+#include "async/combine.h"
+#include "base/log.h"
+#include "bin/role.h"
+#include "router/router.h"
+
+namespace perigee::bin {
+namespace {
+
+constexpr Duration kDrain = 10s;
+
+async::Task<void> drain_on_signal(sys::PosixHost& host, router::Router& router) {
+  const int number = co_await host.wait_for_signal({SIGTERM, SIGINT});
+  log_info("router", "draining on signal {}", number);
+  co_await router.drain(host.loop().deadline_in(kDrain));
+}
+
+}  // namespace
+
+Result<void> router_main(RoleContext context) {
+  TRY_VOID(drop_privileges(context.node.router_uid, context.node.router_gid));
+  router::Config config;
+  config.node = context.node.node;
+  config.region = context.node.region;
+  config.domain = context.node.domain;
+  TRY(config.control, sys::Address::unix_path(context.paths.socket("control")));
+  config.snapshot_path = context.paths.router_state() + "/routes.json";
+  config.access_log = context.paths.router_state() + "/access.log";
+  router::Listeners listeners;
+  TRY(listeners.http, context.take_listeners("http"));
+  TRY(listeners.https, context.take_listeners("https"));
+  TRY(listeners.status, context.take_listener("internal"));
+  router::Router router(context.host.host(), std::move(config));
+  async::Loop& loop = context.host.loop();
+  loop.run(async::first_of(loop, router.run(std::move(listeners)),
+                           drain_on_signal(context.host, router)));
+  return {};
+}
+
+}  // namespace perigee::bin

@@ -1,0 +1,131 @@
+// Composes the worker: driver, images, firewall, the line to control.
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "async/combine.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "bin/role.h"
+#include "vm/firewall.h"
+#include "vm/monitor_driver.h"
+#include "worker/worker.h"
+
+namespace perigee::bin {
+namespace {
+
+constexpr int kHostMemoryMib = 512;  // kept from the machines
+constexpr int kMinimumMemoryMib = 256;
+constexpr Duration kStopAll = 50s;  // less than the supervisor's patience
+
+class NftFabric : public worker::Fabric {
+ public:
+  NftFabric(sys::Host& host, std::string table) : host_(host), table_(std::move(table)) {}
+  async::Task<Result<void>> ensure(std::string network, std::string) override {
+    return vm::ensure_firewall(host_, {.table = table_, .network = std::move(network)});
+  }
+
+ private:
+  sys::Host& host_;
+  std::string table_;
+};
+
+std::int64_t total_memory_mib() {
+  const auto pages = static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES));
+  return pages * ::sysconf(_SC_PAGESIZE) / (1024 * 1024);
+}
+
+// The host's resolvers that a guest can reach too.
+std::vector<std::string> host_nameservers() {
+  std::vector<std::string> out;
+  std::ifstream file("/etc/resolv.conf");
+  for (std::string line; std::getline(file, line);) {
+    const auto parts = split_once(trim(line), ' ');
+    if (!parts || parts->first != "nameserver") continue;
+    const std::string address(trim(parts->second));
+    const auto parsed = sys::Address::ip(address, 0);
+    if (parsed && !parsed->is_loopback()) out.push_back(address);
+  }
+  return out;
+}
+
+std::optional<vm::Accelerator> forced_accelerator(const std::string& name) {
+  if (name == "kvm") return vm::Accelerator::kvm;
+  if (name == "tcg") return vm::Accelerator::tcg;
+  return std::nullopt;
+}
+
+vm::MonitorDriverConfig driver_config(const RoleContext& context) {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  return {.machines_dir = context.paths.machines(),
+          .run_dir = context.paths.vm_sockets(),
+          .host_dir = context.paths.host_cache(),
+          .guest_dir = context.node.guest_directory,
+          .monitor_program = (program.parent_path() / "perigee-monitor").string(),
+          .accelerator = forced_accelerator(context.node.accelerator)};
+}
+
+worker::Config worker_config(const RoleContext& context) {
+  worker::Config config;
+  config.node = context.node.node;
+  config.region = context.node.region;
+  config.state_dir = context.paths.state;
+  config.network = context.node.network;
+  config.cpus = static_cast<int>(std::thread::hardware_concurrency());
+  config.memory_mib =
+      context.node.memory_mib > 0
+          ? context.node.memory_mib
+          : std::max<std::int64_t>(kMinimumMemoryMib, total_memory_mib() - kHostMemoryMib);
+  config.nameservers = host_nameservers();
+  return config;
+}
+
+// `perigee down`: ends the machines too, and what they needed of the host.
+async::Task<Result<void>> take_down(sys::Host& host, worker::Worker& worker, std::string table) {
+  log_info("worker", "stopping all machines");
+  CO_TRY_VOID(co_await worker.stop_all(host.loop.deadline_in(kStopAll)));
+  co_return co_await vm::remove_firewall(host, std::move(table));
+}
+
+// Until SIGTERM; then, if `perigee down` left its marker, the machines are stopped while the worker
+// runs on.
+async::Task<Result<void>> live(RoleContext& context, worker::Worker& worker, std::string table) {
+  const int number = co_await context.host.wait_for_signal({SIGTERM, SIGINT});
+  log_info("worker", "ending on signal {}", number);
+  if (!std::filesystem::exists(context.paths.down_marker())) co_return Result<void>();
+  co_return co_await take_down(context.host.host(), worker, std::move(table));
+}
+
+async::Task<void> keep(async::Task<Result<void>> task, Result<void>& result) {
+  result = co_await std::move(task);
+}
+
+}  // namespace
+
+Result<void> worker_main(RoleContext context) {
+  sys::Host& host = context.host.host();
+  const std::string table = vm::firewall_table(context.paths.state);
+  TRY(auto listener, context.take_listener("internal"));
+  TRY(const auto control, sys::Address::unix_path(context.paths.socket("control")));
+  TRY(const auto driver,
+      context.host.loop().run(vm::MonitorDriver::open(host, driver_config(context))));
+  log_info("worker", "machines run on {}{}{}", driver->accelerator(),
+           driver->accelerator_reason().empty() ? "" : "; no KVM: ", driver->accelerator_reason());
+  worker::ImageStore images(host, context.paths.state);
+  NftFabric fabric(host, table);
+  worker::HttpControlLink link(host, control, context.node.node);
+  TRY(const auto worker,
+      worker::Worker::make(host, worker_config(context), *driver, images, fabric, link));
+  Result<void> result;
+  async::Loop& loop = context.host.loop();
+  loop.run(async::first_of(loop, keep(worker->run(std::move(listener)), result),
+                           keep(live(context, *worker, table), result)));
+  return result;
+}
+
+}  // namespace perigee::bin

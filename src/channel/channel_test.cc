@@ -1,0 +1,217 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "channel/codec.h"
+#include "channel/decoder.h"
+#include "channel/limits.h"
+#include "channel/wire.h"
+
+namespace perigee::channel {
+namespace {
+
+Configure full_configure() {
+  Configure message;
+  message.argv = {"/bin/app", "", "--flag=a b"};
+  message.env = {"KEY=value", "EMPTY="};
+  message.user = "www-data:adm";
+  message.workdir = "/srv";
+  message.hostname = "m1";
+  message.addresses = {"10.0.0.2/32", "fdaa::2/128"};
+  message.gateways = {"10.0.0.1"};
+  message.nameservers = {"10.0.0.53"};
+  message.hosts = {"10.0.0.2 m1 m1.internal"};
+  message.layers = 3;
+  message.upper_disk = 5;
+  message.mtu = 1420;
+  return message;
+}
+
+std::vector<HostMessage> every_host_message() {
+  return {Attach{7, 1, 42}, full_configure(), Configure{},      Signal{15}, Shutdown{},
+          Ack{99},          Time{-5},         Time{1700000000}, Ping{3}};
+}
+std::vector<GuestMessage> every_guest_message() {
+  return {Hello{1, GuestState::kRunning, 12, 34},
+          Started{77},
+          Output{Stream::kStderr, 5, std::string("a\0b\n", 4)},
+          Output{Stream::kStdout, 6, {}},
+          Exited{8, 137, 9, true},
+          Failed{9, "command \"x\": not found"},
+          Pong{3}};
+}
+
+template <typename Message>
+std::string bytes_of(const Message& message) {
+  return std::visit([](const auto& value) { return encode(value); }, message);
+}
+
+std::vector<HostMessage> drain(GuestDecoder& decoder) {
+  std::vector<HostMessage> messages;
+  while (auto message = decoder.next()) {
+    messages.push_back(*message);
+  }
+  return messages;
+}
+
+std::vector<GuestMessage> drain(HostDecoder& decoder) {
+  std::vector<GuestMessage> messages;
+  while (true) {
+    auto message = decoder.next();
+    REQUIRE(message.has_value());
+    if (!*message) {
+      return messages;
+    }
+    messages.push_back(**message);
+  }
+}
+
+TEST_CASE("every message arrives as it was sent, whatever the pieces") {
+  std::string to_guest;
+  for (const HostMessage& message : every_host_message()) {
+    to_guest += bytes_of(message);
+  }
+  std::string to_host = "old bytes" + guest_preamble(7);
+  for (const GuestMessage& message : every_guest_message()) {
+    to_host += bytes_of(message);
+  }
+  for (std::size_t piece = 1; piece < 40; ++piece) {
+    GuestDecoder guest;
+    HostDecoder host(7);
+    std::vector<HostMessage> host_messages;
+    std::vector<GuestMessage> guest_messages;
+    for (std::size_t at = 0; at < to_guest.size(); at += piece) {
+      guest.feed(std::string_view(to_guest).substr(at, piece));
+      for (auto& message : drain(guest)) host_messages.push_back(message);
+    }
+    for (std::size_t at = 0; at < to_host.size(); at += piece) {
+      host.feed(std::string_view(to_host).substr(at, piece));
+      for (auto& message : drain(host)) guest_messages.push_back(message);
+    }
+    CHECK(host_messages == every_host_message());
+    CHECK(guest_messages == every_guest_message());
+  }
+}
+
+TEST_CASE("the guest sees a new host behind any cut of the old one's stream") {
+  const std::string old = encode(Attach{1}) + encode(full_configure()) + encode(Signal{1});
+  for (std::size_t cut = 0; cut <= old.size(); ++cut) {
+    GuestDecoder guest;
+    std::string stream = old.substr(0, cut) + encode(Attach{2, 1, 5}) + encode(Signal{15});
+    std::vector<HostMessage> messages;
+    for (const char byte : stream) {
+      guest.feed(std::string_view(&byte, 1));
+      for (auto& message : drain(guest)) messages.push_back(message);
+    }
+    REQUIRE(messages.size() >= 2);
+    CHECK(messages.at(messages.size() - 2) == HostMessage(Attach{2, 1, 5}));
+    CHECK(messages.back() == HostMessage(Signal{15}));
+  }
+}
+
+TEST_CASE("a cut frame never swallows the first bytes of the next preamble") {
+  // The header promises 4 bytes; the new host's preamble comes in two pieces.
+  GuestDecoder guest;
+  guest.feed(encode(Attach{1}));
+  CHECK(drain(guest).size() == 1);
+  guest.feed(encode(Signal{15}).substr(0, kFrameHeader) + std::string(kHostMagic.substr(0, 4)));
+  CHECK(drain(guest).empty());
+  guest.feed(encode(Attach{2}).substr(4));
+  CHECK(drain(guest) == std::vector<HostMessage>{Attach{2}});
+}
+
+TEST_CASE("no message of the host is held back at its end") {
+  for (const HostMessage& message : every_host_message()) {
+    CHECK(bytes_of(message).back() != kHostMagic.front());
+  }
+}
+
+TEST_CASE("after detach the guest waits for a preamble") {
+  GuestDecoder guest;
+  guest.feed(encode(Attach{1}) + encode(Signal{15}).substr(0, 7));
+  CHECK(drain(guest).size() == 1);
+  guest.detach();
+  guest.feed(encode(Signal{9}));
+  CHECK(drain(guest).empty());
+  guest.feed(encode(Attach{2}) + encode(Signal{9}));
+  CHECK(drain(guest).size() == 2);
+}
+
+TEST_CASE("a guest skips a frame that is too long or not for it until the next preamble") {
+  std::string too_long;
+  put(too_long, std::uint32_t{kMaxFrame + 1});
+  const std::vector<std::string> broken = {too_long + "\x03", encode(Hello{}),
+                                           std::string("\x01\0\0\0\x03x", 6).substr(0, 5) + "x",
+                                           encode_frame(0x03, "ab")};
+  for (const std::string& bytes : broken) {
+    GuestDecoder guest;
+    guest.feed(encode(Attach{1}) + bytes + encode(Attach{2}) + encode(Shutdown{}));
+    const auto messages = drain(guest);
+    CHECK(messages.back() == HostMessage(Shutdown{}));
+  }
+}
+
+TEST_CASE("a host skips a preamble of another connection") {
+  HostDecoder host(2);
+  host.feed(guest_preamble(1) + encode(Started{1}) + guest_preamble(2) + encode(Started{2}));
+  CHECK(drain(host) == std::vector<GuestMessage>{Started{2}});
+}
+
+TEST_CASE("the host refuses what breaks the format") {
+  struct Row {
+    std::string frame;
+    DecodeError error;
+  };
+  std::string too_long;
+  put(too_long, std::uint32_t{kMaxFrame + 1});
+  const std::string bad_output = encode_frame(0x83, std::string("\x05", 1) + std::string(8, '\0'));
+  const std::vector<Row> rows = {
+      {too_long + "\x82", DecodeError::kFrameTooBig},
+      {encode_frame(0x82, "ab"), DecodeError::kTruncated},
+      {encode_frame(0x81, std::string("\1\0\7", 3) + std::string(12, '\0')),
+       DecodeError::kBadValue},
+      {bad_output, DecodeError::kBadValue},
+      {encode(Exited{1, 4000, 0, false}), DecodeError::kBadValue},
+      {encode(Signal{1}), DecodeError::kUnexpected},
+  };
+  for (const Row& row : rows) {
+    HostDecoder host(1);
+    host.feed(guest_preamble(1) + row.frame);
+    const auto message = host.next();
+    REQUIRE_FALSE(message.has_value());
+    CHECK(message.error() == row.error);
+  }
+}
+
+TEST_CASE("types and trailing fields of a newer peer are skipped") {
+  HostDecoder host(1);
+  std::string longer = encode(Started{9}).substr(kFrameHeader) + "more";
+  host.feed(guest_preamble(1) + encode_frame(0xF0, "new") + encode_frame(0x82, longer));
+  CHECK(drain(host) == std::vector<GuestMessage>{Started{9}});
+}
+
+TEST_CASE("Configure skips unknown tags and refuses what is cut or too much") {
+  std::string payload = encode(full_configure()).substr(kFrameHeader);
+  const std::string unknown("\x99\x09\x03\0\0\0abc", 9);
+  CHECK(decode_configure(unknown + payload) == full_configure());
+  for (std::size_t cut = 0; cut < payload.size(); ++cut) {
+    CHECK_FALSE(decode_configure(payload.substr(0, cut)).has_value());
+  }
+  Configure many;
+  many.layers = kMaxLayers + 1;
+  CHECK(decode_configure(encode(many).substr(kFrameHeader)).error() == DecodeError::kTooMany);
+  many.layers = 1;
+  many.argv.assign(kMaxItems + 1, "x");
+  CHECK(decode_configure(encode(many).substr(kFrameHeader)).error() == DecodeError::kTooMany);
+}
+
+TEST_CASE("a message above the frame limit is not encoded") {
+  Configure huge;
+  huge.env = {std::string(kMaxFrame, 'x')};
+  CHECK(encode(huge).empty());
+  CHECK(encode(Output{Stream::kStdout, 1, std::string(kMaxFrame, 'x')}).empty());
+}
+
+}  // namespace
+}  // namespace perigee::channel

@@ -1,0 +1,14 @@
+// Every bound of the control channel. Both sides refuse what goes beyond.
+#pragma once
+
+#include <cstddef>
+
+namespace perigee::channel {
+
+inline constexpr std::size_t kMaxFrame = std::size_t{1} << 20;  // payload bytes of one frame
+inline constexpr std::size_t kMaxItems = 4096;                  // of one repeated Configure field
+inline constexpr std::size_t kMaxOutputChunk = std::size_t{32} * 1024;  // bytes of one Output
+inline constexpr std::size_t kMaxMessage = std::size_t{8} * 1024;  // bytes of Failed's sentence
+inline constexpr std::size_t kMaxLayers = 16;
+
+}  // namespace perigee::channel

@@ -1,0 +1,127 @@
+// The messages of the guest control channel, as plain values. The host's monitor and the guest's
+// perigee-init exchange them over virtio-serial (QEMU) or vsock (Firecracker); the wire format is
+// docs/formats/guest-channel.md. This module depends on the C++ standard library alone, because
+// perigee-init links it statically. The host trusts nothing that a guest sends.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace perigee::channel {
+
+inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::string_view kPortName = "perigee.control";  // of the virtio-serial port
+
+enum class DecodeError : std::uint8_t {
+  kTruncated,    // the payload ends inside a field
+  kFrameTooBig,  // a length above kMaxFrame
+  kTooMany,      // more items than limits.h allows
+  kBadValue,     // a field has a value that the format does not know
+  kUnexpected,   // a message of a type that this side never receives
+};
+std::string_view to_string(DecodeError error);
+
+template <typename T>
+using Decoded = std::expected<T, DecodeError>;
+
+// Host to guest ------------------------------------------------------------------------------
+
+// What init is to run and on what. Strings are used as they are; init reports what it can't use.
+struct Configure {
+  std::vector<std::string> argv;
+  std::vector<std::string> env;             // "KEY=value"
+  std::string user;                         // "name|uid[:group|gid]"; empty: root
+  std::string workdir;                      // empty: "/"
+  std::string hostname;                     // empty: left as it is
+  std::vector<std::string> addresses;       // "10.0.0.2/32", "fdaa::2/128": of eth0
+  std::vector<std::string> gateways;        // at most one per family; may lie outside every prefix
+  std::vector<std::string> nameservers;     // of /etc/resolv.conf
+  std::vector<std::string> hosts;           // "ADDRESS NAME...": lines of /etc/hosts
+  std::uint32_t layers = 0;                 // the first disks, lowest layer first (vda, vdb, ...)
+  std::optional<std::uint32_t> upper_disk;  // index of the writable disk; default: after the layers
+  std::uint32_t mtu = 0;                    // of eth0; 0: left as it is
+  bool tty = false;
+  bool operator==(const Configure&) const = default;
+};
+struct Signal {
+  std::uint32_t signo = 0;
+  bool operator==(const Signal&) const = default;
+};
+// Ends the machine: the app is killed if it still runs, then the guest powers off.
+struct Shutdown {
+  bool operator==(const Shutdown&) const = default;
+};
+// Everything up to and including `sequence` is safe with the host.
+struct Ack {
+  std::uint64_t sequence = 0;
+  bool operator==(const Ack&) const = default;
+};
+struct Time {
+  std::int64_t unix_ns = 0;
+  bool operator==(const Time&) const = default;
+};
+struct Ping {
+  std::uint64_t token = 0;
+  bool operator==(const Ping&) const = default;
+};
+// The first message of each connection. `received` is the last sequence that the host kept:
+// the guest sends again what follows it.
+struct Attach {
+  std::uint64_t nonce = 0;
+  std::uint16_t version = kProtocolVersion;
+  std::uint64_t received = 0;
+  bool operator==(const Attach&) const = default;
+};
+
+// Guest to host ------------------------------------------------------------------------------
+
+enum class GuestState : std::uint8_t { kWaiting = 0, kRunning = 1, kExited = 2, kFailed = 3 };
+enum class Stream : std::uint8_t { kStdout = 1, kStderr = 2 };
+
+// The answer to each Attach.
+struct Hello {
+  std::uint16_t version = kProtocolVersion;
+  GuestState state = GuestState::kWaiting;
+  std::uint32_t pid = 0;            // of the app; 0 before it started
+  std::uint64_t dropped_bytes = 0;  // output lost since boot because no host took it
+  bool operator==(const Hello&) const = default;
+};
+struct Started {
+  std::uint32_t pid = 0;
+  bool operator==(const Started&) const = default;
+};
+// Sequence numbers start at 1 and are shared by Output, Exited and Failed. A frame may come twice
+// (after an Attach); the host ignores a sequence that it has.
+struct Output {
+  Stream stream = Stream::kStdout;
+  std::uint64_t sequence = 0;
+  std::string bytes;
+  bool operator==(const Output&) const = default;
+};
+struct Exited {
+  std::uint64_t sequence = 0;
+  std::int32_t exit_code = 0;  // 128 + signal when signalled
+  std::uint32_t signal = 0;    // 0: it exited by itself
+  bool oom_killed = false;
+  bool operator==(const Exited&) const = default;
+};
+// The app could not be started; `message` names the thing, the cause and the next step.
+struct Failed {
+  std::uint64_t sequence = 0;
+  std::string message;
+  bool operator==(const Failed&) const = default;
+};
+struct Pong {
+  std::uint64_t token = 0;
+  bool operator==(const Pong&) const = default;
+};
+
+using HostMessage = std::variant<Attach, Configure, Signal, Shutdown, Ack, Time, Ping>;
+using GuestMessage = std::variant<Hello, Started, Output, Exited, Failed, Pong>;
+
+}  // namespace perigee::channel

@@ -1,0 +1,70 @@
+#include "cli/cli.h"
+
+#include "base/version.h"
+#include "cli/commands.h"
+
+namespace perigee::cli {
+namespace {
+
+constexpr std::size_t kPoolThreads = 4;
+
+async::Task<Result<void>> run_version(Session& session) {
+  if (session.options().json)
+    print_json(json::object({{"version", kVersion}}));
+  else
+    print(fmt::format("perigee {}", kVersion));
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> run(Session& session) {
+  switch (session.options().verb) {
+    case Verb::up:
+      return run_up(session);
+    case Verb::down:
+      return run_down(session);
+    case Verb::doctor:
+      return run_doctor(session);
+    case Verb::launch:
+      return run_launch(session);
+    case Verb::deploy:
+      return run_deploy(session);
+    case Verb::status:
+      return run_status(session);
+    case Verb::logs:
+      return run_logs(session);
+    case Verb::destroy:
+      return run_destroy(session);
+    case Verb::apps_list:
+      return run_apps_list(session);
+    case Verb::machine_list:
+      return run_machine_list(session);
+    case Verb::machine_status:
+      return run_machine_status(session);
+    case Verb::machine_start:
+    case Verb::machine_stop:
+    case Verb::machine_restart:
+      return run_machine_act(session);
+    case Verb::version:
+      break;
+  }
+  return run_version(session);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto parsed = parse_options(argc, argv);
+  if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
+  auto host = sys::PosixHost::open(kPoolThreads);
+  if (!host) {
+    print_error(host.error());
+    return info(host.error().code).exit_code;
+  }
+  Session session(**host, std::get<Options>(std::move(parsed)));
+  const Result<void> result = (*host)->loop().run(run(session));
+  if (result) return 0;
+  print_error(result.error());
+  return info(result.error().code).exit_code;
+}
+
+}  // namespace perigee::cli

@@ -1,0 +1,29 @@
+// The commands. Each does its work over a Session and returns an error that names the next step.
+#pragma once
+
+#include "async/task.h"
+#include "base/result.h"
+#include "cli/session.h"
+
+namespace perigee::cli {
+
+async::Task<Result<void>> run_up(Session& session);
+async::Task<Result<void>> run_down(Session& session);
+async::Task<Result<void>> run_doctor(Session& session);
+async::Task<Result<void>> run_launch(Session& session);
+async::Task<Result<void>> run_deploy(Session& session);
+async::Task<Result<void>> run_status(Session& session);
+async::Task<Result<void>> run_logs(Session& session);
+async::Task<Result<void>> run_destroy(Session& session);
+async::Task<Result<void>> run_apps_list(Session& session);
+async::Task<Result<void>> run_machine_list(Session& session);
+async::Task<Result<void>> run_machine_status(Session& session);
+// start, stop or restart, as options().verb says.
+async::Task<Result<void>> run_machine_act(Session& session);
+
+// A deploy of `app` with what `config` and the options say; used by launch too.
+async::Task<Result<void>> deploy(Session& session, AppName app, config::AppConfig config);
+// Creates the app unless it exists.
+async::Task<Result<void>> ensure_app(Session& session, AppName app);
+
+}  // namespace perigee::cli

@@ -1,0 +1,148 @@
+// The one file that sees CLI11.
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include <map>
+
+namespace perigee::cli {
+namespace {
+
+constexpr int kUsageExit = 2;
+
+using Verbs = std::map<CLI::App*, Verb>;
+
+CLI::App* command(CLI::App& parent, Verbs& verbs, Verb verb, const std::string& name,
+                  const std::string& what, const std::string& examples) {
+  CLI::App* sub = parent.add_subcommand(name, what);
+  if (!examples.empty()) sub->footer("\nExamples:\n" + examples);
+  verbs[sub] = verb;
+  return sub;
+}
+
+void add_node_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  command(app, verbs, Verb::up, "up",
+          "Start this server's node (needs root) and point the command line at it",
+          "  sudo perigee up\n  sudo PERIGEE_ROOT=/srv/second perigee up");
+  CLI::App* down = command(app, verbs, Verb::down, "down",
+                           "Stop this server's node: its machines, then its daemons",
+                           "  sudo perigee down\n  sudo perigee down --keep-machines");
+  down->add_flag("--keep-machines", o.keep_machines, "Leave the microVMs running");
+  command(app, verbs, Verb::doctor, "doctor",
+          "Check that this server can run microVMs, and say what to do where it can't",
+          "  perigee doctor\n  perigee doctor --json");
+}
+
+void add_image_options(CLI::App& sub, Options& o) {
+  sub.add_option("-i,--image", o.image,
+                 "A registry reference, or the path of a docker-save or OCI archive")
+      ->type_name("REF|PATH");
+}
+
+void add_deploy_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* launch = command(app, verbs, Verb::launch, "launch",
+                             "Write a perigee.toml for this directory, create the app, deploy it",
+                             "  perigee launch\n  perigee launch --name web --no-deploy\n"
+                             "  perigee launch --image registry.example/web:1 --internal-port 80");
+  launch->add_option("--name", o.name, "The app's name (default: the directory's)");
+  launch->add_option("--region", o.region, "Its primary region, such as iad");
+  launch
+      ->add_option("--internal-port", o.internal_port,
+                   "Where the app listens (default: the Dockerfile's EXPOSE, else 8080)")
+      ->check(CLI::Range(1, 65535));
+  launch->add_flag("--no-deploy", o.no_deploy, "Only write the file and create the app");
+  add_image_options(*launch, o);
+
+  CLI::App* deploy =
+      command(app, verbs, Verb::deploy, "deploy",
+              "Deploy the app of this directory: build or fetch its image, start it in "
+              "microVMs, move traffic over",
+              "  perigee deploy\n  perigee deploy --image nginx.tar -a web\n"
+              "  perigee deploy --build-arg VERSION=2 --detach");
+  add_image_options(*deploy, o);
+  deploy->add_option("--dockerfile", o.dockerfile, "Build this Dockerfile");
+  deploy->add_option("--build-arg", o.build_args, "NAME=VALUE for the build; may repeat");
+  deploy->add_option("--build-target", o.target, "Stage of the Dockerfile to build");
+  deploy->add_option("--count", o.count, "How many machines (default: as many as now, at first 1)")
+      ->check(CLI::Range(1, 64));
+  deploy->add_option("--region", o.region, "Where to place them");
+  deploy->add_flag("--detach", o.detach, "Don't wait: the deploy goes on on the server");
+}
+
+void add_app_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  command(app, verbs, Verb::status, "status", "Show an app, its release and its machines",
+          "  perigee status -a hello\n  perigee status --json");
+  CLI::App* logs =
+      command(app, verbs, Verb::logs, "logs", "Print what an app's machines write, and follow it",
+              "  perigee logs -a hello\n  perigee logs --no-tail --lines 500");
+  logs->add_flag("-n,--no-tail", o.no_tail, "Print what there is and end");
+  logs->add_option("--lines", o.lines, "How many past lines of each machine (default: 100)")
+      ->check(CLI::Range(0, 10000));
+  logs->add_option("--machine", o.machine, "Only this machine");
+  CLI::App* destroy = command(app, verbs, Verb::destroy, "destroy",
+                              "End an app: its machines, releases and certificates",
+                              "  perigee destroy hello\n  perigee destroy hello --yes");
+  destroy->add_option("APP", o.app, "The app's name");
+  destroy->add_flag("-y,--yes", o.yes, "Don't ask");
+  CLI::App* apps = app.add_subcommand("apps", "Apps of this fleet");
+  apps->require_subcommand(1);
+  command(*apps, verbs, Verb::apps_list, "list", "List all apps", "");
+}
+
+void add_machine_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* machine = app.add_subcommand("machine", "One machine of an app");
+  machine->require_subcommand(1);
+  command(*machine, verbs, Verb::machine_list, "list", "List an app's machines", "");
+  const std::pair<Verb, std::pair<const char*, const char*>> acts[] = {
+      {Verb::machine_start, {"start", "Start a stopped machine"}},
+      {Verb::machine_stop, {"stop", "Stop a machine; it stays stopped"}},
+      {Verb::machine_restart, {"restart", "Stop and start a machine, with a fresh root disk"}},
+      {Verb::machine_status, {"status", "Show a machine with its last events"}}};
+  for (const auto& [verb, words] : acts) {
+    command(*machine, verbs, verb, words.first, words.second, "")
+        ->add_option("ID", o.machine, "The machine's id")
+        ->required();
+  }
+}
+
+void add_global_options(CLI::App& app, Options& o) {
+  app.add_flag("-j,--json", o.json, "Print JSON");
+  app.add_option("-a,--app", o.app, "The app (default: the one in perigee.toml)")
+      ->envname("PERIGEE_APP");
+  app.add_option("-c,--config", o.config, "The app's configuration (default: perigee.toml)");
+  app.add_option("--api", o.api_url, "The API's URL (default: what `perigee up` wrote)")
+      ->envname("PERIGEE_API_URL");
+  app.add_option("--token", o.token, "The API token (default: what `perigee up` wrote)")
+      ->envname("PERIGEE_API_TOKEN");
+  app.fallthrough();  // global options may stand after the verb
+  app.footer(
+      "\nRun `perigee COMMAND --help` for a command's options.\n"
+      "First steps: perigee doctor, sudo perigee up, perigee launch.");
+}
+
+}  // namespace
+
+std::variant<Options, int> parse_options(int argc, char** argv) {
+  Options options;
+  Verbs verbs;
+  CLI::App app("perigee: run Docker images as microVMs on your own servers, close to their users",
+               "perigee");
+  app.require_subcommand(1);
+  add_global_options(app, options);
+  add_node_commands(app, options, verbs);
+  add_deploy_commands(app, options, verbs);
+  add_app_commands(app, options, verbs);
+  add_machine_commands(app, options, verbs);
+  command(app, verbs, Verb::version, "version", "Print the version", "");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsageExit;
+  }
+  for (const auto& [sub, verb] : verbs) {
+    if (sub->parsed()) options.verb = verb;
+  }
+  return options;
+}
+
+}  // namespace perigee::cli

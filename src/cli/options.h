@@ -1,0 +1,57 @@
+// What the command line says, as a value. options.cc alone sees the parser's library.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace perigee::cli {
+
+enum class Verb {
+  up,
+  down,
+  doctor,
+  launch,
+  deploy,
+  status,
+  logs,
+  destroy,
+  apps_list,
+  machine_list,
+  machine_start,
+  machine_stop,
+  machine_restart,
+  machine_status,
+  version,
+};
+
+struct Options {
+  Verb verb = Verb::version;
+  // everywhere
+  bool json = false;
+  std::string app;
+  std::string config = "perigee.toml";
+  std::string api_url;
+  std::string token;
+  // some
+  bool detach = false;         // deploy
+  bool yes = false;            // destroy
+  bool no_deploy = false;      // launch
+  bool no_tail = false;        // logs
+  bool keep_machines = false;  // down
+  int lines = 100;             // logs
+  int count = 0;               // deploy; 0: as it is
+  std::string image;           // deploy, launch
+  std::string dockerfile;      // deploy
+  std::string target;          // deploy
+  std::vector<std::string> build_args;
+  std::string region;
+  std::string machine;    // logs, machine …
+  std::string name;       // launch
+  int internal_port = 0;  // launch; 0: from EXPOSE
+};
+
+// Options, or the exit code of a run that is over (help was printed, the arguments were wrong).
+std::variant<Options, int> parse_options(int argc, char** argv);
+
+}  // namespace perigee::cli

@@ -1,0 +1,98 @@
+// Client: the public API as calls. What the CLI and tests use; it knows paths, token and error
+// bodies.
+//
+//   CO_TRY(auto api, client::Client::create(host, "http://127.0.0.1:4280", token));
+//   CO_TRY(auto app, co_await api->app("hello"));
+//
+// An error of the API comes back with its own code and sentence; one of the connection names the
+// URL and what to do. Every call is bounded (limits.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/event_parser.h"
+#include "client/types.h"
+#include "http/client.h"
+#include "json/json.h"
+#include "sys/host.h"
+
+namespace perigee::client {
+
+// Server-sent events of one response, in order.
+class EventReader {
+ public:
+  EventReader(sys::Host& host, std::unique_ptr<http::Response> response)
+      : host_(host), response_(std::move(response)) {}
+  // nullopt: the server ended the stream.
+  async::Task<Result<std::optional<Event>>> next();
+
+ private:
+  sys::Host& host_;
+  std::unique_ptr<http::Response> response_;
+  EventParser parser_;
+};
+
+struct NewRelease {
+  std::string image;  // a reference, or the digest of a manifest that was uploaded
+  model::MachineConfig config;
+  RegionCode region;  // empty: control chooses
+  int count = 0;      // 0: as many machines as now, one at first
+};
+
+struct LogQuery {
+  int tail = 100;  // past lines of each machine
+  bool follow = false;
+  std::string machine;  // empty: all
+};
+
+using OnBytes = std::function<void(std::uint64_t)>;  // sent so far
+
+class Client {
+ public:
+  // `base_url`: "http://127.0.0.1:4280".
+  static Result<std::unique_ptr<Client>> create(sys::Host& host, std::string_view base_url,
+                                                std::string token);
+
+  async::Task<Result<void>> health();
+  async::Task<Result<std::vector<NodeInfo>>> nodes();
+  async::Task<Result<std::vector<AppInfo>>> apps();
+  async::Task<Result<AppInfo>> app(std::string name);
+  async::Task<Result<AppInfo>> create_app(std::string name);
+  async::Task<Result<void>> destroy_app(std::string name);
+  async::Task<Result<std::vector<MachineInfo>>> machines(std::string app);
+  async::Task<Result<MachineInfo>> machine(std::string app, std::string id);
+  // `action`: start, stop, restart.
+  async::Task<Result<void>> act(std::string app, std::string id, std::string action);
+  async::Task<Result<bool>> has_blob(std::string digest);
+  async::Task<Result<void>> put_blob(std::string digest, std::string path, OnBytes sent);
+  async::Task<Result<std::vector<ReleaseInfo>>> releases(std::string app);
+  async::Task<Result<ReleaseInfo>> release(std::string app, std::int64_t version);
+  async::Task<Result<ReleaseInfo>> deploy(std::string app, NewRelease release);
+  // From the first event, or after the one with that id, to the deploy's end.
+  async::Task<Result<std::unique_ptr<EventReader>>> release_events(std::string app,
+                                                                   std::int64_t version,
+                                                                   std::string after);
+  async::Task<Result<std::unique_ptr<EventReader>>> logs(std::string app, LogQuery query);
+
+ private:
+  Client(sys::Host& host, std::string base_url, sys::Address address, std::string authority,
+         std::string token);
+  http::RequestHead head(std::string method, std::string target) const;
+  Error unreachable(const Error& error) const;
+  async::Task<Result<json::Value>> call(std::string method, std::string target, json::Value body);
+  async::Task<Result<std::unique_ptr<EventReader>>> follow(std::string target);
+
+  sys::Host& host_;
+  std::string base_url_;
+  sys::Address address_;
+  std::string authority_;
+  std::string token_;
+  http::Client http_;
+};
+
+}  // namespace perigee::client

@@ -1,0 +1,319 @@
+#include "config/app_config.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+
+#include "base/text.h"
+#include "config/toml.h"
+#include "config/vm_size.h"
+#include "model/json.h"
+#include "model/limits.h"
+
+namespace perigee::config {
+namespace {
+
+template <typename T>
+void take(T& into, std::optional<T> value) {
+  if (value) into = *std::move(value);
+}
+
+void take_int(int& into, std::optional<std::int64_t> value) {
+  if (value) into = static_cast<int>(*value);
+}
+
+Result<void> read_names(Section& top, AppConfig& config) {
+  TRY(const auto app, top.string("app"));
+  if (app) {
+    const auto name = model::parse_app_name(*app);
+    if (!name) return top.wrong("app", name.error().context);
+    config.app = *name;
+  }
+  TRY(const auto region, top.string("primary_region"));
+  if (region) {
+    const auto code = model::parse_region(*region);
+    if (!code) return top.wrong("primary_region", code.error().context);
+    config.primary_region = *code;
+  }
+  return {};
+}
+
+Result<void> read_stop(Section& top, AppConfig& config) {
+  constexpr std::array<std::string_view, 7> kSignals{"SIGINT",  "SIGTERM", "SIGQUIT", "SIGUSR1",
+                                                     "SIGUSR2", "SIGKILL", "SIGSTOP"};
+  constexpr Duration kMaxKillTimeout = 300s;
+  TRY(auto signal, top.string("kill_signal"));
+  take(config.machine.stop.signal, std::move(signal));
+  if (std::ranges::count(kSignals, config.machine.stop.signal) == 0) {
+    return top.wrong("kill_signal",
+                     fmt::format("'{}' is not one of SIGINT, SIGTERM, SIGQUIT, SIGUSR1, "
+                                 "SIGUSR2, SIGKILL, SIGSTOP",
+                                 config.machine.stop.signal));
+  }
+  TRY(const auto timeout, top.duration("kill_timeout"));
+  take(config.machine.stop.timeout, timeout);
+  if (config.machine.stop.timeout > kMaxKillTimeout) {
+    return top.wrong("kill_timeout", "at most 300 seconds");
+  }
+  return {};
+}
+
+Result<void> read_build(Section& top, AppConfig& config) {
+  TRY(auto build, top.section("build"));
+  if (!build) return {};
+  TRY_VOID(build->refuse({"builder", "buildpacks", "builtin", "settings", "compose"}));
+  TRY(auto image, build->string("image"));
+  TRY(auto dockerfile, build->string("dockerfile"));
+  TRY(auto target, build->string("build-target"));
+  TRY(auto ignore_file, build->string("ignorefile"));
+  TRY(config.build.args, build->string_map("args"));
+  take(config.build.image, std::move(image));
+  take(config.build.dockerfile, std::move(dockerfile));
+  take(config.build.target, std::move(target));
+  take(config.build.ignore_file, std::move(ignore_file));
+  if (!config.build.image.empty() && !config.build.dockerfile.empty()) {
+    return build->wrong("image", "give an image or a dockerfile, not both");
+  }
+  build->warn_unknown();
+  return {};
+}
+
+Result<void> read_env(Section& top, AppConfig& config) {
+  TRY(config.machine.env, top.string_map("env"));
+  for (const auto& [name, value] : config.machine.env) {
+    if (name.starts_with("FLY_") || name.starts_with("PERIGEE_")) {
+      return top.wrong("env",
+                       fmt::format("{}: names with this prefix are set by the platform", name));
+    }
+  }
+  return {};
+}
+
+Result<model::Concurrency> read_concurrency(Section& service) {
+  constexpr std::int64_t kMaxLimit = 1'000'000;
+  model::Concurrency out;
+  TRY(auto section, service.section("concurrency"));
+  if (!section) return out;
+  TRY(const auto type, section->string("type"));
+  if (type && *type != "connections" && *type != "requests") {
+    return section->wrong("type", fmt::format("'{}' is not connections or requests", *type));
+  }
+  if (type == "requests") out.type = model::ConcurrencyType::requests;
+  TRY(const auto soft, section->integer("soft_limit", 1, kMaxLimit));
+  TRY(const auto hard, section->integer("hard_limit", 1, kMaxLimit));
+  take_int(out.hard_limit, hard);
+  if (hard && !soft) out.soft_limit = std::min(out.soft_limit, out.hard_limit);
+  take_int(out.soft_limit, soft);
+  if (hard && out.hard_limit < out.soft_limit) {
+    return section->wrong("hard_limit",
+                          fmt::format("{} is below soft_limit {}", out.hard_limit, out.soft_limit));
+  }
+  section->warn_unknown();
+  return out;
+}
+
+// "off", "stop", "suspend", or the older true and false.
+Result<model::Autostop> read_autostop(Section& service) {
+  const TomlValue* value = service.value("auto_stop_machines");
+  if (value == nullptr) return model::Autostop::off;
+  if (const auto* flag = std::get_if<bool>(&value->data)) {
+    return *flag ? model::Autostop::stop : model::Autostop::off;
+  }
+  const std::string* text = value->string();
+  if (text != nullptr && *text == "off") return model::Autostop::off;
+  if (text != nullptr && *text == "stop") return model::Autostop::stop;
+  if (text != nullptr && *text == "suspend") return model::Autostop::suspend;
+  return service.wrong("auto_stop_machines", "expected \"off\", \"stop\" or \"suspend\"");
+}
+
+// What [http_service] and [[services]] have in common.
+Result<model::Service> read_service_basics(Section& section) {
+  constexpr std::int64_t kMaxMachines = 1000;
+  model::Service service;
+  TRY(const auto port, section.integer("internal_port", 1, 65535));
+  take_int(service.internal_port, port);
+  TRY(service.concurrency, read_concurrency(section));
+  TRY(service.autostop, read_autostop(section));
+  TRY(const auto start, section.boolean("auto_start_machines"));
+  take(service.autostart, start);
+  TRY(const auto minimum, section.integer("min_machines_running", 0, kMaxMachines));
+  take_int(service.min_machines_running, minimum);
+  return service;
+}
+
+Result<void> read_http_service(Section& top, AppConfig& config) {
+  TRY(auto section, top.section("http_service"));
+  if (!section) return {};
+  TRY_VOID(
+      section->refuse({"checks", "machine_checks", "processes", "tls_options", "http_options"}));
+  TRY(model::Service service, read_service_basics(*section));
+  TRY(const auto force, section->boolean("force_https"));
+  service.ports = {
+      {.port = 80, .handlers = {model::Handler::http}, .force_https = force.value_or(false)},
+      {.port = 443, .handlers = {model::Handler::tls, model::Handler::http}}};
+  config.machine.services.push_back(std::move(service));
+  section->warn_unknown();
+  return {};
+}
+
+// A number, or a string as fly.toml had it in 2020.
+Result<int> read_port_number(Section& section) {
+  const TomlValue* value = section.value("port");
+  if (value == nullptr) return section.wrong("port", "missing");
+  std::optional<std::uint64_t> number;
+  if (const std::string* text = value->string()) number = parse_uint(*text, 65535);
+  if (const auto* whole = std::get_if<std::int64_t>(&value->data); whole != nullptr && *whole > 0) {
+    number = static_cast<std::uint64_t>(*whole);
+  }
+  if (!number || *number == 0 || *number > 65535) {
+    return section.wrong("port", "expected a port from 1 to 65535");
+  }
+  return static_cast<int>(*number);
+}
+
+Result<model::Port> read_port(Section& section) {
+  TRY_VOID(section.refuse(
+      {"start_port", "end_port", "tls_options", "http_options", "proxy_proto_options"}));
+  model::Port port;
+  TRY(port.port, read_port_number(section));
+  TRY(const auto handlers, section.strings("handlers"));
+  for (const std::string& handler : handlers.value_or(std::vector<std::string>{})) {
+    if (handler == "http") {
+      port.handlers.push_back(model::Handler::http);
+    } else if (handler == "tls") {
+      port.handlers.push_back(model::Handler::tls);
+    } else if (handler == "proxy_proto" || handler == "pg_tls") {
+      return fail(Code::unsupported,
+                  "{}:{}: the handler '{}' is not yet supported (only http and tls)",
+                  section.reading().file, section.line("handlers"), handler);
+    } else {
+      return section.wrong("handlers", fmt::format("'{}' is not http or tls", handler));
+    }
+  }
+  if (std::ranges::count(port.handlers, model::Handler::http) == 0) {
+    return fail(Code::unsupported,
+                "{}:{}: a port without the http handler (raw TCP) is not yet supported",
+                section.reading().file, section.line("handlers"));
+  }
+  TRY(const auto force, section.boolean("force_https"));
+  port.force_https = force.value_or(false);
+  section.warn_unknown();
+  return port;
+}
+
+Result<void> read_services(Section& top, AppConfig& config) {
+  TRY(auto sections, top.sections("services"));
+  for (Section& section : sections) {
+    TRY_VOID(section.refuse(
+        {"tcp_checks", "http_checks", "machine_checks", "processes", "script_checks"}));
+    TRY(const auto protocol, section.string("protocol"));
+    if (protocol && *protocol != "tcp") {
+      return fail(Code::unsupported,
+                  "{}:{}: services.protocol: '{}' is not yet supported (only tcp)",
+                  section.reading().file, section.line("protocol"), *protocol);
+    }
+    TRY(model::Service service, read_service_basics(section));
+    TRY(auto ports, section.sections("ports"));
+    for (Section& port : ports) {
+      TRY(model::Port parsed, read_port(port));
+      service.ports.push_back(std::move(parsed));
+    }
+    section.warn_unknown();
+    config.machine.services.push_back(std::move(service));
+  }
+  return {};
+}
+
+Result<void> read_vm(Section& top, AppConfig& config) {
+  TRY(auto sections, top.sections("vm"));
+  if (sections.size() > 1) {
+    return fail(Code::unsupported,
+                "{}:{}: more than one [[vm]] needs process groups, which are not yet supported",
+                top.reading().file, top.line("vm"));
+  }
+  for (Section& vm : sections) {
+    TRY_VOID(vm.refuse(
+        {"gpus", "gpu_kind", "kernel_args", "host_dedication_id", "persist_rootfs", "processes"}));
+    TRY(config.machine.guest, read_vm_size(vm));
+    vm.warn_unknown();
+  }
+  return {};
+}
+
+Result<void> read_restart(Section& top, AppConfig& config) {
+  constexpr std::int64_t kMaxRetries = 1000;
+  TRY(auto sections, top.sections("restart"));
+  for (Section& restart : sections) {
+    TRY_VOID(restart.refuse({"processes"}));
+    TRY(const auto policy, restart.string("policy"));
+    if (policy == "always") {
+      config.machine.restart.policy = model::RestartKind::always;
+    } else if (policy == "never" || policy == "no") {
+      config.machine.restart.policy = model::RestartKind::no;
+    } else if (policy && *policy != "on-failure") {
+      return restart.wrong("policy",
+                           fmt::format("'{}' is not always, never or on-failure", *policy));
+    }
+    TRY(const auto retries, restart.integer("retries", 0, kMaxRetries));
+    take_int(config.machine.restart.max_retries, retries);
+    restart.warn_unknown();
+  }
+  return {};
+}
+
+Result<void> refuse_later(const Section& top) {
+  return top.refuse({"checks", "mounts", "processes", "statics", "metrics", "files", "swap_size_mb",
+                     "console_command", "host_dedication_id", "machine_config", "container",
+                     "deploy", "experimental"});
+}
+
+}  // namespace
+
+Result<AppConfig> parse_app_config(std::string_view text, std::string_view file) {
+  TRY(const TomlValue document, parse_toml(text, file));
+  Reading reading{.file = std::string(file), .warnings = {}};
+  Section top(reading, document, "");
+  AppConfig config;
+  TRY_VOID(refuse_later(top));
+  TRY_VOID(read_names(top, config));
+  TRY_VOID(read_stop(top, config));
+  TRY_VOID(read_build(top, config));
+  TRY_VOID(read_env(top, config));
+  TRY_VOID(read_http_service(top, config));
+  TRY_VOID(read_services(top, config));
+  TRY_VOID(read_vm(top, config));
+  TRY_VOID(read_restart(top, config));
+  top.warn_unknown();
+  TRY_VOID_AS(model::validate(config.machine), file);
+  config.warnings = std::move(reading.warnings);
+  return config;
+}
+
+Result<AppConfig> load_app_config(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    return fail(Code::not_found,
+                "{}: no such file (run `perigee launch` to make one, or give -c FILE)", path);
+  }
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return parse_app_config(text, path);
+}
+
+std::string render_app_config(const NewApp& app) {
+  std::string out = fmt::format(
+      "# Made by `perigee launch`; docs/perigee.toml.md lists every key.\napp = \"{}\"\n", app.app);
+  if (!app.primary_region.empty())
+    out += fmt::format("primary_region = \"{}\"\n", app.primary_region);
+  out += "\n[build]\n";
+  out += app.image.empty() ? "  dockerfile = \"Dockerfile\"\n"
+                           : fmt::format("  image = {}\n", toml_quoted(app.image));
+  out +=
+      fmt::format("\n[http_service]\n  internal_port = {}  # where the app listens, on 0.0.0.0\n",
+                  app.internal_port);
+  out += "  force_https = false\n";
+  out += fmt::format("\n[[vm]]\n  size = \"shared-cpu-1x\"\n  memory = \"{}mb\"\n", app.memory_mib);
+  return out;
+}
+
+}  // namespace perigee::config

@@ -1,0 +1,148 @@
+// perigee.toml: what is read, what warns, what is refused, always with file and line.
+#include "config/app_config.h"
+
+#include <doctest/doctest.h>
+
+namespace perigee::config {
+namespace {
+
+Result<AppConfig> parse(std::string_view text) {
+  return parse_app_config(text, "perigee.toml");
+}
+
+TEST_CASE("a usual file becomes a machine's configuration") {
+  const auto config = parse(R"(
+app = "hello"
+primary_region = "iad"
+kill_signal = "SIGTERM"
+kill_timeout = 10
+
+[build]
+  dockerfile = "Dockerfile.prod"
+  build-target = "run"
+  [build.args]
+    VERSION = "1"
+
+[env]
+  LOG = "debug"
+
+[http_service]
+  internal_port = 3000
+  force_https = true
+  auto_stop_machines = "suspend"
+  min_machines_running = 1
+  [http_service.concurrency]
+    type = "requests"
+    soft_limit = 5
+    hard_limit = 10
+
+[[vm]]
+  size = "shared-cpu-2x"
+  memory = "1gb"
+
+[[restart]]
+  policy = "always"
+  retries = 3
+)");
+  REQUIRE_MESSAGE(config.has_value(), (config ? "" : config.error().context));
+  CHECK(config->app == AppName("hello"));
+  CHECK(config->build.dockerfile == "Dockerfile.prod");
+  CHECK(config->build.args == model::StringMap{{"VERSION", "1"}});
+  CHECK(config->machine.env == model::StringMap{{"LOG", "debug"}});
+  CHECK(config->machine.stop.timeout == 10s);
+  CHECK(config->machine.guest == model::Guest{.cpu_kind = "shared", .cpus = 2, .memory_mib = 1024});
+  CHECK(config->machine.restart == model::RestartPolicy{model::RestartKind::always, 3});
+  REQUIRE(config->machine.services.size() == 1);
+  const model::Service& service = config->machine.services[0];
+  CHECK(service.internal_port == 3000);
+  CHECK(service.ports.size() == 2);
+  CHECK(service.ports[0].force_https);
+  CHECK(service.autostop == model::Autostop::suspend);
+  CHECK(service.concurrency.hard_limit == 10);
+  CHECK(config->warnings.empty());
+}
+
+TEST_CASE("services in the form of 2020, ports as strings") {
+  const auto config = parse(R"(
+[[services]]
+  internal_port = 8080
+  protocol = "tcp"
+  [services.concurrency]
+    hard_limit = 25
+    soft_limit = 20
+  [[services.ports]]
+    handlers = ["http"]
+    port = "80"
+  [[services.ports]]
+    handlers = ["tls", "http"]
+    port = 443
+)");
+  REQUIRE_MESSAGE(config.has_value(), (config ? "" : config.error().context));
+  CHECK(config->machine.services[0].ports[0].port == 80);
+  CHECK(config->machine.services[0].ports[1].handlers.size() == 2);
+}
+
+TEST_CASE("wrong keys and keys of features to come fail with file and line") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"app = \"Hello\"", "perigee.toml:1: app: 'Hello' is not an app name"},
+      {"\n[http_service]\ninternal_port = \"x\"",
+       "perigee.toml:3: http_service.internal_port: expected a whole number, found a string"},
+      {"[http_service]\ninternal_port = 70000",
+       "perigee.toml:2: http_service.internal_port: 70000 is not from 1 to 65535"},
+      {"[env]\nA = 1",
+       "perigee.toml:2: env.A: expected a string, found a whole number (put it in quotes)"},
+      {"[env]\nFLY_X = \"1\"",
+       "perigee.toml:1: env: FLY_X: names with this prefix are set by the platform"},
+      {"[[vm]]\nsize = \"huge\"", "perigee.toml:2: vm.size: 'huge' is not a size"},
+      {"[[vm]]\nmemory = \"100mb\"",
+       "perigee.toml:2: vm.memory: expected a multiple of 64 MiB from 128"},
+      {"[checks.a]\nport = 1", "perigee.toml:1: checks is not yet supported"},
+      {"[[mounts]]\nsource = \"d\"", "perigee.toml:1: mounts is not yet supported"},
+      {"[http_service]\n[[http_service.checks]]\nport = 1",
+       "perigee.toml:2: http_service.checks is not yet supported"},
+      {"[[services]]\n[[services.ports]]\nport = 5432\nhandlers = [\"pg_tls\"]",
+       "perigee.toml:4: the handler 'pg_tls' is not yet supported"},
+      {"[[services]]\n[[services.ports]]\nport = 80\nhandlers = [\"gopher\"]",
+       "perigee.toml:4: services.ports.handlers: 'gopher' is not http or tls"},
+      {"[[services]]\nprotocol = \"udp\"",
+       "perigee.toml:2: services.protocol: 'udp' is not yet supported"},
+      {"kill_signal = \"SIGX\"", "perigee.toml:1: kill_signal: 'SIGX' is not one of"},
+      {"kill_timeout = \"10 minutes\"",
+       "perigee.toml:1: kill_timeout: '10 minutes' is not a duration"},
+      {"[build]\nimage = \"a\"\ndockerfile = \"b\"",
+       "perigee.toml:2: build.image: give an image or a dockerfile, not both"},
+      {"a = 1979-05-27", "perigee.toml:1: dates and times have no meaning here"},
+  };
+  for (const auto& [text, message] : cases) {
+    CAPTURE(text);
+    const auto config = parse(text);
+    REQUIRE_FALSE(config.has_value());
+    CHECK_MESSAGE(config.error().context.starts_with(message), config.error().context);
+  }
+}
+
+TEST_CASE("unknown keys warn and are ignored") {
+  const auto config = parse("aap = \"x\"\n[http_service]\ninternal_prot = 1\n");
+  REQUIRE(config.has_value());
+  CHECK(config->warnings ==
+        std::vector<std::string>{
+            "perigee.toml:3: unknown key 'http_service.internal_prot' is ignored (did you mean "
+            "'internal_port'?)",
+            "perigee.toml:1: unknown key 'aap' is ignored (did you mean 'app'?)"});
+}
+
+TEST_CASE("what launch writes reads back") {
+  const auto config = parse(render_app_config({.app = AppName("web"),
+                                               .primary_region = RegionCode("fra"),
+                                               .image = "",
+                                               .internal_port = 3000,
+                                               .memory_mib = 512}));
+  REQUIRE_MESSAGE(config.has_value(), (config ? "" : config.error().context));
+  CHECK(config->app == AppName("web"));
+  CHECK(config->machine.services[0].internal_port == 3000);
+  CHECK(config->machine.guest.memory_mib == 512);
+  CHECK(config->warnings.empty());
+}
+
+}  // namespace
+}  // namespace perigee::config

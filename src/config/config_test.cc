@@ -1,0 +1,105 @@
+// perigeed.toml, paths and the reader under both.
+#include <doctest/doctest.h>
+
+#include "config/cli_config.h"
+#include "config/node_config.h"
+#include "config/paths.h"
+
+namespace perigee::config {
+namespace {
+
+Result<NodeConfig> parse(std::string_view text) {
+  return parse_node_config(text, "perigeed.toml", "box", "/opt/perigee/bin");
+}
+
+TEST_CASE("an empty file is a node with all roles") {
+  const auto config = parse("");
+  REQUIRE(config.has_value());
+  CHECK(config->node == NodeId("box"));
+  CHECK(config->region == RegionCode("loc"));
+  CHECK(config->runs("worker"));
+  CHECK(config->guest_directory == "/opt/perigee/guest");
+  CHECK(config->warnings.empty());
+}
+
+TEST_CASE("every key is read") {
+  const auto config = parse(R"(
+node = "n1"
+region = "fra"
+roles = ["router"]
+guest_dir = "/g"
+[api]
+listen = ["0.0.0.0:1"]
+[router]
+http = ["0.0.0.0:80"]
+https = []
+domain = "example.net"
+uid = 5
+gid = 6
+[worker]
+network = "10.9.0.0/16"
+memory_mib = 4096
+accelerator = "tcg"
+)");
+  REQUIRE_MESSAGE(config.has_value(), (config ? "" : config.error().context));
+  CHECK(config->region == RegionCode("fra"));
+  CHECK_FALSE(config->runs("worker"));
+  CHECK(config->https_listen.empty());
+  CHECK(config->router_uid == 5);
+  CHECK(config->memory_mib == 4096);
+  CHECK(config->accelerator == "tcg");
+  CHECK(config->warnings.empty());
+}
+
+TEST_CASE("a wrong key fails with file and line, an unknown one warns") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"\nregion = \"EU\"",
+       "perigeed.toml:2: region: 'EU' is not a region (three letters, such as iad)"},
+      {"roles = [\"king\"]", "perigeed.toml:1: roles: 'king' is not control, worker or router"},
+      {"node = 5", "perigeed.toml:1: node: expected a string, found a whole number"},
+      {"[router]\nuid = 0", "perigeed.toml:2: router.uid: 0 is not from 1 to 4000000000"},
+      {"[api]\nlisten = [1]",
+       "perigeed.toml:2: api.listen: expected a list of strings, found a whole number in it"},
+      {"api = 3", "perigeed.toml:1: api: expected a table, found a whole number"},
+  };
+  for (const auto& [text, message] : cases) {
+    const auto config = parse(text);
+    REQUIRE_FALSE(config.has_value());
+    CHECK(config.error().context == message);
+  }
+  const auto broken = parse("node = \"x\nregion");
+  REQUIRE_FALSE(broken.has_value());
+  CHECK(broken.error().context.starts_with("perigeed.toml:1: "));
+  const auto typo = parse("regoin = \"fra\"");
+  REQUIRE(typo.has_value());
+  CHECK(typo->warnings ==
+        std::vector<std::string>{
+            "perigeed.toml:1: unknown key 'regoin' is ignored (did you mean 'region'?)"});
+}
+
+TEST_CASE("PERIGEE_ROOT moves every path") {
+  const Paths usual = paths_under("", "/home/me");
+  CHECK(usual.state == "/var/lib/perigee");
+  CHECK(usual.cli_file == "/home/me/.config/perigee/config.toml");
+  const Paths moved = paths_under("/tmp/p", "/home/me");
+  CHECK(moved.store() == "/tmp/p/var/lib/perigee/store.db");
+  CHECK(moved.socket("control") == "/tmp/p/run/perigee/control.sock");
+  CHECK(moved.cli_file == "/tmp/p/config.toml");
+}
+
+TEST_CASE("the command line's file reads back as it was written, odd characters included") {
+  const CliConfig config{.api_url = "http://[::1]:4280",
+                         .token = "a\"b\\c\nd\x7f\xc3\xa9",
+                         .http_port = 8080,
+                         .https_port = 8443};
+  const auto again = parse_cli_config(render_cli_config(config), "config.toml");
+  REQUIRE_MESSAGE(again.has_value(), (again ? "" : again.error().context));
+  CHECK(*again == config);
+  CHECK(load_cli_config("/nonexistent/config.toml").value() == CliConfig{});
+  const auto wrong = parse_cli_config("\ntoken = 5", "config.toml");
+  REQUIRE_FALSE(wrong.has_value());
+  CHECK(wrong.error().context == "config.toml:2: token: expected a string, found a whole number");
+}
+
+}  // namespace
+}  // namespace perigee::config

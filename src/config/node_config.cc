@@ -1,0 +1,130 @@
+#include "config/node_config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "base/text.h"
+#include "config/toml.h"
+#include "model/json.h"
+
+namespace perigee::config {
+namespace {
+
+constexpr std::int64_t kMaxUid = 4'000'000'000;
+constexpr std::array<std::string_view, 3> kRoles{"control", "worker", "router"};
+constexpr std::array<std::string_view, 3> kAccelerators{"auto", "kvm", "tcg"};
+
+template <typename T>
+void take(T& into, std::optional<T> value) {
+  if (value) into = *std::move(value);
+}
+
+Result<void> read_top(Section& top, NodeConfig& config) {
+  TRY(const auto node, top.string("node"));
+  if (node) {
+    if (node->empty()) return top.wrong("node", "a node needs a name");
+    config.node = NodeId(*node);
+  }
+  TRY(const auto region, top.string("region"));
+  if (region) {
+    const auto parsed = model::parse_region(*region);
+    if (!parsed) return top.wrong("region", parsed.error().context);
+    config.region = *parsed;
+  }
+  TRY(auto roles, top.strings("roles"));
+  take(config.roles, std::move(roles));
+  for (const std::string& role : config.roles) {
+    if (std::ranges::count(kRoles, role) == 0) {
+      return top.wrong("roles", fmt::format("'{}' is not control, worker or router", role));
+    }
+  }
+  TRY(auto guest, top.string("guest_dir"));
+  take(config.guest_directory, std::move(guest));
+  return {};
+}
+
+Result<void> read_api(Section& top, NodeConfig& config) {
+  TRY(auto api, top.section("api"));
+  if (!api) return {};
+  TRY(auto listen, api->strings("listen"));
+  take(config.api_listen, std::move(listen));
+  api->warn_unknown();
+  return {};
+}
+
+Result<void> read_router(Section& top, NodeConfig& config) {
+  TRY(auto router, top.section("router"));
+  if (!router) return {};
+  TRY(auto http, router->strings("http"));
+  TRY(auto https, router->strings("https"));
+  TRY(auto domain, router->string("domain"));
+  TRY(const auto uid, router->integer("uid", 1, kMaxUid));
+  TRY(const auto gid, router->integer("gid", 1, kMaxUid));
+  take(config.http_listen, std::move(http));
+  take(config.https_listen, std::move(https));
+  take(config.domain, std::move(domain));
+  if (uid) config.router_uid = static_cast<uid_t>(*uid);
+  if (gid) config.router_gid = static_cast<gid_t>(*gid);
+  router->warn_unknown();
+  return {};
+}
+
+Result<void> read_worker(Section& top, NodeConfig& config) {
+  constexpr std::int64_t kMaxMemoryMib = 1 << 30;
+  TRY(auto worker, top.section("worker"));
+  if (!worker) return {};
+  TRY(auto network, worker->string("network"));
+  TRY(const auto memory, worker->integer("memory_mib", 0, kMaxMemoryMib));
+  TRY(auto accelerator, worker->string("accelerator"));
+  take(config.network, std::move(network));
+  take(config.accelerator, std::move(accelerator));
+  if (memory) config.memory_mib = static_cast<int>(*memory);
+  if (std::ranges::count(kAccelerators, config.accelerator) == 0) {
+    return worker->wrong("accelerator",
+                         fmt::format("'{}' is not auto, kvm or tcg", config.accelerator));
+  }
+  worker->warn_unknown();
+  return {};
+}
+
+}  // namespace
+
+bool NodeConfig::runs(std::string_view role) const {
+  return std::ranges::count(roles, role) > 0;
+}
+
+Result<NodeConfig> parse_node_config(std::string_view text, std::string_view file,
+                                     std::string_view host_name,
+                                     std::string_view program_directory) {
+  TRY(const TomlValue document, parse_toml(text, file));
+  Reading reading{.file = std::string(file), .warnings = {}};
+  Section top(reading, document, "");
+  NodeConfig config;
+  config.node = NodeId(std::string(host_name));
+  config.guest_directory =
+      (std::filesystem::path(program_directory) / "../guest").lexically_normal().string();
+  TRY_VOID(read_top(top, config));
+  TRY_VOID(read_api(top, config));
+  TRY_VOID(read_router(top, config));
+  TRY_VOID(read_worker(top, config));
+  top.warn_unknown();
+  config.warnings = std::move(reading.warnings);
+  return config;
+}
+
+Result<NodeConfig> load_node_config(const std::string& path) {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) < 0) return fail(errno_error(errno, "host name"));
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  std::ifstream file(path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return parse_node_config(text, path, host.data(), program.parent_path().string());
+}
+
+}  // namespace perigee::config

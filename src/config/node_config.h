@@ -1,0 +1,45 @@
+// perigeed.toml: how one server of the fleet runs. Every key has a default; docs/perigeed.toml.md
+// lists them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/id.h"
+#include "base/result.h"
+
+namespace perigee::config {
+
+struct NodeConfig {
+  NodeId node;                                                    // node: host name
+  RegionCode region{"loc"};                                       // region
+  std::vector<std::string> roles{"control", "worker", "router"};  // roles
+  std::string guest_directory;  // guest_dir: kernel and initrd; default: beside the program
+
+  std::vector<std::string> api_listen{"127.0.0.1:4280"};  // [api] listen
+
+  std::vector<std::string> http_listen{"127.0.0.1:8080"};   // [router] http
+  std::vector<std::string> https_listen{"127.0.0.1:8443"};  // [router] https
+  std::string domain = "localhost";                         // [router] domain
+  uid_t router_uid = 64990;                                 // [router] uid
+  gid_t router_gid = 64990;                                 // [router] gid
+
+  std::string network = "10.201.0.0/16";  // [worker] network: the machines' addresses
+  int memory_mib = 0;                     // [worker] memory_mib; 0: all but 512 MiB
+  std::string accelerator = "auto";       // [worker] accelerator: auto, kvm, tcg
+
+  std::vector<std::string> warnings;  // unknown keys
+  bool runs(std::string_view role) const;
+};
+
+// `host_name` and `program_directory` fill the defaults.
+Result<NodeConfig> parse_node_config(std::string_view text, std::string_view file,
+                                     std::string_view host_name,
+                                     std::string_view program_directory);
+// A missing file is an empty one.
+Result<NodeConfig> load_node_config(const std::string& path);
+
+}  // namespace perigee::config

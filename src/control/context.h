@@ -1,0 +1,38 @@
+// Context: the parts of a running control that its frontends and reconcilers share, by reference.
+// Composed once by Control; nothing here owns anything.
+#pragma once
+
+#include <string>
+
+#include "control/certificates.h"
+#include "control/desired_table.h"
+#include "control/images.h"
+#include "control/observed_table.h"
+#include "control/publisher.h"
+#include "control/worker_link.h"
+#include "sys/host.h"
+
+namespace perigee::control {
+
+// Times of a deploy; tests shorten them.
+struct DeployTimes {
+  Duration start = 600s;  // from a machine's creation to its app running: pull, disks, boot
+  // From the app running to its port answering.
+  Duration listen = 120s;
+  Duration stable = 2s;  // an app without services must run this long to count as well
+  Duration drain = 2s;   // between the switch of routes and the end of the old machines
+};
+
+struct Context {
+  sys::Host& host;
+  DesiredTable& desired;
+  ObservedTable& observed;
+  async::Notify& changed;  // of desired or observed state
+  Publisher& publisher;
+  Images& images;
+  WorkerLink& worker;
+  Certificates& certificates;
+  DeployTimes times;
+};
+
+}  // namespace perigee::control

@@ -1,0 +1,118 @@
+#include "control/control.h"
+
+#include "api/endpoint.h"
+#include "api/tokens.h"
+#include "async/task_group.h"
+#include "base/log.h"
+#include "control/app_api.h"
+#include "control/blob_api.h"
+#include "control/housekeeping.h"
+#include "control/internal_api.h"
+#include "control/limits.h"
+#include "control/log_api.h"
+#include "control/machine_api.h"
+#include "control/node_api.h"
+#include "control/release_api.h"
+#include "control/release_reconciler.h"
+#include "crypto/hash.h"
+#include "http/server.h"
+
+namespace perigee::control {
+namespace {
+
+constexpr std::size_t kEpochBytes = 8;
+constexpr std::string_view kAdmin = "admin";
+
+}  // namespace
+
+struct Control::Parts {
+  Parts(sys::Host& h, const ControlConfig& config, ControlParts given);
+
+  sys::Host& host;
+  async::Notify changed;
+  DesiredTable desired;
+  ObservedTable observed;
+  Publisher publisher;
+  Context context;
+
+  AppApi apps{context};
+  MachineApi machines{context};
+  ReleaseApi releases{context};
+  BlobApi blobs{context};
+  LogApi logs{context};
+  NodeApi nodes{context};
+  InternalApi internal{context};
+  ReleaseReconciler reconciler{context};
+  Housekeeping housekeeping{context};
+
+  api::Tokens tokens;
+  api::RouteTable public_routes;
+  api::RouteTable internal_routes;
+  api::Endpoint public_endpoint{"api", public_routes};
+  api::Endpoint internal_endpoint{"control", internal_routes, kMaxReportBytes};
+  http::Server public_server;
+  http::Server internal_server;
+  async::TaskGroup tasks;
+};
+
+Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts given)
+    : host(h),
+      changed(h.loop),
+      desired(h.loop, given.store, changed),
+      observed(h.loop, changed),
+      publisher(h.loop, desired, observed, changed, sys::random_hex(h.entropy, kEpochBytes),
+                config.domain),
+      context{h,           desired,      observed,     changed,
+              publisher,   given.images, given.worker, given.certificates,
+              config.times},
+      public_server(h, public_endpoint, {}),
+      internal_server(h, internal_endpoint, {}),
+      tasks(h.loop) {
+  const api::Guard token = tokens.guard();
+  apps.add_routes(public_routes, token);
+  machines.add_routes(public_routes, token);
+  releases.add_routes(public_routes, token);
+  blobs.add_routes(public_routes, token);
+  logs.add_routes(public_routes, token);
+  nodes.add_routes(public_routes, token);
+  internal.add_routes(internal_routes, config.own_uid, config.router_uid);
+}
+
+Control::Control(sys::Host& host, ControlConfig config, ControlParts parts)
+    : parts_(std::make_unique<Parts>(host, config, parts)) {}
+Control::~Control() = default;
+
+async::Task<Result<void>> Control::load(std::string admin_token) {
+  Parts& p = *parts_;
+  CO_TRY_VOID(co_await p.desired.load());
+  p.tasks.spawn(p.desired.follow());
+  const TokenRecord admin{crypto::sha256_hex(admin_token), p.host.clock.wall()};
+  const auto found = p.desired.tokens().find(std::string(kAdmin));
+  if (found == p.desired.tokens().end() || found->second.value.sha256 != admin.sha256) {
+    store::Transaction transaction;
+    transaction.put(token_key(kAdmin), to_json(admin).dump());
+    CO_TRY_VOID(co_await p.desired.commit(std::move(transaction)));
+  }
+  std::vector<std::string> hashes;
+  for (const auto& [name, stored] : p.desired.tokens()) hashes.push_back(stored.value.sha256);
+  p.tokens.replace(std::move(hashes));
+  co_return Result<void>();
+}
+
+async::Task<void> Control::run(std::vector<std::unique_ptr<sys::Listener>> api,
+                               std::unique_ptr<sys::Listener> internal) {
+  Parts& p = *parts_;
+  p.tasks.spawn(p.publisher.run());
+  p.tasks.spawn(p.observed.expire());
+  p.tasks.spawn(p.reconciler.run());
+  p.tasks.spawn(p.housekeeping.tend_machines());
+  p.tasks.spawn(p.housekeeping.renew_certificates());
+  p.tasks.spawn(p.internal_server.serve(std::move(internal)));
+  for (auto& listener : api) {
+    log_info("control", "API on {}", listener->local());
+    p.tasks.spawn(p.public_server.serve(std::move(listener)));
+  }
+  co_await p.tasks.drained();
+}
+
+}  // namespace perigee::control

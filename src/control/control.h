@@ -1,0 +1,65 @@
+// Control: the role that owns desired state: the public API, the store, the deploys, and the feeds
+// to workers and routers. It touches no VM and carries no request of a user.
+//
+//   Control control(host, config, {store, images, worker, certificates});
+//   CO_TRY_VOID(co_await control.load());
+//   co_await control.run(std::move(api_listeners), std::move(internal_listener));  // for ever
+//
+// Or, as bin/ does it, `run_control`, which opens store, CA and blobs first.
+// Destroying a Control (cancelling run) is always safe: what was committed is on disk, and the next
+// one goes on.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "async/task.h"
+#include "config/paths.h"
+#include "control/context.h"
+#include "store/store.h"
+#include "sys/host.h"
+
+namespace perigee::control {
+
+struct ControlConfig {
+  std::string domain = "localhost";  // apps are <app>.<domain>
+  std::uint32_t own_uid = 0;         // may call the internal API, beside root
+  std::uint32_t router_uid = 0;      // may read the routes
+  DeployTimes times;
+};
+
+struct ControlParts {
+  store::Store& store;
+  Images& images;
+  WorkerLink& worker;
+  Certificates& certificates;
+};
+
+class Control {
+ public:
+  Control(sys::Host& host, ControlConfig config, ControlParts parts);
+  ~Control();
+
+  // Reads the store and makes `admin_token` valid (known as a hash from then on). First.
+  async::Task<Result<void>> load(std::string admin_token);
+  // Serves until cancelled.
+  async::Task<void> run(std::vector<std::unique_ptr<sys::Listener>> api,
+                        std::unique_ptr<sys::Listener> internal);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+struct ControlListeners {
+  std::vector<std::unique_ptr<sys::Listener>> api;
+  std::unique_ptr<sys::Listener> internal;  // control.sock
+};
+
+// The whole role over a state directory: reads `token` there, opens store.db, ca.pem and blobs/,
+// and serves until cancelled. Returns only with an error: what is missing or broken.
+async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, ControlConfig config,
+                                      ControlListeners listeners);
+
+}  // namespace perigee::control

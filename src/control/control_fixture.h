@@ -1,0 +1,274 @@
+// A whole control on real loopback sockets for tests: MemoryStore, images that resolve without a
+// registry, a worker.sock that serves canned logs, and reports made by hand.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+
+#include "api/endpoint.h"
+#include "api/tokens.h"
+#include "async/combine.h"
+#include "async/task_group.h"
+#include "control/control.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "model/json.h"
+#include "store/memory_store.h"
+#include "sys/posix_host.h"
+
+namespace perigee::control {
+
+class FakeImages : public Images {
+ public:
+  async::Task<Result<model::ImageRef>> resolve(std::string image) override {
+    if (image.starts_with("missing")) co_return fail(Code::not_found, "no such image");
+    co_return model::ImageRef{"registry.test", image, "1", "sha256:" + std::string(64, 'a')};
+  }
+  async::Task<Result<bool>> has_blob(std::string digest) override {
+    co_return blobs.contains(digest);
+  }
+  async::Task<Result<void>> put_blob(std::string digest, http::Body& body) override {
+    CO_TRY(std::string text, co_await http::read_all(body, 1 << 20));
+    if (text == "corrupt") co_return fail(Code::data_loss, "the digest is another");
+    blobs[digest] = std::move(text);
+    co_return Result<void>();
+  }
+  std::map<std::string, std::string> blobs;
+};
+
+// A store that stops answering after a number of commits, as if the machine lost power then: the
+// next commit is carried out (or not) and its caller never hears.
+class StallingStore : public store::Store {
+ public:
+  enum class Last { applied, dropped };
+  explicit StallingStore(async::Loop& loop) : inner_(loop), never_(loop) {}
+  void stall_after(int commits, Last last) {
+    left_ = commits;
+    last_ = last;
+    stalled_ = false;
+  }
+  void resume() { left_.reset(); }
+  bool stalled() const { return stalled_; }
+
+  async::Task<Result<std::optional<store::Entry>>> get(std::string key) override {
+    return inner_.get(std::move(key));
+  }
+  async::Task<Result<store::Listing>> list(std::string prefix) override {
+    return inner_.list(std::move(prefix));
+  }
+  Result<std::unique_ptr<store::Watch>> watch(std::string prefix, store::Revision after) override {
+    return inner_.watch(std::move(prefix), after);
+  }
+  async::Task<Result<store::Revision>> commit(store::Transaction transaction) override {
+    if (!left_ || (*left_)-- > 0) co_return co_await inner_.commit(std::move(transaction));
+    const bool first = !std::exchange(stalled_, true);
+    if (first && last_ == Last::applied) {
+      [[maybe_unused]] const auto done = co_await inner_.commit(std::move(transaction));
+    }
+    for (;;) co_await never_.wait();
+  }
+
+ private:
+  store::MemoryStore inner_;
+  std::optional<int> left_;
+  Last last_ = Last::applied;
+  bool stalled_ = false;
+  async::Notify never_;
+};
+
+// worker.sock: the same lines for every machine, then, followed, whatever is added.
+class FakeWorker {
+ public:
+  explicit FakeWorker(sys::Host& host) : changed_(host.loop) {
+    table_.stream(
+        "GET", "/internal/v1/machines/{machine}/logs", api::open_to_all(),
+        [this](api::Call& call, http::ResponseWriter& response) { return logs(call, response); });
+  }
+  void add(std::string message) {
+    lines_.push_back(std::move(message));
+    changed_.notify_all();
+  }
+  api::RouteTable table_;
+
+ private:
+  async::Task<Result<void>> logs(api::Call& call, http::ResponseWriter& response) {
+    CO_TRY_VOID(co_await response.start(api::response_head(call.request, 200, "")));
+    const auto from = call.query("from");
+    for (std::size_t i = from && *from != "0" ? std::stoul(*from) - 1 : 0;; ++i) {
+      while (i >= lines_.size() && call.flag("follow")) co_await changed_.wait();
+      if (i >= lines_.size()) co_return co_await response.finish();
+      const json::Value line = json::object({{"seq", static_cast<std::int64_t>(i + 1)},
+                                             {"at", fmt::format("2026-01-01T00:00:{:02}Z", i)},
+                                             {"stream", "stdout"},
+                                             {"message", lines_[i]}});
+      const std::string text = line.dump() + "\n";
+      CO_TRY_VOID(co_await response.write(text));
+    }
+  }
+  std::vector<std::string> lines_;
+  async::Notify changed_;
+};
+
+struct Got {
+  int status = 0;
+  json::Value body;
+  std::string text;
+};
+
+inline async::Task<Result<Got>> ask(http::Client& client, sys::Address to, http::RequestHead head,
+                                    std::string body, Deadline deadline) {
+  CO_TRY(auto response, co_await client.request(to, std::move(head), std::move(body), deadline));
+  CO_TRY(std::string text, co_await http::read_all(response->body(), 1 << 22));
+  auto parsed = json::parse(text);
+  co_return Got{response->head.status, parsed ? *parsed : json::Value(), std::move(text)};
+}
+
+struct ControlFixture {
+  static std::string make_directory() {
+    std::string pattern = "/tmp/perigee-ctl-XXXXXX";
+    return ::mkdtemp(pattern.data());
+  }
+  ControlFixture() {
+    auto socket = *h().network.listen(*sys::Address::unix_path(directory + "/worker.sock"));
+    worker_group.spawn(worker_server.serve(std::move(socket)));
+    certificates =
+        *loop().run(Certificates::open(h(), directory + "/ca.pem", directory + "/ca.key"));
+    config.own_uid = ::getuid();
+    config.router_uid = ::getuid();
+    config.times = {.start = 60s, .listen = 60s, .stable = 50ms, .drain = 20ms};
+    start();
+  }
+  ~ControlFixture() {
+    group.reset();
+    control.reset();
+    std::filesystem::remove_all(directory);
+  }
+
+  // Also after kill(): a new control over the same store.
+  void start() {
+    control = std::make_unique<Control>(h(), config,
+                                        ControlParts{store, images, worker_link, *certificates});
+    REQUIRE(loop().run(control->load("secret")).has_value());
+    auto api = *h().network.listen(*sys::Address::parse("127.0.0.1:0"));
+    auto internal = *h().network.listen(*sys::Address::unix_path(directory + "/control.sock"));
+    api_address = api->local();
+    internal_address = internal->local();
+    std::vector<std::unique_ptr<sys::Listener>> listeners;
+    listeners.push_back(std::move(api));
+    group = std::make_unique<async::TaskGroup>(loop());
+    group->spawn(control->run(std::move(listeners), std::move(internal)));
+  }
+  void kill() {
+    group.reset();
+    control.reset();
+  }
+
+  async::Loop& loop() { return host->loop(); }
+  sys::Host& h() { return host->host(); }
+  void pass(Duration d) { loop().run(pause(loop(), d)); }
+  static async::Task<void> pause(async::Loop& loop, Duration d) { co_await loop.sleep(d); }
+
+  http::RequestHead request(std::string method, std::string target) {
+    http::RequestHead head{.method = std::move(method), .target = std::move(target)};
+    head.headers.set("Host", "api");
+    head.headers.set("Authorization", "Bearer secret");
+    return head;
+  }
+  Got call(std::string method, std::string target, std::string body = {}) {
+    auto got = loop().run(ask(client, api_address, request(method, target), std::move(body),
+                              loop().deadline_in(20s)));
+    REQUIRE_MESSAGE(got.has_value(), target);
+    return *std::move(got);
+  }
+  int internal(std::string method, std::string target, std::string body) {
+    auto got = loop().run(ask(client, internal_address, request(method, target), std::move(body),
+                              loop().deadline_in(20s)));
+    REQUIRE(got.has_value());
+    return got->status;
+  }
+
+  model::NodeReport node(std::int64_t memory_mib = 4096) const {
+    model::NodeReport report;
+    report.node = NodeId("n1");
+    report.region = RegionCode("iad");
+    report.boot_id = "b";
+    report.cpus = 2;
+    report.memory_mib = memory_mib;
+    report.memory_free_mib = memory_mib;
+    report.accelerator = "tcg";
+    return report;
+  }
+  void send(const model::NodeReport& report) {
+    REQUIRE(internal("POST", "/internal/v1/nodes/n1/report", model::to_json(report).dump()) == 204);
+  }
+
+  // What a worker would say of the desired machines: all done, after `change` had its way.
+  using Change = std::function<void(const model::Machine&, model::MachineStatus&)>;
+  void work(const Change& change = {}) {
+    model::NodeReport report = node();
+    for (const auto& entry : loop().run(store.list("/machines/"))->entries) {
+      const model::Machine machine = *model::machine_from(*json::parse(entry.value));
+      model::MachineStatus status;
+      status.id = machine.id;
+      status.instance_id = machine.instance_id;
+      status.acted_sequence = machine.desired_sequence;
+      status.private_ip = fmt::format("10.201.0.{}", report.machines.size() + 2);
+      using model::DesiredState;
+      using model::MachineState;
+      status.state = machine.desired == DesiredState::started   ? MachineState::started
+                     : machine.desired == DesiredState::stopped ? MachineState::stopped
+                                                                : MachineState::destroyed;
+      status.listening = machine.desired == DesiredState::started;
+      if (status.listening) status.started_at = h().clock.wall();
+      if (change) change(machine, status);
+      report.machines.push_back(std::move(status));
+    }
+    send(report);
+  }
+
+  // Waits until `condition` holds, looking at every change for at most ten seconds.
+  template <typename F>
+  bool eventually(F condition) {
+    for (int i = 0; i < 500; ++i) {
+      if (condition()) return true;
+      pass(20ms);
+    }
+    return false;
+  }
+  json::Value machines(const std::string& app) {
+    return call("GET", "/v1/apps/" + app + "/machines").body;
+  }
+  std::string release_status(const std::string& app, int version) {
+    return *call("GET", fmt::format("/v1/apps/{}/releases/{}", app, version))
+                .body.find("status")
+                ->string();
+  }
+
+  std::unique_ptr<sys::PosixHost> host = *sys::PosixHost::open(2);
+  std::string directory = make_directory();
+  WorkerLink worker_link{host->host(), directory + "/worker.sock"};
+  StallingStore store{host->loop()};
+  FakeImages images;
+  FakeWorker worker{host->host()};
+  api::Endpoint worker_endpoint{"worker", worker.table_};
+  http::Server worker_server{host->host(), worker_endpoint, {}};
+  async::TaskGroup worker_group{host->loop()};
+  std::unique_ptr<Certificates> certificates;
+  ControlConfig config;
+  http::Client client{host->host(), {}};
+  sys::Address api_address;
+  sys::Address internal_address;
+  std::unique_ptr<Control> control;
+  std::unique_ptr<async::TaskGroup> group;
+};
+
+inline constexpr const char* kHello =
+    R"({"image": "hello:1", "config": {"services": [{"internal_port": 8080,
+        "ports": [{"port": 80, "handlers": ["http"]}]}]}})";
+
+}  // namespace perigee::control

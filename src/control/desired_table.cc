@@ -1,0 +1,161 @@
+#include "control/desired_table.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "model/json.h"
+
+namespace perigee::control {
+namespace {
+
+// Puts the parsed value under `id`, or erases it where the key was deleted.
+template <typename Map, typename Parse>
+Result<void> store_in(Map& map, typename Map::key_type id, const std::optional<std::string>& text,
+                      store::Revision revision, Parse parse) {
+  if (!text) {
+    map.erase(id);
+    return {};
+  }
+  TRY(const json::Value document, json::parse(*text));
+  TRY(auto value, parse(document));
+  map[std::move(id)] = {std::move(value), revision};
+  return {};
+}
+
+std::optional<DesiredTable::ReleaseId> release_id(std::string_view rest) {
+  const auto parts = split_once(rest, '/');
+  if (!parts) return std::nullopt;
+  const auto version = parse_uint(parts->second, std::numeric_limits<std::int64_t>::max());
+  if (!version) return std::nullopt;
+  return DesiredTable::ReleaseId(AppName(std::string(parts->first)),
+                                 static_cast<std::int64_t>(*version));
+}
+
+}  // namespace
+
+DesiredTable::DesiredTable(async::Loop& loop, store::Store& store, async::Notify& changed)
+    : loop_(loop), store_(store), changed_(changed), advanced_(loop) {}
+
+void DesiredTable::clear() {
+  apps_.clear();
+  machines_.clear();
+  releases_.clear();
+  certificates_.clear();
+  tokens_.clear();
+  nodes_.clear();
+}
+
+async::Task<Result<void>> DesiredTable::load() {
+  CO_TRY(const store::Listing listing, co_await store_.list("/"));
+  clear();
+  for (const store::Entry& entry : listing.entries) apply(entry.key, entry.value, entry.revision);
+  revision_ = listing.revision;
+  advanced_.notify_all();
+  changed_.notify_all();
+  co_return Result<void>();
+}
+
+async::Task<void> DesiredTable::follow() {
+  for (;;) {
+    Result<void> ended = co_await follow_once();
+    log_warning("control", "watch of the store: {}; reading it again", ended.error().context);
+    co_await loop_.sleep(100ms);
+    ended = co_await load();
+    if (!ended) log_error("control", "read of the store: {}", ended.error().context);
+  }
+}
+
+async::Task<Result<void>> DesiredTable::follow_once() {
+  CO_TRY(const auto watch, store_.watch("/", revision_));
+  for (;;) {
+    CO_TRY(const std::vector<store::Change> changes, co_await watch->next());
+    for (const store::Change& change : changes) apply(change.key, change.value, change.revision);
+    revision_ = std::max(revision_, changes.back().revision);
+    advanced_.notify_all();
+    changed_.notify_all();
+  }
+}
+
+async::Task<Result<void>> DesiredTable::commit(store::Transaction transaction) {
+  CO_TRY(const store::Revision revision, co_await store_.commit(std::move(transaction)));
+  while (revision_ < revision) co_await advanced_.wait();
+  co_return Result<void>();
+}
+
+void DesiredTable::apply(const std::string& key, const std::optional<std::string>& text,
+                         store::Revision revision) {
+  const auto slash = key.find('/', 1);
+  if (slash == std::string::npos) return;
+  const std::string_view kind = std::string_view(key).substr(1, slash - 1);
+  std::string name = key.substr(slash + 1);
+  Result<void> done;
+  if (kind == "apps") {
+    done = store_in(apps_, AppName(std::move(name)), text, revision, model::app_from);
+  } else if (kind == "machines") {
+    done = store_in(machines_, MachineId(std::move(name)), text, revision, model::machine_from);
+  } else if (kind == "releases") {
+    if (auto id = release_id(name))
+      done = store_in(releases_, *std::move(id), text, revision, release_record_from);
+  } else if (kind == "certs") {
+    done = store_in(certificates_, std::move(name), text, revision, certificate_record_from);
+  } else if (kind == "tokens") {
+    done = store_in(tokens_, std::move(name), text, revision, token_record_from);
+  } else if (kind == "nodes") {
+    done = store_in(nodes_, NodeId(std::move(name)), text, revision, node_record_from);
+  }
+  if (!done) log_error("control", "store key {}: {}", key, done.error().context);
+}
+
+Result<Stored<model::App>> DesiredTable::app(const AppName& name) const {
+  const auto found = apps_.find(name);
+  if (found == apps_.end())
+    return fail(Code::not_found, "app \"{}\" does not exist; create it first", name);
+  return found->second;
+}
+
+Result<Stored<model::Machine>> DesiredTable::machine(const AppName& app,
+                                                     const MachineId& id) const {
+  const auto found = machines_.find(id);
+  if (found == machines_.end() || found->second.value.app != app)
+    return fail(Code::not_found, "app \"{}\" has no machine \"{}\"", app, id);
+  return found->second;
+}
+
+Result<Stored<ReleaseRecord>> DesiredTable::release(const AppName& app,
+                                                    std::int64_t version) const {
+  const auto found = releases_.find({app, version});
+  if (found == releases_.end())
+    return fail(Code::not_found, "app \"{}\" has no release {}", app, version);
+  return found->second;
+}
+
+std::vector<Stored<model::Machine>> DesiredTable::machines_of(const AppName& app) const {
+  std::vector<Stored<model::Machine>> out;
+  for (const auto& [id, stored] : machines_) {
+    if (stored.value.app == app && stored.value.desired != model::DesiredState::destroyed)
+      out.push_back(stored);
+  }
+  std::ranges::sort(out, {},
+                    [](const auto& s) { return std::pair(s.value.created_at.ns, s.value.id); });
+  return out;
+}
+
+void put(store::Transaction& t, const model::App& app, store::Revision expected) {
+  t.expect(app_key(app.name), expected);
+  t.put(app_key(app.name), model::to_json(app).dump());
+}
+
+void put(store::Transaction& t, const model::Machine& machine, store::Revision expected) {
+  t.expect(machine_key(machine.id), expected);
+  t.put(machine_key(machine.id), model::to_json(machine).dump());
+}
+
+void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected) {
+  const std::string key = release_key(release.release.app, release.release.version);
+  t.expect(key, expected);
+  t.put(key, to_json(release).dump());
+}
+
+}  // namespace perigee::control

@@ -1,0 +1,79 @@
+// DesiredTable: the store's content as typed values in memory, on control's loop.
+//
+// Control is the store's only writer; the table follows it by a watch. `commit` answers when the
+// table shows the change, so that a caller reads what it wrote. Everything that waits for a change
+// waits on one Notify, which observed state shares. References and iterators into the table hold
+// until the next co_await: copy what is needed longer.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "async/event.h"
+#include "control/records.h"
+#include "model/types.h"
+#include "store/store.h"
+
+namespace perigee::control {
+
+// A value and the revision to expect in a compare-and-swap.
+template <typename T>
+struct Stored {
+  T value;
+  store::Revision revision = 0;
+};
+
+class DesiredTable {
+ public:
+  using ReleaseId = std::pair<AppName, std::int64_t>;
+
+  DesiredTable(async::Loop& loop, store::Store& store, async::Notify& changed);
+  // Reads everything. Before any other use.
+  async::Task<Result<void>> load();
+  // Keeps the table up to date, for ever.
+  async::Task<void> follow();
+  // Commits and waits until the table shows it.
+  async::Task<Result<void>> commit(store::Transaction transaction);
+
+  Result<Stored<model::App>> app(const AppName& name) const;  // not_found with the next step
+  Result<Stored<model::Machine>> machine(const AppName& app, const MachineId& id) const;
+  Result<Stored<ReleaseRecord>> release(const AppName& app, std::int64_t version) const;
+  // Those not to be destroyed, oldest first.
+  std::vector<Stored<model::Machine>> machines_of(const AppName& app) const;
+
+  const std::map<AppName, Stored<model::App>>& apps() const { return apps_; }
+  const std::map<MachineId, Stored<model::Machine>>& machines() const { return machines_; }
+  const std::map<ReleaseId, Stored<ReleaseRecord>>& releases() const { return releases_; }
+  const std::map<std::string, Stored<CertificateRecord>>& certificates() const {
+    return certificates_;
+  }
+  const std::map<std::string, Stored<TokenRecord>>& tokens() const { return tokens_; }
+  const std::map<NodeId, Stored<NodeRecord>>& nodes() const { return nodes_; }
+
+ private:
+  void clear();
+  void apply(const std::string& key, const std::optional<std::string>& text,
+             store::Revision revision);
+  async::Task<Result<void>> follow_once();
+
+  async::Loop& loop_;
+  store::Store& store_;
+  async::Notify& changed_;
+  async::Notify advanced_;  // revision_ has grown
+  store::Revision revision_ = 0;
+  std::map<AppName, Stored<model::App>> apps_;
+  std::map<MachineId, Stored<model::Machine>> machines_;
+  std::map<ReleaseId, Stored<ReleaseRecord>> releases_;
+  std::map<std::string, Stored<CertificateRecord>> certificates_;
+  std::map<std::string, Stored<TokenRecord>> tokens_;
+  std::map<NodeId, Stored<NodeRecord>> nodes_;
+};
+
+// Writers of one object as a put that expects what was read (revision 0: that it is new).
+void put(store::Transaction& t, const model::App& app, store::Revision expected);
+void put(store::Transaction& t, const model::Machine& machine, store::Revision expected);
+void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected);
+
+}  // namespace perigee::control

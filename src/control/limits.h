@@ -1,0 +1,36 @@
+// Bounds and periods of control.
+#pragma once
+
+#include <cstddef>
+
+#include "base/time.h"
+
+namespace perigee::control {
+
+inline constexpr std::size_t kMaxReportBytes = 32 * 1024 * 1024;
+inline constexpr std::size_t kMaxTombstones = 1024;     // deleted keys that a feed remembers
+inline constexpr std::size_t kMaxMachinesPerApp = 256;  // not counting destroyed ones
+inline constexpr std::size_t kMaxApps = 4096;
+inline constexpr std::size_t kKeptReleases = 50;  // per app
+inline constexpr std::size_t kRememberedDestroyed = 1024;
+inline constexpr std::size_t kMaxLogLine = 64 * 1024;
+inline constexpr std::size_t kMaxLogTail = 10'000;
+inline constexpr std::size_t kDefaultLogTail = 100;
+inline constexpr std::size_t kFailureLogLines = 20;  // of an app that fails a deploy
+inline constexpr std::size_t kLogQueue = 4096;       // lines on their way to one client
+
+inline constexpr Duration kNodeLease = 15s;  // a node silent for longer is lost
+inline constexpr Duration kFeedKeepAlive = 5s;
+inline constexpr Duration kRoutesHoldBack = 10s;  // after a start, unless all nodes have reported
+inline constexpr Duration kWaitDefault = 60s;
+inline constexpr Duration kWaitMax = 60s;
+inline constexpr Duration kWorkerTimeout = 5s;
+inline constexpr Duration kRoutesDelivery = 2s;      // for routers to have been sent a switch
+inline constexpr Duration kPlacementPatience = 30s;  // of a deploy while no node reports
+inline constexpr Duration kLogRetry = 1s;
+
+inline constexpr int kCertificateDays = 397;
+inline constexpr Duration kCertificateRenewal = 24h * 30;  // before its end
+inline constexpr Duration kCertificateCheck = 1h;
+
+}  // namespace perigee::control

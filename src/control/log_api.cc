@@ -1,0 +1,174 @@
+#include "control/log_api.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "api/event_stream.h"
+#include "api/limits.h"
+#include "async/combine.h"
+#include "async/task_group.h"
+#include "base/text.h"
+#include "control/app_api.h"
+#include "control/limits.h"
+
+namespace perigee::control {
+namespace {
+
+struct Entry {
+  LogLine line;
+  MachineId machine;
+  RegionCode region;
+};
+
+json::Value view(const Entry& entry) {
+  return json::object({{"timestamp", entry.line.at},
+                       {"message", entry.line.message},
+                       {"stream", entry.line.stream},
+                       {"instance", entry.machine.str()},
+                       {"region", entry.region.str()}});
+}
+
+struct Query {
+  AppName app;
+  MachineId machine;  // empty: all of the app
+  std::size_t tail = kDefaultLogTail;
+  bool follow = false;
+};
+
+Result<Query> query_of(const api::Call& call) {
+  Query query;
+  TRY(query.app, app_of(call));
+  query.machine = MachineId(call.query("machine").value_or(call.query("instance").value_or("")));
+  query.follow = call.flag("follow");
+  if (const auto text = call.query("tail")) {
+    const auto lines = parse_uint(*text, kMaxLogTail);
+    if (!lines) return fail(Code::invalid_argument, "tail: from 0 to {}", kMaxLogTail);
+    query.tail = static_cast<std::size_t>(*lines);
+  }
+  return query;
+}
+
+std::vector<model::Machine> machines_of(const Context& context, const Query& query) {
+  std::vector<model::Machine> out;
+  for (auto& stored : context.desired.machines_of(query.app)) {
+    if (query.machine.empty() || stored.value.id == query.machine)
+      out.push_back(std::move(stored.value));
+  }
+  return out;
+}
+
+// One client's view of an app's output.
+class LogSession {
+ public:
+  LogSession(const Context& context, Query query, api::EventStream& stream)
+      : context_(context),
+        query_(std::move(query)),
+        stream_(stream),
+        lines_(context.host.loop, kLogQueue),
+        room_(context.host.loop),
+        readers_(context.host.loop, kMaxMachinesPerApp) {}
+
+  async::Task<Result<void>> run() {
+    CO_TRY_VOID(co_await send_tail());
+    if (query_.follow) CO_TRY_VOID(co_await send_new());
+    co_return co_await stream_.finish();
+  }
+
+ private:
+  async::Task<Result<void>> send_tail() {
+    std::vector<Entry> entries;
+    for (const model::Machine& machine : machines_of(context_, query_)) {
+      // Machines that write nothing yet, or whose worker is away, have no last lines.
+      const auto lines =
+          co_await context_.worker.tail(machine.id, std::max<std::size_t>(1, query_.tail));
+      for (std::size_t i = 0; lines && i < lines->size(); ++i) {
+        entries.push_back({(*lines)[i], machine.id, machine.region});
+        next_[machine.id] = (*lines)[i].sequence + 1;
+      }
+    }
+    std::ranges::sort(entries, {}, [](const Entry& e) {
+      return std::tuple(e.line.at, e.machine, e.line.sequence);
+    });
+    const std::size_t skip = entries.size() > query_.tail ? entries.size() - query_.tail : 0;
+    for (std::size_t i = skip; i < entries.size(); ++i)
+      CO_TRY_VOID(co_await stream_.send("", view(entries[i]), std::nullopt));
+    co_return Result<void>();
+  }
+
+  async::Task<Result<void>> send_new() {
+    readers_.spawn(read_all(*this));
+    async::Loop& loop = context_.host.loop;
+    for (;;) {
+      auto next = co_await async::until(loop, loop.now() + api::kEventKeepAlive, lines_.pop());
+      if (!next) {
+        CO_TRY_VOID(co_await stream_.keep_alive());
+        continue;
+      }
+      room_.notify_all();
+      CO_TRY_VOID(co_await stream_.send("", view(**next), std::nullopt));
+    }
+  }
+
+  // Starts a reader for each machine, also for those that come later.
+  static async::Task<void> read_all(LogSession& self) {
+    for (;;) {
+      for (model::Machine& machine : machines_of(self.context_, self.query_)) {
+        if (!self.read_.insert(machine.id).second) continue;
+        self.readers_.spawn(read_one(self, std::move(machine)));
+      }
+      co_await self.context_.changed.wait();
+    }
+  }
+
+  // Follows one machine as long as control knows it, through restarts of its worker.
+  static async::Task<void> read_one(LogSession& self, model::Machine machine) {
+    while (self.context_.desired.machines().contains(machine.id)) {
+      auto reader = co_await self.context_.worker.follow(machine.id, self.next_[machine.id]);
+      while (reader) {
+        Result<std::optional<LogLine>> line = co_await (*reader)->next();
+        if (!line || !*line) break;
+        self.next_[machine.id] = (*line)->sequence + 1;
+        const Entry entry{**line, machine.id, machine.region};
+        while (!self.lines_.push(entry)) co_await self.room_.wait();
+      }
+      co_await self.context_.host.loop.sleep(kLogRetry);
+    }
+    self.read_.erase(machine.id);
+  }
+
+  const Context& context_;
+  Query query_;
+  api::EventStream& stream_;
+  std::map<MachineId, std::int64_t> next_;  // sequence to read from
+  std::set<MachineId> read_;                // machines that have a reader
+  async::Mailbox<Entry> lines_;
+  async::Notify room_;
+  async::TaskGroup readers_;
+};
+
+async::Task<void> run_session(LogSession& session, Result<void>& done) {
+  done = co_await session.run();
+}
+
+}  // namespace
+
+void LogApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
+  table.stream(
+      "GET", "/v1/apps/{app}/logs", guard,
+      [this](api::Call& call, http::ResponseWriter& response) { return logs(call, response); });
+}
+
+async::Task<Result<void>> LogApi::logs(api::Call& call, http::ResponseWriter& response) {
+  CO_TRY(Query query, query_of(call));
+  CO_TRY([[maybe_unused]] const auto app, context_.desired.app(query.app));
+  api::EventStream stream(call.request, response);
+  CO_TRY_VOID(co_await stream.start());
+  LogSession session(context_, std::move(query), stream);
+  Result<void> done;
+  co_await async::first_of(context_.host.loop, run_session(session, done), response.closed());
+  co_return done;
+}
+
+}  // namespace perigee::control

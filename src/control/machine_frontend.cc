@@ -1,0 +1,115 @@
+#include "control/machine_frontend.h"
+
+#include <array>
+#include <span>
+
+#include "control/limits.h"
+#include "control/placement.h"
+
+namespace perigee::control {
+namespace {
+
+constexpr std::size_t kMachineIdBytes = 7;  // 14 hex digits
+
+std::int64_t used_by(const model::Machine& machine, const NodeId& node) {
+  return machine.node == node && machine.desired == model::DesiredState::started
+             ? machine.config.guest.memory_mib
+             : 0;
+}
+
+std::vector<NodeRoom> rooms(const Context& context, const std::vector<model::Machine>& planned) {
+  std::vector<NodeRoom> out;
+  for (const auto& [id, node] : context.observed.nodes()) {
+    NodeRoom room{.node = id,
+                  .region = node.report.region,
+                  .lost = node.lost,
+                  .memory_mib = node.report.memory_mib};
+    for (const auto& [machine, stored] : context.desired.machines())
+      room.used_mib += used_by(stored.value, id);
+    for (const model::Machine& machine : planned) room.used_mib += used_by(machine, id);
+    out.push_back(std::move(room));
+  }
+  return out;
+}
+
+model::Machine touched(model::Machine machine, WallTime now) {
+  machine.desired_sequence += 1;
+  machine.updated_at = now;
+  return machine;
+}
+
+}  // namespace
+
+std::string make_instance_id(sys::Host& host) {
+  constexpr std::string_view kDigits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  constexpr int kTimeDigits = 10;
+  constexpr std::size_t kRandomDigits = 16;
+  std::string out(kTimeDigits, '0');
+  auto ms = static_cast<std::uint64_t>(host.clock.wall().unix_ms());
+  for (auto digit = out.rbegin(); digit != out.rend(); ++digit, ms >>= 5U)
+    *digit = kDigits[ms & 31U];
+  std::array<std::uint8_t, kRandomDigits> random{};
+  host.entropy.fill(random);
+  for (const std::uint8_t byte : random) out.push_back(kDigits[byte & 31U]);
+  return out;
+}
+
+Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
+                                    const std::vector<model::Machine>& planned) {
+  const std::size_t have = context.desired.machines_of(wanted.app).size() + planned.size();
+  if (have >= kMaxMachinesPerApp)
+    return fail(Code::resource_exhausted, "app \"{}\" has {} machines: that is the most",
+                wanted.app, have);
+  TRY(const NodeRoom room, place(rooms(context, planned), wanted.region, wanted.config.guest));
+  model::Machine machine;
+  machine.id = MachineId(sys::random_hex(context.host.entropy, kMachineIdBytes));
+  machine.name = wanted.name.empty()
+                     ? fmt::format("{}-{}", wanted.app, machine.id.str().substr(0, 6))
+                     : std::move(wanted.name);
+  machine.app = std::move(wanted.app);
+  machine.region = room.region;
+  machine.node = room.node;
+  machine.instance_id = make_instance_id(context.host);
+  machine.config = std::move(wanted.config);
+  machine.image = std::move(wanted.image);
+  machine.desired = wanted.desired;
+  machine.cordoned = wanted.cordoned;
+  machine.release = wanted.release;
+  machine.created_at = machine.updated_at = context.host.clock.wall();
+  return machine;
+}
+
+model::Machine started(model::Machine machine, WallTime now) {
+  machine.desired = model::DesiredState::started;
+  return touched(std::move(machine), now);
+}
+model::Machine stopped(model::Machine machine, WallTime now) {
+  machine.desired = model::DesiredState::stopped;
+  return touched(std::move(machine), now);
+}
+model::Machine destroyed(model::Machine machine, WallTime now) {
+  machine.desired = model::DesiredState::destroyed;
+  return touched(std::move(machine), now);
+}
+model::Machine restarted(model::Machine machine, sys::Host& host) {
+  machine.desired = model::DesiredState::started;
+  machine.instance_id = make_instance_id(host);
+  return touched(std::move(machine), host.clock.wall());
+}
+model::Machine updated(model::Machine machine, model::MachineConfig config, model::ImageRef image,
+                       sys::Host& host) {
+  machine.config = std::move(config);
+  machine.image = std::move(image);
+  machine.instance_id = make_instance_id(host);
+  machine.version += 1;
+  return touched(std::move(machine), host.clock.wall());
+}
+
+async::Task<Result<void>> replace(const Context& context, Stored<model::Machine> stored,
+                                  model::Machine machine) {
+  store::Transaction transaction;
+  put(transaction, machine, stored.revision);
+  co_return co_await context.desired.commit(std::move(transaction));
+}
+
+}  // namespace perigee::control

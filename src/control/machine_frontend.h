@@ -1,0 +1,39 @@
+// The commands on machines: each is one compare-and-swap transaction on desired state; the workers
+// see the result through their feed. Used by the public API and by deploys.
+#pragma once
+
+#include "control/context.h"
+
+namespace perigee::control {
+
+struct NewMachine {
+  AppName app{};
+  std::string name{};   // empty: made up
+  RegionCode region{};  // empty: where there is room
+  model::MachineConfig config{};
+  model::ImageRef image{};
+  std::int64_t release = 0;
+  bool cordoned = false;
+  model::DesiredState desired = model::DesiredState::started;
+};
+
+// Chooses node and ids; `planned` are machines that the same transaction creates already.
+Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
+                                    const std::vector<model::Machine>& planned);
+// 26 characters of Crockford's base 32: time, then entropy.
+std::string make_instance_id(sys::Host& host);
+
+// The machine as a command leaves it, to be put by the caller.
+model::Machine started(model::Machine machine, WallTime now);
+model::Machine stopped(model::Machine machine, WallTime now);
+model::Machine destroyed(model::Machine machine, WallTime now);
+// Ends what runs and boots it again.
+model::Machine restarted(model::Machine machine, sys::Host& host);
+model::Machine updated(model::Machine machine, model::MachineConfig config, model::ImageRef image,
+                       sys::Host& host);
+
+// Puts one machine that was read at `stored.revision`.
+async::Task<Result<void>> replace(const Context& context, Stored<model::Machine> stored,
+                                  model::Machine machine);
+
+}  // namespace perigee::control

@@ -1,0 +1,41 @@
+// ObservedTable: what the nodes have reported, in memory, each under a lease. Lost at a restart of
+// control; the reports bring it back within seconds.
+#pragma once
+
+#include <map>
+
+#include "async/event.h"
+#include "model/types.h"
+
+namespace perigee::control {
+
+class ObservedTable {
+ public:
+  struct Node {
+    model::NodeReport report;
+    MonotonicTime at;
+    bool lost = false;  // its lease has run out
+  };
+
+  ObservedTable(async::Loop& loop, async::Notify& changed);
+  void report(model::NodeReport report);
+  // Marks the nodes whose lease has run out, for ever.
+  async::Task<void> expire();
+
+  // Null: nothing known. A lost node's machines stay known as they were.
+  const model::MachineStatus* status(const MachineId& id) const;
+  const std::map<NodeId, Node>& nodes() const { return nodes_; }
+  const Node* node(const NodeId& id) const;
+  bool reported(const NodeId& id) const { return nodes_.contains(id); }
+  // Without a report within the lease, or never heard of since a start longer ago than that.
+  bool lost(const NodeId& id) const;
+
+ private:
+  async::Loop& loop_;
+  async::Notify& changed_;
+  MonotonicTime start_;
+  std::map<NodeId, Node> nodes_;
+  std::map<MachineId, model::MachineStatus> machines_;
+};
+
+}  // namespace perigee::control

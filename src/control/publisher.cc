@@ -1,0 +1,122 @@
+#include "control/publisher.h"
+
+#include <algorithm>
+
+#include "async/combine.h"
+#include "base/log.h"
+#include "control/limits.h"
+#include "control/routes.h"
+#include "model/json.h"
+
+namespace perigee::control {
+namespace {
+
+std::string route_key(const AppName& app) {
+  return "/routes/" + app.str();
+}
+
+const model::Release* release_at(const DesiredTable& desired, const AppName& app,
+                                 std::int64_t version) {
+  const auto found = desired.releases().find({app, version});
+  return found == desired.releases().end() ? nullptr : &found->second.value.release;
+}
+
+}  // namespace
+
+Publisher::Publisher(async::Loop& loop, const DesiredTable& desired, const ObservedTable& observed,
+                     async::Notify& changed, std::string epoch, std::string domain)
+    : loop_(loop),
+      desired_(desired),
+      observed_(observed),
+      changed_(changed),
+      epoch_(std::move(epoch)),
+      domain_(std::move(domain)),
+      start_(loop.now()),
+      routes_(loop, epoch_) {}
+
+async::Task<void> Publisher::run() {
+  for (;;) {
+    refresh();
+    co_await changed_.wait();
+  }
+}
+
+std::int64_t Publisher::refresh() {
+  for (auto& [id, node] : nodes_) publish_node(id, node);
+  publish_routes();
+  return routes_.revision();
+}
+
+Feed& Publisher::node(const NodeId& id) {
+  auto found = nodes_.find(id);
+  if (found == nodes_.end()) {
+    found = nodes_.emplace(id, NodeFeed(std::make_unique<Feed>(loop_, epoch_))).first;
+    publish_node(id, found->second);
+  }
+  return *found->second.feed;
+}
+
+void Publisher::publish_node(const NodeId& id, NodeFeed& node) {
+  for (const auto& [machine_id, stored] : desired_.machines()) {
+    if (stored.value.node != id) continue;
+    store::Revision& published = node.published[machine_id];
+    if (published == stored.revision) continue;
+    published = stored.revision;
+    node.feed->set(machine_key(machine_id), model::to_json(stored.value).dump());
+  }
+  std::erase_if(node.published, [&](const auto& each) {
+    const auto found = desired_.machines().find(each.first);
+    if (found != desired_.machines().end() && found->second.value.node == id) return false;
+    node.feed->set(machine_key(each.first), std::nullopt);
+    return true;
+  });
+}
+
+void Publisher::publish_routes() {
+  std::map<AppName, RouteInput> inputs;
+  for (const auto& [name, stored] : desired_.apps()) {
+    RouteInput& input = inputs[name];
+    input.app = stored.value;
+    input.current = release_at(desired_, name, stored.value.current_release);
+    input.last = release_at(desired_, name, stored.value.last_release);
+    input.host = host_of(name);
+    const auto certificate = desired_.certificates().find(input.host);
+    if (certificate != desired_.certificates().end())
+      input.certificate = &certificate->second.value;
+  }
+  for (const auto& [id, stored] : desired_.machines()) {
+    const model::Machine& machine = stored.value;
+    const auto input = inputs.find(machine.app);
+    if (input == inputs.end() || machine.desired == model::DesiredState::destroyed) continue;
+    input->second.machines.push_back({machine, observed_.status(id), observed_.lost(machine.node)});
+  }
+  for (auto& [name, input] : inputs) {
+    model::AppRoute route = derive_route(input);
+    const auto found = published_.find(name);
+    if (found != published_.end() && found->second == route) continue;
+    routes_.set(route_key(name), model::to_json(route).dump());
+    published_[name] = std::move(route);
+  }
+  std::erase_if(published_, [&](const auto& each) {
+    if (inputs.contains(each.first)) return false;
+    routes_.set(route_key(each.first), std::nullopt);
+    return true;
+  });
+}
+
+bool Publisher::all_reported() const {
+  return std::ranges::all_of(desired_.nodes(),
+                             [&](const auto& node) { return observed_.reported(node.first); });
+}
+
+async::Task<bool> Publisher::wait_reported() {
+  while (!all_reported()) co_await changed_.wait();
+  co_return true;
+}
+
+async::Task<void> Publisher::settled() {
+  const auto in_time = co_await async::until(loop_, start_ + kRoutesHoldBack, wait_reported());
+  if (!in_time) log_warning("control", "not all nodes have reported; going on without them");
+}
+
+}  // namespace perigee::control

@@ -1,0 +1,54 @@
+// Publisher: keeps the feeds true: one for the routers (routes of all apps), one per node (its
+// machines), derived from desired and observed state at every change.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "control/desired_table.h"
+#include "control/feed.h"
+#include "control/observed_table.h"
+
+namespace perigee::control {
+
+class Publisher {
+ public:
+  Publisher(async::Loop& loop, const DesiredTable& desired, const ObservedTable& observed,
+            async::Notify& changed, std::string epoch, std::string domain);
+  async::Task<void> run();
+
+  Feed& routes() { return routes_; }
+  Feed& node(const NodeId& id);  // made at the first call
+  // Completes when observed state may be relied upon: each node that the store knows has reported
+  // since our start, or the hold-back time is over. Before that, apps whose machines run would seem
+  // to have no targets.
+  async::Task<void> settled();
+  // Brings all feeds up to date now, and tells the routes' revision.
+  std::int64_t refresh();
+  std::string host_of(const AppName& app) const { return app.str() + "." + domain_; }
+
+ private:
+  struct NodeFeed {
+    explicit NodeFeed(std::unique_ptr<Feed> made) : feed(std::move(made)) {}
+    std::unique_ptr<Feed> feed;
+    std::map<MachineId, store::Revision> published;
+  };
+  bool all_reported() const;
+  async::Task<bool> wait_reported();
+  void publish_node(const NodeId& id, NodeFeed& node);
+  void publish_routes();
+
+  async::Loop& loop_;
+  const DesiredTable& desired_;
+  const ObservedTable& observed_;
+  async::Notify& changed_;
+  std::string epoch_;
+  std::string domain_;
+  MonotonicTime start_;
+  Feed routes_;
+  std::map<AppName, model::AppRoute> published_;  // what `routes_` holds
+  std::map<NodeId, NodeFeed> nodes_;
+};
+
+}  // namespace perigee::control

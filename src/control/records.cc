@@ -1,0 +1,82 @@
+#include "control/records.h"
+
+#include "model/json.h"
+
+namespace perigee::control {
+
+json::Value to_json(const ReleaseRecord& record) {
+  json::Value out = model::to_json(record.release);
+  out.set("count", record.count);
+  out.set("region", record.region.str());
+  return out;
+}
+
+Result<ReleaseRecord> release_record_from(const json::Value& value) {
+  constexpr std::int64_t kMaxCount = 1'000'000;
+  ReleaseRecord record;
+  TRY(record.release, model::release_from(value));
+  TRY(const std::int64_t count, value.optional_int("count", 1));
+  if (count < 1 || count > kMaxCount) return fail(Code::data_loss, "count: {}", count);
+  record.count = static_cast<int>(count);
+  TRY(const std::string region, value.optional_string("region"));
+  record.region = RegionCode(region);
+  return record;
+}
+
+json::Value to_json(const CertificateRecord& record) {
+  return json::object({{"certificate_pem", record.certificate_pem},
+                       {"private_key_pem", record.private_key_pem},
+                       {"ca", record.ca}});
+}
+
+Result<CertificateRecord> certificate_record_from(const json::Value& value) {
+  CertificateRecord record;
+  TRY(record.certificate_pem, value.require_string("certificate_pem"));
+  TRY(record.private_key_pem, value.require_string("private_key_pem"));
+  TRY(record.ca, value.optional_string("ca"));
+  return record;
+}
+
+json::Value to_json(const TokenRecord& record) {
+  return json::object({{"sha256", record.sha256}, {"created_at_ns", record.created_at.ns}});
+}
+
+Result<TokenRecord> token_record_from(const json::Value& value) {
+  TokenRecord record;
+  TRY(record.sha256, value.require_string("sha256"));
+  TRY(record.created_at.ns, value.optional_int("created_at_ns", 0));
+  return record;
+}
+
+json::Value to_json(const NodeRecord& record) {
+  return json::object({{"region", record.region.str()}, {"first_seen_ns", record.first_seen.ns}});
+}
+
+Result<NodeRecord> node_record_from(const json::Value& value) {
+  NodeRecord record;
+  TRY(const std::string region, value.optional_string("region"));
+  record.region = RegionCode(region);
+  TRY(record.first_seen.ns, value.optional_int("first_seen_ns", 0));
+  return record;
+}
+
+std::string app_key(const AppName& app) {
+  return "/apps/" + app.str();
+}
+std::string machine_key(const MachineId& id) {
+  return "/machines/" + id.str();
+}
+std::string release_key(const AppName& app, std::int64_t version) {
+  return fmt::format("/releases/{}/{}", app, version);
+}
+std::string certificate_key(std::string_view host) {
+  return fmt::format("/certs/{}", host);
+}
+std::string token_key(std::string_view name) {
+  return fmt::format("/tokens/{}", name);
+}
+std::string node_key(const NodeId& node) {
+  return "/nodes/" + node.str();
+}
+
+}  // namespace perigee::control

@@ -1,0 +1,57 @@
+// What control keeps in the store beside the model's own objects, and under which keys
+// (docs/formats/store.md).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "json/json.h"
+#include "model/types.h"
+
+namespace perigee::control {
+
+// A release with what only its deploy needs to know.
+struct ReleaseRecord {
+  model::Release release;
+  int count = 1;      // machines to run
+  RegionCode region;  // empty: where there is room
+  bool operator==(const ReleaseRecord&) const = default;
+};
+json::Value to_json(const ReleaseRecord& record);
+Result<ReleaseRecord> release_record_from(const json::Value& value);
+
+struct CertificateRecord {
+  std::string certificate_pem;
+  std::string private_key_pem;
+  std::string ca;  // SHA-256 of the CA's certificate: another CA means a new certificate
+  bool operator==(const CertificateRecord&) const = default;
+};
+json::Value to_json(const CertificateRecord& record);
+Result<CertificateRecord> certificate_record_from(const json::Value& value);
+
+struct TokenRecord {
+  std::string sha256;
+  WallTime created_at;
+  bool operator==(const TokenRecord&) const = default;
+};
+json::Value to_json(const TokenRecord& record);
+Result<TokenRecord> token_record_from(const json::Value& value);
+
+struct NodeRecord {
+  RegionCode region;
+  WallTime first_seen;
+  bool operator==(const NodeRecord&) const = default;
+};
+json::Value to_json(const NodeRecord& record);
+Result<NodeRecord> node_record_from(const json::Value& value);
+
+std::string app_key(const AppName& app);
+std::string machine_key(const MachineId& id);
+std::string release_key(const AppName& app, std::int64_t version);
+std::string certificate_key(std::string_view host);
+std::string token_key(std::string_view name);
+std::string node_key(const NodeId& node);
+
+}  // namespace perigee::control

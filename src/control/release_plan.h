@@ -1,0 +1,57 @@
+// plan_release: the next step of a deploy, from what is there. Pure, and without memory of its own:
+// after a restart of control the same facts give the same step, so a deploy goes on where it was.
+//
+// A deploy makes all machines of the release first, kept out of routing, and waits until each runs
+// and listens. Then one transaction switches: the app's current release, the new machines into
+// routing, the old ones out. When the routers know, the old machines go. An app that exits, or does
+// not listen in time, fails the deploy: its machines go, the old ones never noticed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/context.h"
+#include "control/records.h"
+#include "model/types.h"
+
+namespace perigee::control {
+
+struct ReleaseMachine {
+  model::Machine machine;
+  std::optional<model::MachineStatus> status;
+};
+
+struct ReleaseView {
+  model::App app;
+  ReleaseRecord release;
+  std::vector<ReleaseMachine> ours;  // of this release, not to be destroyed
+  int others = 0;                    // machines of other releases, likewise
+  bool drained = false;              // the routers have had the switch for long enough
+};
+
+struct ReleaseStep {
+  enum class Kind {
+    wait,      // until something changes, or `wake_at`
+    resolve,   // the image's name to a digest
+    create,    // `missing` machines
+    activate,  // switch routing to this release
+    drain,     // give routers and requests their time
+    retire,    // the other releases' machines
+    succeed,
+    fail,  // for `reason`
+  };
+  Kind kind = Kind::wait;
+  int missing = 0;
+  std::string reason{};
+  MachineId culprit{};  // the machine whose output tells more; may be empty
+  std::optional<WallTime> wake_at{};
+  bool operator==(const ReleaseStep&) const = default;
+};
+
+ReleaseStep plan_release(const ReleaseView& view, WallTime now, const DeployTimes& times);
+
+// What a deploy's watcher is told of the machines' progress, in order; each sentence once.
+std::vector<std::string> progress_of(const ReleaseView& view);
+
+}  // namespace perigee::control

@@ -1,0 +1,292 @@
+#include "control/release_reconciler.h"
+
+#include <algorithm>
+
+#include "async/combine.h"
+#include "base/log.h"
+#include "control/limits.h"
+#include "control/machine_frontend.h"
+#include "model/limits.h"
+
+namespace perigee::control {
+namespace {
+
+constexpr Duration kLookAgain = 1s;  // where nothing tells of a change
+constexpr std::size_t kMaxMessage = 4096;
+
+std::vector<std::string> news_of(const ReleaseView& view) {
+  std::vector<std::string> news = progress_of(view);
+  std::erase_if(news, [&](const std::string& message) {
+    return std::ranges::any_of(view.release.release.events,
+                               [&](const auto& event) { return event.message == message; });
+  });
+  return news;
+}
+
+bool is_of(const model::Machine& machine, std::int64_t release) {
+  return machine.release == release;
+}
+
+// Machines made by hand (release 0) are not a deploy's to touch.
+bool is_of_other_release(const model::Machine& machine, std::int64_t release) {
+  return machine.release != 0 && machine.release != release;
+}
+
+}  // namespace
+
+bool is_finished(const model::Release& release) {
+  return release.status == model::ReleaseStatus::succeeded ||
+         release.status == model::ReleaseStatus::failed;
+}
+
+ReleaseReconciler::ReleaseReconciler(const Context& context)
+    : context_(context), tasks_(context.host.loop) {}
+
+async::Task<void> ReleaseReconciler::run() {
+  // After a start: placement must know the nodes that there are.
+  co_await context_.publisher.settled();
+  for (;;) {
+    std::vector<ReleaseId> found;
+    for (const auto& [id, stored] : context_.desired.releases()) {
+      if (!is_finished(stored.value.release) && !running_.contains(id)) found.push_back(id);
+    }
+    for (const ReleaseId& id : found) {
+      running_.insert(id);
+      if (!tasks_.spawn(carry_out(*this, id))) running_.erase(id);
+    }
+    co_await context_.changed.wait();
+  }
+}
+
+async::Task<void> ReleaseReconciler::carry_out(ReleaseReconciler& self, ReleaseId id) {
+  bool drained = false;
+  while (std::optional<Seen> seen = self.look(id, drained)) {
+    const DeployTimes& times = self.context_.times;
+    const ReleaseStep step = plan_release(seen->view, self.context_.host.clock.wall(), times);
+    Result<void> done;
+    if (auto news = news_of(seen->view); !news.empty()) {
+      done = co_await self.tell_progress(*std::move(seen), std::move(news));
+    } else if (step.kind == ReleaseStep::Kind::drain) {
+      done = co_await self.drain();
+      drained = true;
+    } else {
+      done = co_await self.take(*std::move(seen), step);
+    }
+    if (done) continue;
+    if (done.error().code != Code::conflict)
+      log_warning("control", "deploy {} v{}: {}", id.first, id.second, done.error().context);
+    // Somebody was faster, or the store is busy: look again at what is there.
+    co_await self.context_.host.loop.sleep(done.error().code == Code::conflict ? 10ms : kLookAgain);
+  }
+  self.running_.erase(id);
+}
+
+// Nothing where the release is finished, or gone with its app.
+std::optional<ReleaseReconciler::Seen> ReleaseReconciler::look(const ReleaseId& id,
+                                                               bool drained) const {
+  const auto app = context_.desired.app(id.first);
+  const auto release = context_.desired.release(id.first, id.second);
+  if (!app || !release || is_finished(release->value.release)) return std::nullopt;
+  Seen seen{.view = {.app = app->value, .release = release->value, .ours = {}, .drained = drained},
+            .app = app->revision,
+            .release = release->revision,
+            .machines = context_.desired.machines_of(id.first)};
+  for (const auto& each : seen.machines) {
+    if (is_of_other_release(each.value, id.second)) ++seen.view.others;
+    if (!is_of(each.value, id.second)) continue;
+    const model::MachineStatus* status = context_.observed.status(each.value.id);
+    seen.view.ours.push_back(
+        {each.value, status == nullptr ? std::nullopt : std::optional(*status)});
+  }
+  return seen;
+}
+
+async::Task<Result<void>> ReleaseReconciler::take(Seen seen, ReleaseStep step) {
+  switch (step.kind) {
+    case ReleaseStep::Kind::wait:
+      co_return co_await wait(step.wake_at);
+    case ReleaseStep::Kind::resolve:
+      co_return co_await resolve(std::move(seen));
+    case ReleaseStep::Kind::create:
+      co_return co_await create(std::move(seen), step.missing);
+    case ReleaseStep::Kind::activate:
+      co_return co_await activate(std::move(seen));
+    case ReleaseStep::Kind::drain:
+      co_return co_await drain();
+    case ReleaseStep::Kind::retire:
+      co_return co_await retire(std::move(seen));
+    case ReleaseStep::Kind::succeed:
+      co_return co_await succeed(std::move(seen));
+    case ReleaseStep::Kind::fail:
+      co_return co_await fail_release(std::move(seen), std::move(step.reason), step.culprit);
+  }
+  co_return Result<void>();
+}
+
+void ReleaseReconciler::add_event(ReleaseRecord& record, std::string_view kind,
+                                  std::string message) const {
+  auto& events = record.release.events;
+  if (message.size() > kMaxMessage) message.resize(kMaxMessage);
+  // The last places are for how it ends.
+  const std::size_t most = model::kMaxReleaseEvents - (is_finished(record.release) ? 0 : 2);
+  if (events.size() < most)
+    events.push_back({context_.host.clock.wall(), std::string(kind), std::move(message)});
+}
+
+namespace {
+
+async::Task<bool> one_change(async::Notify& changed) {
+  co_await changed.wait();
+  co_return true;
+}
+
+}  // namespace
+
+async::Task<Result<void>> ReleaseReconciler::wait(std::optional<WallTime> wake_at) {
+  Duration pause = kLookAgain;
+  if (wake_at) pause = std::min(pause, *wake_at - context_.host.clock.wall());
+  async::Loop& loop = context_.host.loop;
+  co_await async::until(loop, loop.now() + std::max(pause, Duration(1ms)),
+                        one_change(context_.changed));
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> ReleaseReconciler::tell_progress(Seen seen,
+                                                           std::vector<std::string> news) {
+  for (std::string& message : news) add_event(seen.view.release, "step", std::move(message));
+  store::Transaction transaction;
+  put(transaction, seen.view.release, seen.release);
+  co_return co_await context_.desired.commit(std::move(transaction));
+}
+
+async::Task<Result<void>> ReleaseReconciler::resolve(Seen seen) {
+  ReleaseRecord& record = seen.view.release;
+  Result<model::ImageRef> image = co_await context_.images.resolve(record.release.config.image);
+  if (!image) {
+    std::string reason =
+        fmt::format("image {}: {}", record.release.config.image, image.error().context);
+    co_return co_await fail_release(std::move(seen), std::move(reason), {});
+  }
+  record.release.image = *std::move(image);
+  record.release.status = model::ReleaseStatus::running;
+  add_event(
+      record, "step",
+      fmt::format("image {} is {}", record.release.config.image, record.release.image.digest));
+  store::Transaction transaction;
+  put(transaction, record, seen.release);
+  co_return co_await context_.desired.commit(std::move(transaction));
+}
+
+async::Task<Result<void>> ReleaseReconciler::create(Seen seen, int missing) {
+  ReleaseRecord& record = seen.view.release;
+  std::vector<model::Machine> planned;
+  for (int i = 0; i < missing; ++i) {
+    Result<model::Machine> machine = make_machine(context_,
+                                                  {.app = record.release.app,
+                                                   .region = record.region,
+                                                   .config = record.release.config,
+                                                   .image = record.release.image,
+                                                   .release = record.release.version,
+                                                   .cordoned = true},
+                                                  planned);
+    if (!machine) {
+      const WallTime patience = record.release.created_at + kPlacementPatience;
+      const bool may_come = machine.error().code == Code::unavailable;
+      if (may_come && context_.host.clock.wall() < patience) co_return co_await wait(patience);
+      co_return co_await fail_release(std::move(seen), machine.error().context, {});
+    }
+    planned.push_back(*std::move(machine));
+  }
+  store::Transaction transaction;
+  transaction.expect(app_key(record.release.app), seen.app);
+  for (const model::Machine& machine : planned) {
+    put(transaction, machine, 0);
+    add_event(
+        record, "step",
+        fmt::format("machine {} is made on {} ({})", machine.id, machine.node, machine.region));
+  }
+  put(transaction, record, seen.release);
+  co_return co_await context_.desired.commit(std::move(transaction));
+}
+
+async::Task<Result<void>> ReleaseReconciler::activate(Seen seen) {
+  ReleaseRecord& record = seen.view.release;
+  const std::int64_t version = record.release.version;
+  store::Transaction transaction;
+  for (const auto& each : seen.machines) {
+    model::Machine machine = each.value;
+    const bool cordon = is_of_other_release(machine, version);
+    if (!cordon && !is_of(machine, version)) continue;
+    if (machine.cordoned == cordon) continue;
+    machine.cordoned = cordon;
+    put(transaction, machine, each.revision);
+  }
+  model::App app = seen.view.app;
+  app.current_release = version;
+  put(transaction, app, seen.app);
+  add_event(record, "step", fmt::format("requests go to v{} now", version));
+  put(transaction, record, seen.release);
+  co_return co_await context_.desired.commit(std::move(transaction));
+}
+
+// Every router has been sent the switch, and requests that came before it have had some time.
+async::Task<Result<void>> ReleaseReconciler::drain() {
+  async::Loop& loop = context_.host.loop;
+  const std::int64_t revision = context_.publisher.refresh();
+  co_await context_.publisher.routes().delivered(revision, loop.now() + kRoutesDelivery);
+  co_await loop.sleep(context_.times.drain);
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> ReleaseReconciler::retire(Seen seen) {
+  ReleaseRecord& record = seen.view.release;
+  store::Transaction transaction;
+  for (const auto& each : seen.machines) {
+    if (!is_of_other_release(each.value, record.release.version)) continue;
+    put(transaction, destroyed(each.value, context_.host.clock.wall()), each.revision);
+    add_event(record, "step",
+              fmt::format("machine {} (v{}) goes", each.value.id, each.value.release));
+  }
+  put(transaction, record, seen.release);
+  co_return co_await context_.desired.commit(std::move(transaction));
+}
+
+async::Task<Result<void>> ReleaseReconciler::succeed(Seen seen) {
+  // "done" means that the next request is served: the routers have the routes.
+  const std::int64_t revision = context_.publisher.refresh();
+  async::Loop& loop = context_.host.loop;
+  co_await context_.publisher.routes().delivered(revision, loop.now() + kRoutesDelivery);
+  ReleaseRecord& record = seen.view.release;
+  record.release.status = model::ReleaseStatus::succeeded;
+  add_event(record, "done", fmt::format("v{} is live", record.release.version));
+  store::Transaction transaction;
+  put(transaction, record, seen.release);
+  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  log_info("control", "deploy {} v{}: live", record.release.app, record.release.version);
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> ReleaseReconciler::fail_release(Seen seen, std::string reason,
+                                                          MachineId culprit) {
+  ReleaseRecord& record = seen.view.release;
+  if (!culprit.empty()) {
+    const auto lines = co_await context_.worker.tail(culprit, kFailureLogLines);
+    for (std::size_t i = 0; lines && i < lines->size(); ++i)
+      add_event(record, "log", (*lines)[i].message);
+  }
+  record.release.status = model::ReleaseStatus::failed;
+  record.release.error = reason;
+  add_event(record, "error", reason);
+  store::Transaction transaction;
+  put(transaction, record, seen.release);
+  for (const auto& each : seen.machines) {
+    if (is_of(each.value, record.release.version))
+      put(transaction, destroyed(each.value, context_.host.clock.wall()), each.revision);
+  }
+  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  log_warning("control", "deploy {} v{} failed: {}", record.release.app, record.release.version,
+              reason);
+  co_return Result<void>();
+}
+
+}  // namespace perigee::control

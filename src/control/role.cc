@@ -1,0 +1,26 @@
+// run_control: the role's parts over a state directory, composed.
+#include "base/text.h"
+#include "config/paths.h"
+#include "control/control.h"
+#include "store/sqlite_store.h"
+
+namespace perigee::control {
+
+async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, ControlConfig config,
+                                      ControlListeners listeners) {
+  constexpr std::size_t kMaxTokenFile = 4096;
+  CO_TRY_AS(const std::string token, co_await host.disk.read_file(paths.token(), kMaxTokenFile),
+            "the API token (perigeed makes it at its first start)");
+  if (trim(token).empty()) co_return fail(Code::data_loss, "{}: empty", paths.token());
+  CO_TRY(const auto store, co_await store::SqliteStore::open(host, paths.store()));
+  CO_TRY(const auto certificates,
+         co_await Certificates::open(host, paths.ca_certificate(), paths.ca_key()));
+  StoredImages images(host, paths.blobs());
+  WorkerLink worker(host, paths.socket("worker"));
+  Control control(host, std::move(config), {*store, images, worker, *certificates});
+  CO_TRY_VOID(co_await control.load(std::string(trim(token))));
+  co_await control.run(std::move(listeners.api), std::move(listeners.internal));
+  co_return Result<void>();
+}
+
+}  // namespace perigee::control

@@ -1,0 +1,90 @@
+#include "control/routes.h"
+
+#include <algorithm>
+
+#include "control/machine_view.h"
+
+namespace perigee::control {
+namespace {
+
+using model::MachineState;
+
+std::vector<model::Service> services_of(const RouteInput& input) {
+  if (input.current != nullptr) return input.current->config.services;
+  for (const RouteMachine& each : input.machines) {
+    if (!each.machine.config.services.empty()) return each.machine.config.services;
+  }
+  return {};
+}
+
+// A target is reached on the route's internal ports, so it must listen on the same ones.
+bool serves(const model::MachineConfig& config, const std::vector<model::Service>& services) {
+  return std::ranges::equal(config.services, services, [](const auto& a, const auto& b) {
+    return a.internal_port == b.internal_port && a.protocol == b.protocol;
+  });
+}
+
+model::RouteTarget target_of(const RouteMachine& each) {
+  return {.machine = each.machine.id,
+          .instance_id = each.status->instance_id,
+          .region = each.machine.region,
+          .node = each.machine.node,
+          .address = each.status->private_ip,
+          .state = effective_state(each.machine, each.status),
+          .listening = each.status->listening};
+}
+
+std::string reason_without_machines(const RouteInput& input) {
+  if (input.last == nullptr) return "nothing is deployed yet: run `perigee deploy`";
+  switch (input.last->status) {
+    case model::ReleaseStatus::pending:
+    case model::ReleaseStatus::running:
+      return fmt::format("release v{} is being deployed", input.last->version);
+    case model::ReleaseStatus::failed:
+      return fmt::format("release v{} failed: {}", input.last->version, input.last->error);
+    case model::ReleaseStatus::succeeded:
+      break;
+  }
+  return "the app has no machines";
+}
+
+std::string reason_of(const RouteInput& input, const std::vector<model::Service>& services) {
+  if (input.machines.empty()) return reason_without_machines(input);
+  if (services.empty()) return "the app has no services: it takes no requests";
+  const auto& machines = input.machines;
+  const auto all = [&](auto condition) { return std::ranges::all_of(machines, condition); };
+  if (all([](const RouteMachine& m) { return m.node_lost; }))
+    return fmt::format("node {} does not report", machines.front().machine.node);
+  if (all([](const RouteMachine& m) { return m.status == nullptr; }))
+    return "its machines have not reported yet";
+  if (all([](const RouteMachine& m) { return m.machine.cordoned; }))
+    return input.current == nullptr ? reason_without_machines(input) : "its machines are cordoned";
+  if (all([](const RouteMachine& m) { return m.machine.desired == model::DesiredState::stopped; }))
+    return "its machines are stopped";
+  for (const RouteMachine& each : machines) {
+    if (each.status != nullptr && !each.status->error.empty()) return each.status->error;
+  }
+  return "no machine serves its ports";
+}
+
+}  // namespace
+
+model::AppRoute derive_route(const RouteInput& input) {
+  model::AppRoute route;
+  route.app = input.app.name;
+  route.hosts = {input.host};
+  route.services = services_of(input);
+  if (input.certificate != nullptr) {
+    route.certificate_pem = input.certificate->certificate_pem;
+    route.private_key_pem = input.certificate->private_key_pem;
+  }
+  for (const RouteMachine& each : input.machines) {
+    if (each.machine.cordoned || each.node_lost || each.status == nullptr) continue;
+    if (each.status->private_ip.empty() || route.services.empty()) continue;
+    if (serves(each.machine.config, route.services)) route.targets.push_back(target_of(each));
+  }
+  if (route.targets.empty()) route.reason = reason_of(input, route.services);
+  return route;
+}
+
+}  // namespace perigee::control

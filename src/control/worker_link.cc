@@ -1,0 +1,83 @@
+#include "control/worker_link.h"
+
+#include <span>
+
+#include "async/combine.h"
+#include "control/limits.h"
+
+namespace perigee::control {
+namespace {
+
+async::Task<Result<std::vector<LogLine>>> read_lines(std::unique_ptr<LogReader> reader) {
+  std::vector<LogLine> lines;
+  for (;;) {
+    CO_TRY(std::optional<LogLine> line, co_await reader->next());
+    if (!line) co_return lines;
+    if (lines.size() >= kMaxLogTail) co_return lines;
+    lines.push_back(*std::move(line));
+  }
+}
+
+}  // namespace
+
+Result<LogLine> log_line_from(const json::Value& value) {
+  LogLine line;
+  TRY(line.sequence, value.optional_int("seq", 0));
+  TRY(line.at, value.optional_string("at"));
+  TRY(line.stream, value.optional_string("stream"));
+  TRY(line.message, value.optional_string("message"));
+  return line;
+}
+
+async::Task<Result<std::optional<LogLine>>> LogReader::next() {
+  constexpr std::size_t kChunk = 16 * 1024;
+  for (;;) {
+    const std::size_t end = buffer_.find('\n', start_);
+    if (end != std::string::npos) {
+      const std::string_view text = std::string_view(buffer_).substr(start_, end - start_);
+      start_ = end + 1;
+      CO_TRY_AS(const json::Value value, json::parse(text), "log line");
+      if (value.members().empty()) continue;  // keep-alive
+      CO_TRY(LogLine line, log_line_from(value));
+      co_return std::optional<LogLine>(std::move(line));
+    }
+    buffer_.erase(0, std::exchange(start_, 0));
+    if (buffer_.size() > 2 * kMaxLogLine)
+      co_return fail(Code::resource_exhausted, "log line longer than {} bytes", 2 * kMaxLogLine);
+    const std::size_t had = buffer_.size();
+    buffer_.resize(had + kChunk);
+    const auto n = co_await response_->body().read(std::span(buffer_.data() + had, kChunk));
+    buffer_.resize(had + (n ? *n : 0));
+    if (!n) co_return fail(n.error());
+    if (*n == 0) co_return std::optional<LogLine>();
+  }
+}
+
+async::Task<Result<std::unique_ptr<LogReader>>> WorkerLink::open(std::string target) {
+  CO_TRY(const sys::Address address, sys::Address::unix_path(socket_));
+  http::RequestHead head{.method = "GET", .target = std::move(target)};
+  head.headers.set("Host", "worker");
+  CO_TRY_AS(auto response,
+            co_await client_.request(address, std::move(head), {},
+                                     host_.loop.deadline_in(kWorkerTimeout)),
+            "worker");
+  if (response->head.status != 200)
+    co_return fail(response->head.status == 404 ? Code::not_found : Code::unavailable,
+                   "worker answered {}", response->head.status);
+  co_return std::make_unique<LogReader>(std::move(response));
+}
+
+async::Task<Result<std::vector<LogLine>>> WorkerLink::tail(MachineId machine, std::size_t lines) {
+  CO_TRY(auto reader, co_await open(fmt::format("/internal/v1/machines/{}/logs?follow=0&tail={}",
+                                                http::percent_encode(machine.str()), lines)));
+  co_return co_await async::with_deadline(host_.loop, host_.loop.deadline_in(kWorkerTimeout),
+                                          read_lines(std::move(reader)), "logs");
+}
+
+async::Task<Result<std::unique_ptr<LogReader>>> WorkerLink::follow(MachineId machine,
+                                                                   std::int64_t from) {
+  co_return co_await open(fmt::format("/internal/v1/machines/{}/logs?follow=1&from={}",
+                                      http::percent_encode(machine.str()), from));
+}
+
+}  // namespace perigee::control

@@ -1,0 +1,192 @@
+#include "crypto/certificate.h"
+
+#include <arpa/inet.h>
+#include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include <array>
+#include <memory>
+
+#include "crypto/openssl_error.h"
+
+namespace perigee::crypto {
+namespace {
+
+constexpr int kCaDays = 3650;
+constexpr std::int64_t kDaySeconds = 86400;
+constexpr std::int64_t kClockSkewSeconds = 3600;  // valid a little earlier than `now`
+constexpr std::size_t kMaxNames = 100;
+
+template <auto Free>
+struct Deleter {
+  template <typename T>
+  void operator()(T* thing) const {
+    Free(thing);
+  }
+};
+using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
+using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
+using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+
+Bio reader(std::string_view text) {
+  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+std::string text_of(BIO* bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  return {data, static_cast<std::size_t>(size)};
+}
+
+Result<Certificate> read_certificate(std::string_view pem) {
+  Certificate certificate(PEM_read_bio_X509(reader(pem).get(), nullptr, nullptr, nullptr));
+  if (!certificate) return fail(openssl_error(Code::invalid_argument, "PEM certificate"));
+  return certificate;
+}
+
+Result<Key> read_key(std::string_view pem) {
+  Key key(PEM_read_bio_PrivateKey(reader(pem).get(), nullptr, nullptr, nullptr));
+  if (!key) return fail(openssl_error(Code::invalid_argument, "PEM private key"));
+  return key;
+}
+
+Result<KeyPair> to_pem(X509* certificate, EVP_PKEY* key) {
+  const Bio certificate_bio(BIO_new(BIO_s_mem()));
+  const Bio key_bio(BIO_new(BIO_s_mem()));
+  if (PEM_write_bio_X509(certificate_bio.get(), certificate) != 1 ||
+      PEM_write_bio_PrivateKey(key_bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+    return fail(openssl_error(Code::internal, "write PEM"));
+  }
+  return KeyPair{.certificate_pem = text_of(certificate_bio.get()),
+                 .private_key_pem = text_of(key_bio.get())};
+}
+
+Result<void> add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  const Extension extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
+  if (!extension || X509_add_ext(certificate, extension.get(), -1) != 1) {
+    return fail(openssl_error(Code::invalid_argument, "certificate extension " + value));
+  }
+  return {};
+}
+
+// RFC 5280 section 4.1.2.2: positive, at most 20 octets, unpredictable.
+Result<void> set_serial(X509* certificate) {
+  std::array<unsigned char, 16> bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+    return fail(openssl_error(Code::internal, "random serial number"));
+  }
+  bytes[0] = static_cast<unsigned char>((bytes[0] & 0x7f) | 0x40);
+  const std::unique_ptr<BIGNUM, Deleter<BN_free>> number(
+      BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
+  if (!number || BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) == nullptr) {
+    return fail(openssl_error(Code::internal, "serial number"));
+  }
+  return {};
+}
+
+void add_common_name(X509_NAME* name, std::string_view text) {
+  // RFC 5280: ub-common-name is 64.
+  text = text.substr(0, 64);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+                             reinterpret_cast<const unsigned char*>(text.data()),
+                             static_cast<int>(text.size()), -1, 0);
+}
+
+Result<Certificate> blank(std::string_view common_name, WallTime now, int days, EVP_PKEY* key) {
+  Certificate certificate(X509_new());
+  X509_set_version(certificate.get(), X509_VERSION_3);
+  TRY_VOID(set_serial(certificate.get()));
+  const std::int64_t seconds = now.ns / 1'000'000'000;
+  ASN1_TIME_set(X509_getm_notBefore(certificate.get()), seconds - kClockSkewSeconds);
+  ASN1_TIME_set(X509_getm_notAfter(certificate.get()), seconds + days * kDaySeconds);
+  X509_set_pubkey(certificate.get(), key);
+  add_common_name(X509_get_subject_name(certificate.get()), common_name);
+  return certificate;
+}
+
+bool is_ip(const std::string& name) {
+  std::array<unsigned char, 16> bytes{};
+  return inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 ||
+         inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
+}
+
+bool is_dns_name(const std::string& name) {
+  return !name.empty() && name.size() <= 253 &&
+         name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._*") ==
+             std::string::npos;
+}
+
+// "DNS:a.example,IP:127.0.0.1". Names are checked: a comma would add an entry of its own.
+Result<std::string> alternative_names(const std::vector<std::string>& names) {
+  if (names.empty() || names.size() > kMaxNames) {
+    return fail(Code::invalid_argument, "a certificate needs 1 to {} names", kMaxNames);
+  }
+  std::string out;
+  for (const std::string& name : names) {
+    const bool ip = is_ip(name);
+    if (!ip && !is_dns_name(name)) {
+      return fail(Code::invalid_argument, "'{}' is not a host name", name);
+    }
+    if (!out.empty()) out += ',';
+    out += (ip ? "IP:" : "DNS:") + name;
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<KeyPair> create_ca(std::string_view common_name, WallTime now) {
+  const Key key(EVP_EC_gen("P-256"));
+  if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
+  TRY(const Certificate certificate, blank(common_name, now, kCaDays, key.get()));
+  X509* x = certificate.get();
+  X509_set_issuer_name(x, X509_get_subject_name(x));
+  TRY_VOID(add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
+  TRY_VOID(add_extension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign"));
+  TRY_VOID(add_extension(x, x, NID_subject_key_identifier, "hash"));
+  if (X509_sign(x, key.get(), EVP_sha256()) == 0) {
+    return fail(openssl_error(Code::internal, "sign the CA"));
+  }
+  return to_pem(x, key.get());
+}
+
+Result<KeyPair> issue(const KeyPair& ca, const std::vector<std::string>& names, WallTime now,
+                      int days) {
+  TRY(const std::string alternatives, alternative_names(names));
+  TRY(const Certificate issuer, read_certificate(ca.certificate_pem));
+  TRY(const Key issuer_key, read_key(ca.private_key_pem));
+  const Key key(EVP_EC_gen("P-256"));
+  if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
+  TRY(const Certificate certificate, blank(names.front(), now, days, key.get()));
+  X509* x = certificate.get();
+  X509_set_issuer_name(x, X509_get_subject_name(issuer.get()));
+  TRY_VOID(add_extension(x, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
+  TRY_VOID(add_extension(x, issuer.get(), NID_key_usage, "critical,digitalSignature"));
+  TRY_VOID(add_extension(x, issuer.get(), NID_ext_key_usage, "serverAuth"));
+  TRY_VOID(add_extension(x, issuer.get(), NID_subject_key_identifier, "hash"));
+  TRY_VOID(add_extension(x, issuer.get(), NID_authority_key_identifier, "keyid"));
+  TRY_VOID(add_extension(x, issuer.get(), NID_subject_alt_name, alternatives));
+  if (X509_sign(x, issuer_key.get(), EVP_sha256()) == 0) {
+    return fail(openssl_error(Code::internal, "sign the certificate of " + names.front()));
+  }
+  return to_pem(x, key.get());
+}
+
+Result<WallTime> not_after(std::string_view certificate_pem) {
+  TRY(const Certificate certificate, read_certificate(certificate_pem));
+  std::tm broken{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &broken) != 1) {
+    return fail(openssl_error(Code::invalid_argument, "notAfter"));
+  }
+  return WallTime{static_cast<std::int64_t>(::timegm(&broken)) * 1'000'000'000};
+}
+
+}  // namespace perigee::crypto

@@ -1,0 +1,236 @@
+#include "crypto/tls.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <array>
+#include <unordered_map>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "crypto/openssl_error.h"
+#include "crypto/tls_stream.h"
+
+namespace perigee::crypto {
+namespace {
+
+struct ContextFree {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+using Context = std::unique_ptr<SSL_CTX, ContextFree>;
+struct CertificateFree {
+  void operator()(X509* certificate) const { X509_free(certificate); }
+};
+using Certificate = std::unique_ptr<X509, CertificateFree>;
+struct KeyFree {
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+struct BioFree {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+using Bio = std::unique_ptr<BIO, BioFree>;
+
+constexpr std::string_view kAlpn = "\x08http/1.1";
+constexpr const char* kCiphers12 = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL";
+constexpr const char* kCiphers13 =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+constexpr std::size_t kMaxChain = 10;
+
+Bio reader(std::string_view text) {
+  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+const unsigned char* bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+Result<Context> make_context(const SSL_METHOD* method) {
+  Context context(SSL_CTX_new(method));
+  if (!context) return fail(openssl_error(Code::internal, "TLS context"));
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                         SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+  if (SSL_CTX_set_cipher_list(context.get(), kCiphers12) != 1 ||
+      SSL_CTX_set_ciphersuites(context.get(), kCiphers13) != 1) {
+    return fail(openssl_error(Code::internal, "TLS ciphers"));
+  }
+  return context;
+}
+
+// RFC 7301: http/1.1 if offered; a client that offers only others is refused.
+int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
+                const unsigned char* offered, unsigned int offered_size, void*) {
+  unsigned char* chosen = nullptr;
+  if (SSL_select_next_proto(&chosen, out_size, bytes(kAlpn),
+                            static_cast<unsigned int>(kAlpn.size()), offered,
+                            offered_size) != OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+Result<void> use_chain(SSL_CTX* context, std::string_view chain_pem) {
+  const Bio bio = reader(chain_pem);
+  const Certificate leaf(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1) {
+    return fail(openssl_error(Code::invalid_argument, "PEM certificate"));
+  }
+  for (std::size_t i = 0; i < kMaxChain; ++i) {
+    const Certificate next(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    if (!next) break;
+    SSL_CTX_add1_chain_cert(context, next.get());
+  }
+  ERR_clear_error();  // the end of the text
+  return {};
+}
+
+Result<void> use_key(SSL_CTX* context, std::string_view key_pem) {
+  const std::unique_ptr<EVP_PKEY, KeyFree> key(
+      PEM_read_bio_PrivateKey(reader(key_pem).get(), nullptr, nullptr, nullptr));
+  if (!key || SSL_CTX_use_PrivateKey(context, key.get()) != 1 ||
+      SSL_CTX_check_private_key(context) != 1) {
+    return fail(openssl_error(Code::invalid_argument, "PEM private key"));
+  }
+  return {};
+}
+
+class Server : public TlsServer {
+ public:
+  explicit Server(Context base) : base_(std::move(base)) {
+    SSL_CTX_set_tlsext_servername_callback(base_.get(), choose);
+    SSL_CTX_set_tlsext_servername_arg(base_.get(), this);
+  }
+
+  Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
+                               std::string_view key_pem) override {
+    TRY_AS(Context context, make_server_context(), fmt::format("certificate of {}", host));
+    TRY_VOID_AS(use_chain(context.get(), chain_pem), fmt::format("certificate of {}", host));
+    TRY_VOID_AS(use_key(context.get(), key_pem), fmt::format("certificate of {}", host));
+    contexts_.insert_or_assign(to_lower(host), std::move(context));
+    return {};
+  }
+  void remove_certificate(std::string_view host) override { contexts_.erase(to_lower(host)); }
+
+  async::Task<Result<std::unique_ptr<sys::Stream>>> accept(
+      std::unique_ptr<sys::Stream> stream) override {
+    SslPtr ssl(SSL_new(base_.get()));
+    if (!ssl) co_return fail(openssl_error(Code::resource_exhausted, "TLS connection"));
+    SSL_set_accept_state(ssl.get());
+    auto tls = std::make_unique<TlsStream>(std::move(ssl), std::move(stream));
+    CO_TRY_VOID(co_await tls->handshake());
+    co_return std::move(tls);
+  }
+
+  static Result<Context> make_server_context() {
+    TRY(Context context, make_context(TLS_server_method()));
+    SSL_CTX_set_alpn_select_cb(context.get(), select_alpn, nullptr);
+    SSL_CTX_set_num_tickets(context.get(), 1);
+    SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets only
+    return context;
+  }
+
+ private:
+  // Also called for clients that send no name.
+  static int choose(SSL* ssl, int* alert, void* self) {
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    SSL_CTX* context = name == nullptr ? nullptr : static_cast<Server*>(self)->find(to_lower(name));
+    if (context == nullptr) {
+      *alert = SSL_AD_UNRECOGNIZED_NAME;
+      return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    SSL_set_SSL_CTX(ssl, context);  // takes a reference: the connection keeps its certificate
+    return SSL_TLSEXT_ERR_OK;
+  }
+
+  // The host itself, else "*.parent".
+  SSL_CTX* find(const std::string& host) {
+    auto found = contexts_.find(host);
+    if (found == contexts_.end()) {
+      const auto dot = host.find('.');
+      if (dot == std::string::npos) return nullptr;
+      found = contexts_.find("*" + host.substr(dot));
+    }
+    return found == contexts_.end() ? nullptr : found->second.get();
+  }
+
+  Context base_;
+  std::unordered_map<std::string, Context> contexts_;
+};
+
+bool is_ip(const std::string& name) {
+  std::array<unsigned char, 16> address{};
+  return inet_pton(AF_INET, name.c_str(), address.data()) == 1 ||
+         inet_pton(AF_INET6, name.c_str(), address.data()) == 1;
+}
+
+class Client : public TlsClient {
+ public:
+  explicit Client(Context context) : context_(std::move(context)) {}
+
+  async::Task<Result<std::unique_ptr<sys::Stream>>> connect(std::unique_ptr<sys::Stream> stream,
+                                                            std::string server_name) override {
+    SslPtr ssl(SSL_new(context_.get()));
+    if (!ssl) co_return fail(openssl_error(Code::resource_exhausted, "TLS connection"));
+    SSL_set_connect_state(ssl.get());
+    if (!expect_name(ssl.get(), server_name)) {
+      co_return fail(openssl_error(Code::invalid_argument, "TLS server name " + server_name));
+    }
+    auto tls = std::make_unique<TlsStream>(std::move(ssl), std::move(stream));
+    CO_TRY_VOID_AS(co_await tls->handshake(), "to " + server_name);
+    co_return std::move(tls);
+  }
+
+ private:
+  // RFC 6066: no SNI for addresses.
+  static bool expect_name(SSL* ssl, const std::string& name) {
+    if (is_ip(name)) return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) == 1;
+    return SSL_set_tlsext_host_name(ssl, name.c_str()) == 1 &&
+           SSL_set1_host(ssl, name.c_str()) == 1;
+  }
+
+  Context context_;
+};
+
+Result<void> trust(SSL_CTX* context, std::string_view ca_pem) {
+  if (ca_pem.empty()) {
+    if (SSL_CTX_set_default_verify_paths(context) == 1) return {};
+    return fail(openssl_error(Code::internal, "the system's root certificates"));
+  }
+  const Bio bio = reader(ca_pem);
+  std::size_t count = 0;
+  for (;; ++count) {
+    const Certificate root(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    if (!root) break;
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root.get());
+  }
+  if (count == 0) return fail(openssl_error(Code::invalid_argument, "PEM of the trusted CA"));
+  ERR_clear_error();
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TlsServer>> TlsServer::create() {
+  TRY(Context base, Server::make_server_context());
+  return std::make_unique<Server>(std::move(base));
+}
+
+Result<std::unique_ptr<TlsClient>> TlsClient::create(std::string_view ca_pem) {
+  TRY(Context context, make_context(TLS_client_method()));
+  TRY_VOID(trust(context.get(), ca_pem));
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_alpn_protos(context.get(), bytes(kAlpn), static_cast<unsigned int>(kAlpn.size()));
+  return std::make_unique<Client>(std::move(context));
+}
+
+std::string server_name(const sys::Stream& stream) {
+  const auto* tls = dynamic_cast<const TlsStream*>(&stream);
+  return tls == nullptr ? std::string() : tls->server_name();
+}
+
+}  // namespace perigee::crypto

@@ -1,0 +1,43 @@
+// TLS over any Stream (OpenSSL 3, seen by tls.cc alone), TLS 1.2 and 1.3.
+//
+// TlsServer holds the certificates by host name and may be updated at any time: running
+// connections keep theirs, new handshakes see the new set.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "async/task.h"
+#include "base/result.h"
+#include "sys/network.h"
+
+namespace perigee::crypto {
+
+class TlsServer {
+ public:
+  static Result<std::unique_ptr<TlsServer>> create();
+  virtual ~TlsServer() = default;
+  // PEM chain (leaf first) and key. Replaces the one of that host.
+  virtual Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
+                                       std::string_view key_pem) = 0;
+  virtual void remove_certificate(std::string_view host) = 0;
+  // Handshake on an accepted stream. A client without a known SNI name is refused (alert
+  // unrecognized_name).
+  virtual async::Task<Result<std::unique_ptr<sys::Stream>>> accept(
+      std::unique_ptr<sys::Stream> stream) = 0;
+};
+
+class TlsClient {
+ public:
+  // Trusts `ca_pem` only, or the system's roots when empty.
+  static Result<std::unique_ptr<TlsClient>> create(std::string_view ca_pem);
+  virtual ~TlsClient() = default;
+  virtual async::Task<Result<std::unique_ptr<sys::Stream>>> connect(
+      std::unique_ptr<sys::Stream> stream, std::string server_name) = 0;
+};
+
+// The SNI name of a server-side TLS stream; empty for others.
+std::string server_name(const sys::Stream& stream);
+
+}  // namespace perigee::crypto

@@ -1,0 +1,52 @@
+#include "http/client_pool.h"
+
+#include <array>
+
+namespace perigee::http {
+namespace {
+
+// A byte or an end on an idle connection means that it is of no more use.
+bool is_quiet(sys::Stream& stream) {
+  std::array<char, 1> byte;
+  const auto read = stream.try_read(byte);
+  return read && !read->has_value();
+}
+
+}  // namespace
+
+std::unique_ptr<sys::Stream> Pool::take(const std::string& address) {
+  const auto found = idle_.find(address);
+  if (found == idle_.end()) return nullptr;
+  auto& list = found->second;
+  while (!list.empty()) {
+    Idle newest = std::move(list.back());
+    list.pop_back();
+    const bool fresh = loop_.now() - newest.since < limits_.idle_timeout;
+    if (fresh && is_quiet(*newest.stream)) return std::move(newest.stream);
+  }
+  idle_.erase(found);
+  return nullptr;
+}
+
+void Pool::put(const std::string& address, std::unique_ptr<sys::Stream> stream) {
+  auto& list = idle_[address];
+  list.push_back({.stream = std::move(stream), .since = loop_.now()});
+  if (list.size() > limits_.max_idle_per_address) list.pop_front();
+}
+
+void Pool::expire() {
+  for (auto entry = idle_.begin(); entry != idle_.end();) {
+    std::erase_if(entry->second, [this](const Idle& idle) {
+      return loop_.now() - idle.since >= limits_.idle_timeout;
+    });
+    entry = entry->second.empty() ? idle_.erase(entry) : std::next(entry);
+  }
+}
+
+std::size_t Pool::size() const {
+  std::size_t total = 0;
+  for (const auto& [address, list] : idle_) total += list.size();
+  return total;
+}
+
+}  // namespace perigee::http

@@ -1,0 +1,117 @@
+#include "http/server.h"
+
+#include "async/combine.h"
+#include "async/event.h"
+#include "base/log.h"
+#include "http/server_connection.h"
+
+namespace perigee::http {
+namespace {
+
+constexpr Duration kAcceptPause = 50ms;  // after a failed accept: no descriptors, most likely
+
+using StreamResult = Result<std::unique_ptr<sys::Stream>>;
+
+async::Task<void> accept_into(sys::Listener& listener, std::optional<StreamResult>& result) {
+  result.emplace(co_await listener.accept());
+}
+
+}  // namespace
+
+struct Server::Parts {
+  Parts(sys::Host& host, Handler& handler, ServerLimits limits)
+      : context(host, handler, limits),
+        slots(host.loop, limits.max_connections),
+        connections(host.loop, limits.max_connections) {}
+
+  ServerContext context;
+  async::Semaphore slots;
+  async::TaskGroup connections;
+
+  static async::Task<void> accept_loop(std::shared_ptr<Parts> parts,
+                                       std::unique_ptr<sys::Listener> listener,
+                                       crypto::TlsServer* tls);
+  static async::Task<void> run_plain(ServerContext& context, std::unique_ptr<sys::Stream> stream,
+                                     async::Semaphore::Permit permit);
+  static async::Task<void> run_tls(ServerContext& context, std::unique_ptr<sys::Stream> stream,
+                                   async::Semaphore::Permit permit, crypto::TlsServer& tls);
+};
+
+Server::Server(sys::Host& host, Handler& handler, ServerLimits limits)
+    : parts_(std::make_shared<Parts>(host, handler, limits)) {}
+
+Server::~Server() {
+  parts_->context.draining.set();
+  parts_->connections.cancel_all();
+}
+
+std::size_t Server::connections() const {
+  return parts_->connections.size();
+}
+
+async::Task<void> Server::Parts::run_plain(ServerContext& context,
+                                           std::unique_ptr<sys::Stream> stream,
+                                           async::Semaphore::Permit permit) {
+  const async::Semaphore::Permit held = std::move(permit);
+  ServerConnection connection(context, std::move(stream), ServerConnection::Security::plain);
+  co_await connection.run();
+}
+
+async::Task<void> Server::Parts::run_tls(ServerContext& context,
+                                         std::unique_ptr<sys::Stream> stream,
+                                         async::Semaphore::Permit permit, crypto::TlsServer& tls) {
+  const async::Semaphore::Permit held = std::move(permit);
+  async::Loop& loop = context.host.loop;
+  auto secure =
+      co_await async::with_deadline(loop, loop.deadline_in(context.limits.handshake_timeout),
+                                    tls.accept(std::move(stream)), "TLS handshake");
+  if (!secure) {
+    log_debug("http", "{}", secure.error().context);
+    co_return;
+  }
+  ServerConnection connection(context, *std::move(secure), ServerConnection::Security::tls);
+  co_await connection.run();
+}
+
+// Accepts until the server drains. A full server leaves new connections in the backlog.
+async::Task<void> Server::Parts::accept_loop(std::shared_ptr<Parts> parts,
+                                             std::unique_ptr<sys::Listener> listener,
+                                             crypto::TlsServer* tls) {
+  ServerContext& context = parts->context;
+  async::Loop& loop = context.host.loop;
+  while (!context.draining.is_set()) {
+    auto permit = co_await parts->slots.acquire();
+    std::optional<StreamResult> accepted;
+    co_await async::first_of(loop, accept_into(*listener, accepted), context.draining.wait());
+    if (!accepted || context.draining.is_set()) co_return;
+    if (!*accepted) {
+      log_warning("http", "{}: {}", listener->local(), accepted->error().context);
+      co_await loop.sleep(kAcceptPause);
+    } else if (tls != nullptr) {
+      parts->connections.spawn(run_tls(context, **std::move(accepted), std::move(permit), *tls));
+    } else {
+      parts->connections.spawn(run_plain(context, **std::move(accepted), std::move(permit)));
+    }
+  }
+}
+
+async::Task<void> Server::serve(std::unique_ptr<sys::Listener> listener) {
+  return Parts::accept_loop(parts_, std::move(listener), nullptr);
+}
+
+async::Task<void> Server::serve_tls(std::unique_ptr<sys::Listener> listener,
+                                    crypto::TlsServer& tls) {
+  return Parts::accept_loop(parts_, std::move(listener), &tls);
+}
+
+async::Task<void> Server::drain(Deadline deadline) {
+  parts_->context.draining.set();
+  async::Loop& loop = parts_->context.host.loop;
+  struct Sleep {
+    static async::Task<void> run(async::Loop& l, MonotonicTime at) { co_await l.sleep_until(at); }
+  };
+  co_await async::first_of(loop, parts_->connections.drained(), Sleep::run(loop, deadline.at));
+  parts_->connections.cancel_all();
+}
+
+}  // namespace perigee::http

@@ -1,0 +1,36 @@
+// Server: HTTP/1.1 on any listener, connections as tasks, requests to one Handler.
+//
+//   http::Server server(host, handler, limits);
+//   co_await server.serve(std::move(listener));            // plain
+//   co_await server.serve_tls(std::move(listener), tls);   // TLS, certificate by SNI
+//
+// Destroying it cancels all connections and ends `serve`; `drain` stops accepting, lets requests
+// end, then returns.
+#pragma once
+
+#include <memory>
+
+#include "async/task_group.h"
+#include "crypto/tls.h"
+#include "http/limits.h"
+#include "http/message.h"
+#include "sys/host.h"
+
+namespace perigee::http {
+
+class Server {
+ public:
+  Server(sys::Host& host, Handler& handler, ServerLimits limits);
+  ~Server();
+
+  async::Task<void> serve(std::unique_ptr<sys::Listener> listener);
+  async::Task<void> serve_tls(std::unique_ptr<sys::Listener> listener, crypto::TlsServer& tls);
+  async::Task<void> drain(Deadline deadline);
+  std::size_t connections() const;
+
+ private:
+  struct Parts;
+  std::shared_ptr<Parts> parts_;  // shared with `serve`, which may end after the server
+};
+
+}  // namespace perigee::http

@@ -1,0 +1,184 @@
+// JSON of desired state as the store and the feed hold it: ImageRef, App, Machine, Release. Times
+// are nanoseconds since 1970 ("created_at_ns").
+#include "base/text.h"
+#include "model/json.h"
+#include "model/json_parts.h"
+#include "model/limits.h"
+
+namespace perigee::model {
+namespace {
+
+constexpr EnumNames<DesiredState, 3> kDesiredStates{{{DesiredState::started, "started"},
+                                                     {DesiredState::stopped, "stopped"},
+                                                     {DesiredState::destroyed, "destroyed"}}};
+constexpr EnumNames<ReleaseStatus, 4> kReleaseStatuses{{{ReleaseStatus::pending, "pending"},
+                                                        {ReleaseStatus::running, "running"},
+                                                        {ReleaseStatus::succeeded, "succeeded"},
+                                                        {ReleaseStatus::failed, "failed"}}};
+
+Result<WallTime> time_in(const json::Value& value, std::string_view key) {
+  TRY(const std::int64_t ns, value.optional_int(key, 0));
+  return WallTime{ns};
+}
+
+Result<ImageRef> image_in(const json::Value& value) {
+  const json::Value* image = value.find("image_ref");
+  if (image == nullptr) return ImageRef{};
+  TRY_AS(ImageRef ref, image_ref_from(*image), "image_ref");
+  return ref;
+}
+
+Result<MachineConfig> config_in(const json::Value& value) {
+  const json::Value* config = value.find("config");
+  if (config == nullptr) return fail(Code::invalid_argument, "config: missing");
+  TRY_AS(MachineConfig parsed, machine_config_from(*config), "config");
+  return parsed;
+}
+
+Result<ReleaseEvent> event_from(const json::Value& value) {
+  ReleaseEvent event;
+  TRY(event.at, time_in(value, "at_ns"));
+  TRY(event.kind, value.require_string("kind"));
+  TRY(event.message, value.optional_string("message"));
+  return event;
+}
+
+}  // namespace
+
+std::string_view name(ReleaseStatus status) {
+  return name_of(kReleaseStatuses, status);
+}
+
+json::Value to_json(const ImageRef& image) {
+  return json::object({{"registry", image.registry},
+                       {"repository", image.repository},
+                       {"tag", image.tag},
+                       {"digest", image.digest}});
+}
+
+Result<ImageRef> image_ref_from(const json::Value& value) {
+  ImageRef image;
+  TRY(image.registry, value.optional_string("registry"));
+  TRY(image.repository, value.optional_string("repository"));
+  TRY(image.tag, value.optional_string("tag"));
+  TRY(image.digest, value.optional_string("digest"));
+  return image;
+}
+
+json::Value to_json(const App& app) {
+  return json::object({{"name", app.name.str()},
+                       {"id", app.id},
+                       {"created_at_ns", app.created_at.ns},
+                       {"current_release", app.current_release},
+                       {"last_release", app.last_release}});
+}
+
+Result<App> app_from(const json::Value& value) {
+  App app;
+  TRY(const std::string name, value.require_string("name"));
+  TRY_AS(app.name, parse_app_name(name), "name");
+  TRY(app.id, value.optional_string("id"));
+  TRY(app.created_at, time_in(value, "created_at_ns"));
+  TRY(app.current_release, value.optional_int("current_release", 0));
+  TRY(app.last_release, value.optional_int("last_release", 0));
+  return app;
+}
+
+json::Value to_json(const Machine& machine) {
+  return json::object({{"id", machine.id.str()},
+                       {"name", machine.name},
+                       {"app", machine.app.str()},
+                       {"region", machine.region.str()},
+                       {"node", machine.node.str()},
+                       {"instance_id", machine.instance_id},
+                       {"version", machine.version},
+                       {"config", to_json(machine.config)},
+                       {"image_ref", to_json(machine.image)},
+                       {"desired", name_of(kDesiredStates, machine.desired)},
+                       {"desired_sequence", machine.desired_sequence},
+                       {"cordoned", machine.cordoned},
+                       {"release", machine.release},
+                       {"created_at_ns", machine.created_at.ns},
+                       {"updated_at_ns", machine.updated_at.ns}});
+}
+
+Result<Machine> machine_from(const json::Value& value) {
+  Machine machine;
+  TRY(const std::string id, value.require_string("id"));
+  TRY(const std::string app, value.require_string("app"));
+  TRY(const std::string region, value.optional_string("region"));
+  TRY(const std::string node, value.optional_string("node"));
+  machine.id = MachineId(id);
+  machine.app = AppName(app);
+  machine.region = RegionCode(region);
+  machine.node = NodeId(node);
+  TRY(machine.name, value.optional_string("name"));
+  TRY(machine.instance_id, value.optional_string("instance_id"));
+  TRY(machine.version, value.optional_int("version", 1));
+  TRY(machine.config, config_in(value));
+  TRY(machine.image, image_in(value));
+  TRY(machine.desired, enum_in(kDesiredStates, value, "desired", DesiredState::started));
+  TRY(machine.desired_sequence, value.optional_int("desired_sequence", 1));
+  TRY(machine.cordoned, value.optional_bool("cordoned", false));
+  TRY(machine.release, value.optional_int("release", 0));
+  TRY(machine.created_at, time_in(value, "created_at_ns"));
+  TRY(machine.updated_at, time_in(value, "updated_at_ns"));
+  return machine;
+}
+
+json::Value to_json(const Release& release) {
+  json::Value events = json::array();
+  for (const ReleaseEvent& event : release.events) {
+    events.push(
+        json::object({{"at_ns", event.at.ns}, {"kind", event.kind}, {"message", event.message}}));
+  }
+  return json::object({{"app", release.app.str()},
+                       {"version", release.version},
+                       {"image_ref", to_json(release.image)},
+                       {"config", to_json(release.config)},
+                       {"status", name_of(kReleaseStatuses, release.status)},
+                       {"error", release.error},
+                       {"events", std::move(events)},
+                       {"created_at_ns", release.created_at.ns}});
+}
+
+Result<Release> release_from(const json::Value& value) {
+  Release release;
+  TRY(const std::string app, value.require_string("app"));
+  release.app = AppName(app);
+  TRY(release.version, value.require_int("version"));
+  TRY(release.image, image_in(value));
+  TRY(release.config, config_in(value));
+  TRY(release.status, enum_in(kReleaseStatuses, value, "status", ReleaseStatus::pending));
+  TRY(release.error, value.optional_string("error"));
+  TRY(release.events, list_of<ReleaseEvent>(value, "events", kMaxReleaseEvents, event_from));
+  TRY(release.created_at, time_in(value, "created_at_ns"));
+  return release;
+}
+
+Result<AppName> parse_app_name(std::string_view text) {
+  constexpr std::size_t kMaxLabel = 63;
+  const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  bool good =
+      !text.empty() && text.size() <= kMaxLabel && letter(text.front()) && text.back() != '-';
+  for (const char c : text) good = good && (letter(c) || digit(c) || c == '-');
+  if (!good) {
+    return fail(Code::invalid_argument,
+                "'{}' is not an app name (a-z, 0-9 and -, starting with a letter, at most 63)",
+                text);
+  }
+  return AppName(std::string(text));
+}
+
+Result<RegionCode> parse_region(std::string_view text) {
+  constexpr std::size_t kLength = 3;
+  bool good = text.size() == kLength;
+  for (const char c : text) good = good && c >= 'a' && c <= 'z';
+  if (!good) {
+    return fail(Code::invalid_argument, "'{}' is not a region (three letters, such as iad)", text);
+  }
+  return RegionCode(std::string(text));
+}
+
+}  // namespace perigee::model

@@ -1,0 +1,227 @@
+// JSON of observed state (reports), of routes (feed) and of the public API's machine object.
+#include "model/json.h"
+#include "model/json_parts.h"
+#include "model/limits.h"
+#include "model/machine_state.h"
+
+namespace perigee::model {
+namespace {
+
+constexpr std::size_t kMaxMachinesPerNode = 10'000;
+
+json::Value to_json(const ExitEvent& exit) {
+  return json::object({{"exit_code", exit.exit_code},
+                       {"guest_exit_code", exit.exit_code},
+                       {"guest_signal", exit.signal},
+                       {"signal", exit.signal},
+                       {"oom_killed", exit.oom_killed},
+                       {"requested_stop", exit.requested_stop},
+                       {"reason", exit.reason},
+                       {"exited_at_ns", exit.exited_at.ns}});
+}
+
+Result<ExitEvent> exit_from(const json::Value& value) {
+  constexpr int kMaxCode = 255;
+  ExitEvent exit;
+  TRY(exit.exit_code, int_in(value, "exit_code", 0, -1, kMaxCode));
+  TRY(exit.signal, int_in(value, "signal", 0, 0, kMaxCode));
+  TRY(exit.oom_killed, value.optional_bool("oom_killed", false));
+  TRY(exit.requested_stop, value.optional_bool("requested_stop", false));
+  TRY(exit.reason, value.optional_string("reason"));
+  TRY(exit.exited_at.ns, value.optional_int("exited_at_ns", 0));
+  return exit;
+}
+
+Result<std::optional<ExitEvent>> optional_exit(const json::Value& value, std::string_view key) {
+  const json::Value* member = value.find(key);
+  if (member == nullptr || member->is_null()) return std::nullopt;
+  TRY_AS(ExitEvent exit, exit_from(*member), key);
+  return std::optional(std::move(exit));
+}
+
+Result<MachineEvent> event_from(const json::Value& value) {
+  MachineEvent event;
+  TRY(event.type, value.require_string("type"));
+  TRY(event.status, value.optional_string("status"));
+  TRY(event.source, value.optional_string("source"));
+  TRY(const std::int64_t at_ms, value.optional_int("timestamp", 0));
+  event.at.ns = at_ms * 1'000'000;
+  if (const json::Value* request = value.find("request"); request != nullptr) {
+    TRY(event.exit, optional_exit(*request, "exit_event"));
+  }
+  return event;
+}
+
+Result<MachineState> state_in(const json::Value& value, std::string_view key) {
+  TRY(const std::string text, value.require_string(key));
+  TRY_AS(const MachineState state, machine_state_from(text), key);
+  return state;
+}
+
+json::Value to_json(const RouteTarget& target) {
+  return json::object({{"machine", target.machine.str()},
+                       {"instance_id", target.instance_id},
+                       {"region", target.region.str()},
+                       {"node", target.node.str()},
+                       {"address", target.address},
+                       {"state", name(target.state)},
+                       {"listening", target.listening}});
+}
+
+Result<RouteTarget> target_from(const json::Value& value) {
+  RouteTarget target;
+  TRY(const std::string machine, value.require_string("machine"));
+  TRY(const std::string region, value.optional_string("region"));
+  TRY(const std::string node, value.optional_string("node"));
+  target.machine = MachineId(machine);
+  target.region = RegionCode(region);
+  target.node = NodeId(node);
+  TRY(target.instance_id, value.optional_string("instance_id"));
+  TRY(target.address, value.optional_string("address"));
+  TRY(target.state, state_in(value, "state"));
+  TRY(target.listening, value.optional_bool("listening", false));
+  return target;
+}
+
+// A route's services, through MachineConfig's reader, which knows their form.
+Result<std::vector<Service>> services_in(const json::Value& value) {
+  const json::Value* services = value.find("services");
+  if (services == nullptr) return std::vector<Service>{};
+  TRY(MachineConfig config, machine_config_from(json::object({{"services", *services}})));
+  return std::move(config.services);
+}
+
+}  // namespace
+
+json::Value to_json(const MachineEvent& event) {
+  json::Value out = json::object({{"type", event.type},
+                                  {"status", event.status},
+                                  {"source", event.source},
+                                  {"timestamp", event.at.unix_ms()}});
+  if (event.exit) out.set("request", json::object({{"exit_event", to_json(*event.exit)}}));
+  return out;
+}
+
+json::Value to_json(const MachineStatus& status) {
+  json::Value events = json::array();
+  for (const MachineEvent& event : status.events) events.push(to_json(event));
+  json::Value out = json::object({{"id", status.id.str()},
+                                  {"instance_id", status.instance_id},
+                                  {"state", name(status.state)},
+                                  {"acted_sequence", status.acted_sequence},
+                                  {"private_ip", status.private_ip},
+                                  {"listening", status.listening},
+                                  {"restart_count", status.restart_count},
+                                  {"error", status.error},
+                                  {"events", std::move(events)}});
+  if (status.started_at) out.set("started_at_ns", status.started_at->ns);
+  if (status.last_exit) out.set("last_exit", to_json(*status.last_exit));
+  return out;
+}
+
+Result<MachineStatus> machine_status_from(const json::Value& value) {
+  constexpr int kMaxRestarts = 1'000'000'000;
+  MachineStatus status;
+  TRY(const std::string id, value.require_string("id"));
+  status.id = MachineId(id);
+  TRY(status.instance_id, value.optional_string("instance_id"));
+  TRY(status.state, state_in(value, "state"));
+  TRY(status.acted_sequence, value.optional_int("acted_sequence", 0));
+  TRY(status.private_ip, value.optional_string("private_ip"));
+  TRY(status.listening, value.optional_bool("listening", false));
+  TRY(status.restart_count, int_in(value, "restart_count", 0, 0, kMaxRestarts));
+  TRY(status.error, value.optional_string("error"));
+  TRY(status.last_exit, optional_exit(value, "last_exit"));
+  TRY(status.events, list_of<MachineEvent>(value, "events", kMaxMachineEvents, event_from));
+  TRY(const std::int64_t started, value.optional_int("started_at_ns", 0));
+  if (started != 0) status.started_at = WallTime{started};
+  return status;
+}
+
+json::Value to_json(const NodeReport& report) {
+  json::Value machines = json::array();
+  for (const MachineStatus& status : report.machines) machines.push(to_json(status));
+  return json::object({{"node", report.node.str()},
+                       {"region", report.region.str()},
+                       {"boot_id", report.boot_id},
+                       {"cpus", report.cpus},
+                       {"memory_mib", report.memory_mib},
+                       {"memory_free_mib", report.memory_free_mib},
+                       {"accelerator", report.accelerator},
+                       {"machines", std::move(machines)}});
+}
+
+Result<NodeReport> node_report_from(const json::Value& value) {
+  constexpr int kMaxNodeCpus = 65536;
+  NodeReport report;
+  TRY(const std::string node, value.require_string("node"));
+  TRY(const std::string region, value.optional_string("region"));
+  report.node = NodeId(node);
+  report.region = RegionCode(region);
+  TRY(report.boot_id, value.optional_string("boot_id"));
+  TRY(report.cpus, int_in(value, "cpus", 0, 0, kMaxNodeCpus));
+  TRY(report.memory_mib, value.optional_int("memory_mib", 0));
+  TRY(report.memory_free_mib, value.optional_int("memory_free_mib", 0));
+  TRY(report.accelerator, value.optional_string("accelerator"));
+  TRY(report.machines,
+      list_of<MachineStatus>(value, "machines", kMaxMachinesPerNode, machine_status_from));
+  return report;
+}
+
+json::Value to_json(const AppRoute& route) {
+  MachineConfig services;
+  services.services = route.services;
+  json::Value targets = json::array();
+  for (const RouteTarget& target : route.targets) targets.push(to_json(target));
+  return json::object({{"app", route.app.str()},
+                       {"hosts", json::strings(route.hosts)},
+                       {"services", *to_json(services).find("services")},
+                       {"targets", std::move(targets)},
+                       {"certificate_pem", route.certificate_pem},
+                       {"private_key_pem", route.private_key_pem},
+                       {"reason", route.reason}});
+}
+
+Result<AppRoute> app_route_from(const json::Value& value) {
+  AppRoute route;
+  TRY(const std::string app, value.require_string("app"));
+  route.app = AppName(app);
+  TRY(route.hosts, value.optional_strings("hosts"));
+  TRY(route.services, services_in(value));
+  TRY(route.targets, list_of<RouteTarget>(value, "targets", kMaxMachinesPerNode, target_from));
+  TRY(route.certificate_pem, value.optional_string("certificate_pem"));
+  TRY(route.private_key_pem, value.optional_string("private_key_pem"));
+  TRY(route.reason, value.optional_string("reason"));
+  return route;
+}
+
+json::Value public_machine(const Machine& machine, const MachineStatus* status) {
+  json::Value out =
+      json::object({{"id", machine.id.str()},
+                    {"name", machine.name},
+                    {"state", name(status == nullptr ? MachineState::created : status->state)},
+                    {"region", machine.region.str()},
+                    {"instance_id", machine.instance_id},
+                    {"version", machine.version},
+                    {"private_ip", status == nullptr ? std::string() : status->private_ip},
+                    {"image_ref", to_json(machine.image)},
+                    {"config", to_json(machine.config)},
+                    {"created_at", to_rfc3339(machine.created_at)},
+                    {"updated_at", to_rfc3339(machine.updated_at)},
+                    {"cordoned", machine.cordoned},
+                    {"node", machine.node.str()},
+                    {"release", machine.release},
+                    {"host_status", status == nullptr ? "unknown" : "ok"}});
+  json::Value events = json::array();
+  if (status != nullptr) {
+    for (const MachineEvent& event : status->events) events.push(to_json(event));
+    out.set("listening", status->listening);
+    out.set("restart_count", status->restart_count);
+    if (!status->error.empty()) out.set("error", status->error);
+    if (status->started_at) out.set("started_at", to_rfc3339(*status->started_at));
+  }
+  out.set("events", std::move(events));
+  return out;
+}
+
+}  // namespace perigee::model

@@ -1,0 +1,18 @@
+// Bounds of the model.
+#pragma once
+
+#include <cstddef>
+
+namespace perigee::model {
+
+inline constexpr std::size_t kMaxMachineEvents = 32;
+inline constexpr std::size_t kMaxReleaseEvents = 512;
+inline constexpr std::size_t kMaxEnv = 512;
+inline constexpr std::size_t kMaxEnvBytes = 64 * 1024;
+inline constexpr std::size_t kMaxServices = 32;
+inline constexpr std::size_t kMaxPortsPerService = 64;
+inline constexpr int kMinMemoryMib = 128;
+inline constexpr int kMaxMemoryMib = 256 * 1024;
+inline constexpr int kMaxCpus = 32;
+
+}  // namespace perigee::model

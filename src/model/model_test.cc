@@ -1,0 +1,198 @@
+// The model's JSON survives round trips, names what is wrong, and machines live by the table.
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "model/json.h"
+#include "model/machine_state.h"
+
+namespace perigee::model {
+namespace {
+
+MachineConfig sample_config() {
+  MachineConfig config;
+  config.image = "registry.example/app:1";
+  config.env = {{"A", "1"}, {"B", "two words"}};
+  config.init.cmd = std::vector<std::string>{"serve", "--port=8080"};
+  config.guest = {.cpu_kind = "shared", .cpus = 2, .memory_mib = 512};
+  Service service;
+  service.ports = {{.port = 80, .handlers = {Handler::http}, .force_https = true},
+                   {.port = 443, .handlers = {Handler::tls, Handler::http}}};
+  service.concurrency = {.type = ConcurrencyType::requests, .soft_limit = 10, .hard_limit = 20};
+  service.autostop = Autostop::suspend;
+  config.services = {service};
+  config.metadata = {{"team", "x"}};
+  config.restart = {.policy = RestartKind::always, .max_retries = 3};
+  config.stop = {.signal = "SIGTERM", .timeout = 1500ms};
+  return config;
+}
+
+Machine sample_machine() {
+  Machine machine;
+  machine.id = MachineId("148e1234567890");
+  machine.name = "web-1";
+  machine.app = AppName("hello");
+  machine.region = RegionCode("iad");
+  machine.node = NodeId("n1");
+  machine.instance_id = "01H";
+  machine.version = 3;
+  machine.config = sample_config();
+  machine.image = {.registry = "r", .repository = "p", .tag = "t", .digest = "sha256:ab"};
+  machine.desired = DesiredState::stopped;
+  machine.desired_sequence = 9;
+  machine.cordoned = true;
+  machine.release = 2;
+  machine.created_at = {1'584'435'600'000'000'001};
+  machine.updated_at = {1'584'435'600'000'000'002};
+  return machine;
+}
+
+MachineStatus sample_status() {
+  MachineStatus status;
+  status.id = MachineId("148e1234567890");
+  status.instance_id = "01H";
+  status.state = MachineState::failed;
+  status.acted_sequence = 9;
+  status.private_ip = "10.201.0.2";
+  status.listening = true;
+  status.started_at = WallTime{5};
+  status.restart_count = 2;
+  status.last_exit =
+      ExitEvent{.exit_code = 137, .signal = 9, .oom_killed = true, .reason = "x", .exited_at = {}};
+  status.error = "no such command: /app";
+  status.events = {{.type = "exit",
+                    .status = "failed",
+                    .source = "worker",
+                    .at = {7'000'000},
+                    .exit = status.last_exit}};
+  return status;
+}
+
+template <typename T, typename F>
+void check_round_trip(const T& value, F read) {
+  const auto text = to_json(value).dump();
+  const auto again = read(json::parse(text).value());
+  REQUIRE_MESSAGE(again.has_value(), (again ? "" : again.error().context));
+  CHECK(*again == value);
+}
+
+TEST_CASE("every document survives a round trip") {
+  check_round_trip(sample_config(), machine_config_from);
+  check_round_trip(MachineConfig{}, machine_config_from);
+  check_round_trip(sample_machine(), machine_from);
+  check_round_trip(sample_status(), machine_status_from);
+  check_round_trip(App{.name = AppName("a"),
+                       .id = "i",
+                       .created_at = {3},
+                       .current_release = 1,
+                       .last_release = 2},
+                   app_from);
+  check_round_trip(NodeReport{.node = NodeId("n"),
+                              .region = RegionCode("iad"),
+                              .boot_id = "b",
+                              .cpus = 2,
+                              .memory_mib = 100,
+                              .memory_free_mib = 50,
+                              .accelerator = "tcg",
+                              .machines = {sample_status()}},
+                   node_report_from);
+  Release release{.app = AppName("a"),
+                  .version = 4,
+                  .image = {},
+                  .config = sample_config(),
+                  .status = ReleaseStatus::failed,
+                  .error = "e",
+                  .events = {{.at = {1}, .kind = "step", .message = "m"}},
+                  .created_at = {2}};
+  check_round_trip(release, release_from);
+  AppRoute route{.app = AppName("a"),
+                 .hosts = {"a.localhost"},
+                 .services = sample_config().services,
+                 .targets = {{.machine = MachineId("m"),
+                              .instance_id = "i",
+                              .region = RegionCode("iad"),
+                              .node = NodeId("n"),
+                              .address = "10.0.0.2",
+                              .state = MachineState::started,
+                              .listening = true}},
+                 .certificate_pem = "c",
+                 .private_key_pem = "k",
+                 .reason = "r"};
+  check_round_trip(route, app_route_from);
+}
+
+TEST_CASE("the public machine has the Machines API's members") {
+  const MachineStatus status = sample_status();
+  const json::Value machine = public_machine(sample_machine(), &status);
+  CHECK(machine.require_string("state").value() == "failed");
+  CHECK(machine.require_string("created_at").value() == "2020-03-17T09:00:00.000Z");
+  CHECK(machine.find("config")->find("guest")->require_int("memory_mb").value() == 512);
+  CHECK(machine.find("config")->find("services")->items()[0].find("autostop")->dump() ==
+        "\"suspend\"");
+  CHECK(machine.find("events")
+            ->items()[0]
+            .find("request")
+            ->find("exit_event")
+            ->require_int("exit_code")
+            .value() == 137);
+  CHECK(public_machine(sample_machine(), nullptr).require_string("state").value() == "created");
+}
+
+TEST_CASE("a wrong member is named with its path") {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"guest":{"memory_mb":100}})", "guest: memory_mb: 100 is not from 128 to 262144"},
+      {R"({"guest":{"memory_mb":200}})", "guest.memory_mb: must be a multiple of 64 from 128"},
+      {R"({"guest":5})", "guest: expected an object"},
+      {R"({"services":[{"ports":[{"port":80},{"port":"x"}]}]})",
+       "services[0]: ports[1]: port: expected a whole number"},
+      {R"({"services":[{"protocol":"udp"}]})",
+       "services[0]: protocol: 'udp' is not yet supported (only tcp)"},
+      {R"({"services":[{"ports":[{"port":80,"handlers":["gopher"]}]}]})",
+       "services[0]: ports[0]: handlers: 'gopher' is not one of http, tls"},
+      {R"({"services":[{"ports":[{"port":80},{"port":80}]}]})", "services: port 80 is given twice"},
+      {R"({"services":[{"ports":[{"port":80,"force_https":true}]}]})",
+       "services: port 80: force_https needs the http handler"},
+      {R"({"services":[{"concurrency":{"soft_limit":9,"hard_limit":5}}]})",
+       "services[0]: concurrency: hard_limit: 5 is below soft_limit 9"},
+      {R"({"env":{"A=B":"x"}})", "env: 'A=B' is not a name for a variable"},
+      {R"({"env":{"A":1}})", "env.A: expected a string"},
+      {R"({"stop_config":{"timeout":"301s"}})", "stop_config: timeout: must be from 0 to 300 s"},
+      {R"({"restart":{"policy":"never"}})",
+       "restart: policy: 'never' is not one of no, on-failure, always"},
+  };
+  for (const auto& [text, message] : cases) {
+    CAPTURE(text);
+    const auto config = machine_config_from(json::parse(text).value());
+    REQUIRE_FALSE(config.has_value());
+    CHECK(config.error().context == message);
+    CHECK(config.error().code != Code::internal);
+  }
+}
+
+TEST_CASE("names of apps and regions") {
+  for (const char* good : {"a", "hello", "my-app-2"}) CHECK(parse_app_name(good).has_value());
+  for (const char* bad : {"", "2a", "A", "a_b", "a-", "-a", "a.b", "a/b"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_app_name(bad).has_value());
+  }
+  CHECK_FALSE(parse_app_name(std::string(64, 'a')).has_value());
+  CHECK(parse_region("iad").has_value());
+  CHECK_FALSE(parse_region("IAD").has_value());
+}
+
+TEST_CASE("a machine lives by the table") {
+  using enum MachineState;
+  CHECK(transition(created, starting).value() == starting);
+  CHECK(transition(stopped, started).error().context ==
+        "a machine that is stopped can't become started");
+  for (int i = 0; i <= static_cast<int>(failed); ++i) {
+    const auto state = static_cast<MachineState>(i);
+    CHECK(machine_state_from(name(state)).value() == state);
+    CHECK_FALSE(may_follow(destroyed, state));
+    // Everything can be destroyed, by one step or two.
+    if (state != destroyed && state != destroying) CHECK(may_follow(state, destroying));
+  }
+}
+
+}  // namespace
+}  // namespace perigee::model

@@ -1,0 +1,240 @@
+// The nouns of Perigee as plain values. JSON forms (model/json.h) are those of the public Machines
+// API where it has them. Desired state (App, Release, Machine) is in the store and written by
+// control alone; observed state (MachineStatus, NodeReport) is reported by its owner; RouteTable
+// entries are derived from both by control and sent to routers.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/id.h"
+#include "base/time.h"
+
+namespace perigee::model {
+
+using StringMap = std::vector<std::pair<std::string, std::string>>;  // ordered, unique keys
+
+// ---- what a machine runs ----
+
+struct Guest {
+  std::string cpu_kind = "shared";
+  int cpus = 1;
+  int memory_mib = 256;  // a multiple of 64 from 128
+  bool operator==(const Guest&) const = default;
+};
+
+enum class ConcurrencyType { connections, requests };
+struct Concurrency {
+  ConcurrencyType type = ConcurrencyType::connections;
+  int soft_limit = 20;
+  int hard_limit = 0;  // 0: none
+  bool operator==(const Concurrency&) const = default;
+};
+
+enum class Handler { http, tls };
+struct Port {
+  int port = 0;
+  std::vector<Handler> handlers;
+  bool force_https = false;
+  bool operator==(const Port&) const = default;
+};
+
+enum class Autostop { off, stop, suspend };
+struct Service {
+  std::string protocol = "tcp";
+  int internal_port = 8080;
+  std::vector<Port> ports;
+  Concurrency concurrency;
+  bool autostart = true;
+  Autostop autostop = Autostop::off;
+  int min_machines_running = 0;
+  bool operator==(const Service&) const = default;
+};
+
+// Overrides of the image's process. An unset list keeps the image's.
+struct Init {
+  std::optional<std::vector<std::string>> exec;  // replaces entrypoint and cmd
+  std::optional<std::vector<std::string>> entrypoint;
+  std::optional<std::vector<std::string>> cmd;
+  bool operator==(const Init&) const = default;
+};
+
+enum class RestartKind { no, on_failure, always };
+struct RestartPolicy {
+  RestartKind policy = RestartKind::on_failure;
+  int max_retries = 10;  // within 5 minutes
+  bool operator==(const RestartPolicy&) const = default;
+};
+
+struct StopConfig {
+  std::string signal = "SIGINT";
+  Duration timeout = 5s;
+  bool operator==(const StopConfig&) const = default;
+};
+
+struct MachineConfig {
+  std::string image;  // as the user wrote it, or "sha256:…" of an uploaded manifest
+  StringMap env;
+  Init init;
+  Guest guest;
+  std::vector<Service> services;
+  StringMap metadata;
+  RestartPolicy restart;
+  StopConfig stop;
+  bool auto_destroy = false;
+  bool operator==(const MachineConfig&) const = default;
+};
+
+// An image as resolved: which bytes, and where they come from.
+struct ImageRef {
+  std::string registry;    // "127.0.0.1:5000"; empty: uploaded to the platform (/v1/blobs)
+  std::string repository;  // "hello"
+  std::string tag;
+  std::string digest;  // manifest digest, "sha256:…"
+  bool operator==(const ImageRef&) const = default;
+};
+
+// ---- desired state (store) ----
+
+struct App {
+  AppName name;
+  std::string id;
+  WallTime created_at;
+  std::int64_t current_release = 0;  // 0: none has succeeded yet
+  std::int64_t last_release = 0;     // the newest number given out
+  bool operator==(const App&) const = default;
+};
+
+enum class DesiredState { started, stopped, destroyed };
+
+struct Machine {
+  MachineId id;  // 14 hex digits
+  std::string name;
+  AppName app;
+  RegionCode region;
+  NodeId node;
+  std::string instance_id;  // changes with each version of the configuration
+  std::int64_t version = 1;
+  MachineConfig config;
+  ImageRef image;
+  DesiredState desired = DesiredState::started;
+  std::int64_t desired_sequence = 1;  // +1 at every start or stop call: a repeated call acts again
+  bool cordoned = false;              // kept out of routing
+  std::int64_t release = 0;
+  WallTime created_at;
+  WallTime updated_at;
+  bool operator==(const Machine&) const = default;
+};
+
+enum class ReleaseStatus { pending, running, succeeded, failed };
+
+struct ReleaseEvent {
+  WallTime at;
+  std::string kind;  // "step", "log", "error", "done"
+  std::string message;
+  bool operator==(const ReleaseEvent&) const = default;
+};
+
+struct Release {
+  AppName app;
+  std::int64_t version = 0;
+  ImageRef image;
+  MachineConfig config;
+  ReleaseStatus status = ReleaseStatus::pending;
+  std::string error;  // why it failed
+  std::vector<ReleaseEvent> events;
+  WallTime created_at;
+  bool operator==(const Release&) const = default;
+};
+
+// ---- observed state (reports) ----
+
+// The Machines API's names; model/machine_state.h has the table of transitions.
+enum class MachineState {
+  created,
+  starting,
+  started,
+  stopping,
+  stopped,
+  suspending,
+  suspended,
+  restarting,
+  destroying,
+  destroyed,
+  failed,
+};
+
+struct ExitEvent {
+  int exit_code = 0;
+  int signal = 0;
+  bool oom_killed = false;
+  bool requested_stop = false;
+  std::string reason;  // "exit code 1", "the VMM died (signal 9)", "no such command: /app"
+  WallTime exited_at;
+  bool operator==(const ExitEvent&) const = default;
+};
+
+struct MachineEvent {
+  std::string type;    // launch, start, stop, exit, restart, update, destroy
+  std::string status;  // the state after it
+  std::string source;  // user, worker
+  WallTime at;
+  std::optional<ExitEvent> exit;
+  bool operator==(const MachineEvent&) const = default;
+};
+
+struct MachineStatus {
+  MachineId id;
+  std::string instance_id;  // the version that runs
+  MachineState state = MachineState::created;
+  std::int64_t acted_sequence = 0;  // Machine::desired_sequence that the worker has acted on
+  std::string private_ip;           // the guest's address on its node, "10.201.0.2"
+  bool listening = false;           // the first service's internal_port accepts connections
+  std::optional<WallTime> started_at;
+  int restart_count = 0;
+  std::optional<ExitEvent> last_exit;
+  std::string error;                 // why it is failed, or what it waits for
+  std::vector<MachineEvent> events;  // newest last, at most kMaxMachineEvents
+  bool operator==(const MachineStatus&) const = default;
+};
+
+struct NodeReport {
+  NodeId node;
+  RegionCode region;
+  std::string boot_id;  // changes when the worker restarts
+  int cpus = 0;
+  std::int64_t memory_mib = 0;
+  std::int64_t memory_free_mib = 0;
+  std::string accelerator;              // "kvm", "tcg", "firecracker"
+  std::vector<MachineStatus> machines;  // all of this node
+  bool operator==(const NodeReport&) const = default;
+};
+
+// ---- derived: what a router needs (feed "routes", key /routes/<app>) ----
+
+struct RouteTarget {
+  MachineId machine;
+  std::string instance_id;
+  RegionCode region;
+  NodeId node;
+  std::string address;  // "10.201.0.2"
+  MachineState state = MachineState::stopped;
+  bool listening = false;
+  bool operator==(const RouteTarget&) const = default;
+};
+
+struct AppRoute {
+  AppName app;
+  std::vector<std::string> hosts;  // "hello.localhost"
+  std::vector<Service> services;
+  std::vector<RouteTarget> targets;
+  std::string certificate_pem;  // chain, leaf first; empty: no TLS for its hosts
+  std::string private_key_pem;
+  std::string reason;  // why there are no targets, for the error page
+  bool operator==(const AppRoute&) const = default;
+};
+
+}  // namespace perigee::model

@@ -1,0 +1,57 @@
+// ControlServer: what a monitor answers on its socket (/run/perigee/vm/<machine>.sock). One JSON
+// object per line each way; docs/formats/monitor-socket.md. Only root reaches it (socket mode
+// 0700).
+//
+//   {"command":"status"}                → {"status":{…}}
+//   {"command":"subscribe"}             → {"status":{…}} now and after each change; the end of the
+//   stream
+//                                         after the one with state "exited"
+//   {"command":"signal","number":15}    → {"ok":true} | {"error":"…","code":"unavailable"}
+//   {"command":"kill"}                  → {"ok":true}
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "async/event.h"
+#include "async/task_group.h"
+#include "json/json.h"
+#include "sys/host.h"
+#include "vm/driver.h"
+
+namespace perigee::monitor {
+
+// The VM as its socket sees it.
+class ControlTarget {
+ public:
+  virtual ~ControlTarget() = default;
+  virtual const vm::VmStatus& status() const = 0;
+  virtual async::Notify& changed() = 0;
+  virtual Result<void> signal_app(int number) = 0;
+  virtual Result<void> kill_vm() = 0;
+};
+
+class ControlServer {
+ public:
+  ControlServer(sys::Host& host, ControlTarget& target);
+
+  Result<void> listen(const std::string& path);
+  // Until every subscriber has been told the end, or the deadline.
+  async::Task<void> finish(Deadline deadline);
+
+ private:
+  async::Task<void> accept_all();
+  async::Task<void> serve(std::unique_ptr<sys::Stream> stream);
+  async::Task<Result<void>> answer(sys::Stream& stream, std::string line);
+  async::Task<Result<void>> report_changes(sys::Stream& stream);
+  async::Task<Result<void>> drained();
+  Result<void> act(const json::Value& request, const std::string& command);
+
+  sys::Host& host_;
+  ControlTarget& target_;
+  std::unique_ptr<sys::Listener> listener_;
+  async::TaskGroup acceptor_;
+  async::TaskGroup connections_;
+};
+
+}  // namespace perigee::monitor

@@ -1,0 +1,14 @@
+// The record of a VM whose VMM and monitor are both gone: nobody heard how it ended.
+#pragma once
+
+#include "async/task.h"
+#include "base/result.h"
+#include "sys/host.h"
+#include "vm/driver.h"
+
+namespace perigee::monitor {
+
+// Writes exit.json in the working directory, unless one is there.
+async::Task<Result<void>> record_lost_vm(sys::Host& host, vm::VmSpec spec);
+
+}  // namespace perigee::monitor

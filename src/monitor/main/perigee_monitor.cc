@@ -1,0 +1,123 @@
+// perigee-monitor: the keeper of one VM (see ../README.md).
+//
+//   perigee-monitor DIR           boots the VM that DIR/spec.json describes, goes to the background
+//   perigee-monitor --adopt DIR   takes up the VMM that a dead monitor has left
+//   perigee-monitor --trial DIR   boots to init's first word and ends the VM again, in the
+//   foreground
+//
+// Exit status: 0 the VM is in a monitor's keeping (or ended in the meantime: exit.json says how; or
+// the trial went well), 1 otherwise, with a sentence on standard error.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "monitor/daemon.h"
+#include "monitor/lost.h"
+#include "monitor/monitor.h"
+#include "sys/posix_host.h"
+
+namespace {
+
+using namespace perigee;
+
+constexpr Duration kTrialTimeout = 15s;
+
+enum class Mode { boot, adopt, trial };
+
+// One monitor per directory; held until the process ends.
+Result<sys::Fd> lock() {
+  const std::string path(vm::kLockFile);
+  TRY(sys::Fd fd, sys::own(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), path));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) < 0) {
+    return fail(Code::conflict, "another monitor keeps this VM");
+  }
+  return fd;
+}
+
+async::Task<Result<vm::BootSpec>> read_spec(sys::Host& host) {
+  CO_TRY(const std::string text,
+         co_await host.disk.read_file(std::string(vm::kSpecFile), vm::kMaxRecordFile));
+  CO_TRY(const json::Value value, json::parse(text));
+  co_return vm::boot_spec_from(value);
+}
+
+async::Task<int> run(sys::Host& host, Mode mode, monitor::Readiness& readiness) {
+  auto spec = co_await read_spec(host);
+  if (!spec) {
+    readiness.failed(spec.error().with("spec.json").context);
+    co_return 1;
+  }
+  const vm::BootSpec boot = *spec;
+  monitor::Monitor monitor(host, *std::move(spec));
+  const auto started = mode == Mode::adopt ? co_await monitor.adopt() : co_await monitor.boot();
+  if (started) {
+    readiness.succeeded();
+    co_await monitor.keep();
+    co_return 0;
+  }
+  log_error("monitor", "{}", started.error().context);
+  if (mode == Mode::adopt && started.error().code == Code::not_found) {
+    // The VMM is gone, too. Somebody must say so.
+    const auto recorded = co_await monitor::record_lost_vm(host, boot.vm);
+    if (recorded) {
+      readiness.succeeded();
+      co_return 0;
+    }
+  }
+  readiness.failed(started.error().context);
+  co_return 1;
+}
+
+int complain(const Error& error) {
+  (void)std::fprintf(stderr, "%s\n", error.context.c_str());
+  return 1;
+}
+
+int keep_vm(const std::string& directory, Mode mode) {
+  auto readiness = monitor::become_daemon(directory, std::string(vm::kMonitorLog));
+  if (!readiness) return complain(readiness.error());
+  const auto locked = lock();
+  if (!locked) {
+    readiness->failed(locked.error().context);
+    return 1;
+  }
+  auto host = sys::PosixHost::open(0);
+  if (!host) {
+    readiness->failed(host.error().context);
+    return 1;
+  }
+  return (*host)->loop().run(run((*host)->host(), mode, *readiness));
+}
+
+async::Task<Result<void>> run_trial(sys::Host& host) {
+  CO_TRY(vm::BootSpec spec, co_await read_spec(host));
+  monitor::Monitor monitor(host, std::move(spec));
+  co_return co_await monitor.trial(kTrialTimeout);
+}
+
+int try_boot(const std::string& directory) {
+  if (::chdir(directory.c_str()) < 0) return complain(errno_error(errno, "enter " + directory));
+  auto host = sys::PosixHost::open(0);
+  if (!host) return complain(host.error());
+  const auto done = (*host)->loop().run(run_trial((*host)->host()));
+  return done ? 0 : complain(done.error());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string option = argc == 3 ? argv[1] : "";
+  const bool known = argc == 2 || option == "--adopt" || option == "--trial";
+  if (!known || (argc == 2 && argv[1][0] == '-')) {
+    (void)std::fputs("usage: perigee-monitor [--adopt | --trial] DIRECTORY\n", stderr);
+    return 2;
+  }
+  const std::string directory = argv[argc - 1];
+  if (option == "--trial") return try_boot(directory);
+  return keep_vm(directory, option == "--adopt" ? Mode::adopt : Mode::boot);
+}

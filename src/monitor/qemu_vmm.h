@@ -1,0 +1,40 @@
+// QemuVmm: QEMU's microvm machine. Channel, console and QMP are listening sockets in the VM's
+// directory (the monitor's working directory) that QEMU inherits by descriptor: they can be
+// connected before it runs, and again by a later monitor. The tap is handed over the same way.
+#pragma once
+
+#include <string>
+
+#include "monitor/vmm.h"
+#include "sys/fd.h"
+#include "sys/host.h"
+#include "vm/spec.h"
+
+namespace perigee::monitor {
+
+class QemuVmm : public Vmm {
+ public:
+  // `boot` must outlive this.
+  QemuVmm(sys::Host& host, const vm::BootSpec& boot) : host_(host), boot_(boot) {}
+
+  Result<void> prepare() override;
+  sys::Spawn command() override;
+  void started() override;
+  async::Task<Result<std::unique_ptr<sys::Stream>>> connect_channel(Deadline deadline) override;
+  async::Task<Result<std::unique_ptr<sys::Stream>>> connect_console(Deadline deadline) override;
+  std::string distinctive_argument() const override;
+  void clean_up() override;
+
+ private:
+  Result<void> prepare_tap();
+
+  sys::Host& host_;
+  const vm::BootSpec& boot_;
+  sys::Fd channel_;
+  sys::Fd console_;
+  sys::Fd qmp_;
+  sys::Fd tap_;
+  sys::Fd log_;
+};
+
+}  // namespace perigee::monitor

@@ -1,0 +1,37 @@
+// Bounds of the router.
+#pragma once
+
+#include <cstddef>
+
+#include "base/time.h"
+
+namespace perigee::router {
+
+// The request path.
+inline constexpr Duration kReachBound = 5s;         // to find a machine that takes the connection
+inline constexpr Duration kConnectTimeout = 2s;     // one attempt
+inline constexpr Duration kFirstRetryPause = 20ms;  // then doubling
+inline constexpr Duration kLastRetryPause = 250ms;
+inline constexpr Duration kUpstreamHead = 60s;  // from the request's end to the response's head
+inline constexpr Duration kUpstreamIdle = 60s;  // between two pieces of a response
+inline constexpr Duration kClientWatchDelay = 20ms;  // requests this short are not watched
+inline constexpr int kMaxRepeats = 2;  // of a request that a machine cut without answer
+inline constexpr std::size_t kPiece = 64 * 1024;
+inline constexpr int kRetryAfterSeconds = 1;
+
+// The routes feed.
+inline constexpr Duration kFeedSilence = 15s;
+inline constexpr Duration kFeedConnect = 15s;  // control may hold its first answer back
+inline constexpr Duration kFirstReconnect = 50ms;
+inline constexpr Duration kLastReconnect = 1s;
+inline constexpr std::size_t kMaxFeedLine = 8 * 1024 * 1024;
+inline constexpr std::size_t kMaxApps = 100'000;
+
+// Files.
+inline constexpr Duration kSnapshotPause = 1s;  // at most one write in this time
+inline constexpr std::size_t kMaxSnapshot = 512 * 1024 * 1024;
+inline constexpr Duration kLogPause = 200ms;
+inline constexpr std::size_t kMaxLogQueue =
+    4 * 1024 * 1024;  // beyond it lines are dropped, counted
+
+}  // namespace perigee::router

@@ -1,0 +1,362 @@
+#include "router/proxy.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "async/combine.h"
+#include "router/forwarding.h"
+
+namespace perigee::router {
+namespace {
+
+constexpr int kHttpServicePort = 80;
+constexpr int kHttpsServicePort = 443;
+
+async::Task<void> wait_for_table(async::Notify& changed) {
+  co_await changed.wait();
+}
+async::Task<void> sleep_for(async::Loop& loop, Duration time) {
+  co_await loop.sleep(time);
+}
+
+bool handles_http(const model::Port& port) {
+  return port.handlers.empty() ||
+         std::ranges::find(port.handlers, model::Handler::http) != port.handlers.end();
+}
+
+bool repeatable(const http::Request& request) {
+  const std::string& method = request.head.method;
+  return (method == "GET" || method == "HEAD" || method == "OPTIONS") &&
+         request.body.length() == std::uint64_t{0};
+}
+
+}  // namespace
+
+// One request on its way.
+struct Proxy::Transaction {
+  http::Request& request;
+  http::ResponseWriter& response;
+  MonotonicTime begun;
+  std::string host{};
+  std::string client{};
+  routing::RoutePtr route{};
+  const model::Service* service = nullptr;
+  const model::Port* port = nullptr;
+  std::string machine{};
+  std::string reason{};
+  int status = 0;
+  int attempts = 0;
+  std::uint64_t bytes = 0;
+  Duration upstream{};
+  bool client_gone = false;
+};
+
+struct Proxy::Reached {
+  std::unique_ptr<http::Response> response;
+  Loads::Slot slot;
+};
+
+// The search for a machine that takes the request.
+struct Proxy::Search {
+  MonotonicTime until;
+  Duration pause = kFirstRetryPause;
+  std::set<std::string> refused{};
+  int repeats = 0;
+  std::optional<Error> last_failure{};
+  std::vector<routing::Candidate> candidates{};
+  routing::RoutePtr route{};  // holds what the candidates point to
+};
+
+Proxy::Proxy(sys::Host& host, State& state, http::Client& client, AccessLog& log,
+             ProxySettings settings)
+    : host_(host), state_(state), client_(client), log_(log), settings_(std::move(settings)) {}
+
+async::Task<void> Proxy::handle(http::Request& request, http::ResponseWriter& response) {
+  ++state_.counters.requests;
+  Transaction t{.request = request, .response = response, .begun = host_.loop.now()};
+  t.client = request.peer.host();
+  co_await async::first_of(host_.loop, serve(t), watch_client(t));
+  finish(t);
+}
+
+async::Task<void> Proxy::serve(Transaction& t) {
+  if (const Phase found = find_route(t); !found) co_return co_await answer(t, found.error());
+  if (const Phase found = find_service(t); !found) co_return co_await answer(t, found.error());
+  if (co_await redirect(t)) co_return;
+  auto reached = co_await reach(t);
+  if (!reached) co_return co_await answer(t, std::move(reached).error());
+  co_await respond(t, *std::move(reached));
+}
+
+Proxy::Phase Proxy::find_route(Transaction& t) {
+  const std::string* host = t.request.head.headers.find("host");
+  if (host == nullptr || host->empty()) {
+    return std::unexpected(
+        Problem{.status = 400,
+                .code = "no_host",
+                .reason = "The request has no Host header, which names the app."});
+  }
+  t.host = routing::normal_host(*host);
+  t.route = state_.table->find_host(t.host);
+  if (t.route != nullptr) return {};
+  return std::unexpected(Problem{
+      .status = 404,
+      .code = "unknown_app",
+      .reason = fmt::format("No app answers at {}. Apps are at <app>.{}; see `perigee apps`.",
+                            t.host, settings_.domain)});
+}
+
+// The service whose ports include the listener's kind.
+Proxy::Phase Proxy::find_service(Transaction& t) {
+  const int wanted = t.request.tls ? kHttpsServicePort : kHttpServicePort;
+  for (const model::Service& service : t.route->services) {
+    for (const model::Port& port : service.ports) {
+      if (port.port != wanted || !handles_http(port)) continue;
+      t.service = &service;
+      t.port = &port;
+      return {};
+    }
+  }
+  return std::unexpected(Problem{
+      .status = 404,
+      .code = "no_service",
+      .reason =
+          fmt::format("The app has no HTTP service on port {} (add it to its services).", wanted)});
+}
+
+// force_https: 301, or 308 where the method must stay. True: answered.
+async::Task<bool> Proxy::redirect(Transaction& t) {
+  if (!t.port->force_https || t.request.tls) co_return false;
+  const std::string& method = t.request.head.method;
+  http::ResponseHead head{.status = method == "GET" || method == "HEAD" ? 301 : 308};
+  const std::string port =
+      settings_.https_port == kHttpsServicePort ? "" : fmt::format(":{}", settings_.https_port);
+  head.headers.add("Location", fmt::format("https://{}{}{}", t.host, port, t.request.head.target));
+  head.headers.add("perigee-request-id", t.request.request_id);
+  t.status = head.status;
+  t.reason = "force_https";
+  std::ignore = co_await t.response.send(std::move(head), {});
+  co_return true;
+}
+
+// Finds a machine that takes the request: another one, or later, while nothing can have been acted
+// on, within kReachBound.
+async::Task<std::expected<Proxy::Reached, Problem>> Proxy::reach(Transaction& t) {
+  Search search{.until = host_.loop.now() + settings_.reach_bound};
+  for (;;) {
+    const routing::Decision decision = choose(t, search);
+    if (decision.outcome == routing::Outcome::chosen) {
+      auto done = co_await attempt(t, search, *search.candidates[*decision.index].target);
+      if (done) co_return *std::move(done);
+      if (host_.loop.now() < search.until) continue;
+    }
+    const bool may_wait = decision.outcome == routing::Outcome::wait;
+    if (!may_wait || host_.loop.now() >= search.until) {
+      co_return std::unexpected(give_up(t, search, decision.outcome));
+    }
+    co_await pause(search);
+  }
+}
+
+// By the newest table: it may have changed since the request came.
+routing::Decision Proxy::choose(Transaction& t, Search& search) {
+  search.route = state_.table->find_app(t.route->app.str());
+  search.candidates.clear();
+  if (search.route != nullptr) {
+    for (const model::RouteTarget& target : search.route->targets) {
+      search.candidates.push_back({.target = &target,
+                                   .in_flight = state_.loads.of(target.machine.str()),
+                                   .refused = search.refused.contains(target.machine.str())});
+    }
+  }
+  return routing::choose(search.candidates, routing::Policy::of(t.service->concurrency),
+                         state_.turn++);
+}
+
+// One machine. Nullopt: it did not take the request; look further.
+async::Task<std::optional<std::expected<Proxy::Reached, Problem>>> Proxy::attempt(
+    Transaction& t, Search& search, model::RouteTarget target) {
+  t.machine = target.machine.str();
+  ++t.attempts;
+  const auto address =
+      sys::Address::ip(target.address, static_cast<std::uint16_t>(t.service->internal_port));
+  if (!address) {
+    search.refused.insert(t.machine);
+    search.last_failure = address.error();
+    co_return std::nullopt;
+  }
+  Loads::Slot slot(state_.loads, t.machine);
+  const Hop hop{.client_ip = t.client,
+                .request_id = t.request.request_id,
+                .region = settings_.region,
+                .listener_port = t.request.tls ? settings_.https_port : settings_.http_port,
+                .tls = t.request.tls};
+  const MonotonicTime begun = host_.loop.now();
+  auto response = co_await client_.forward(*address, upstream_request(t.request.head, hop),
+                                           &t.request.body, host_.loop.deadline_in(kUpstreamHead));
+  t.upstream = host_.loop.now() - begun;
+  if (response) {
+    co_return Reached{.response = *std::move(response), .slot = std::move(slot)};
+  }
+  if (auto problem = judge_failure(t, search, target, response.error())) {
+    co_return std::unexpected(*std::move(problem));
+  }
+  co_return std::nullopt;
+}
+
+// Nullopt where another attempt is allowed.
+std::optional<Problem> Proxy::judge_failure(Transaction& t, Search& search,
+                                            const model::RouteTarget& target,
+                                            const http::RequestFailure& failure) {
+  const Code code = failure.error.code;
+  search.last_failure = failure.error;
+  if (failure.from_body) {
+    const bool slow = code == Code::deadline_exceeded;
+    return Problem{.status = slow ? 408 : 400,
+                   .code = "request_body",
+                   .reason = "The request's body could not be read: " + failure.error.context};
+  }
+  if (!failure.sent) {
+    ++state_.counters.connect_failures;
+    search.refused.insert(target.machine.str());
+    return std::nullopt;
+  }
+  const bool cut = code == Code::end_of_stream || code == Code::unavailable;
+  if (cut && repeatable(t.request) && search.repeats++ < kMaxRepeats) {
+    ++state_.counters.repeats;
+    search.refused.insert(target.machine.str());
+    return std::nullopt;
+  }
+  const bool late = code == Code::deadline_exceeded;
+  return Problem{.status = late ? 504 : 502,
+                 .code = late ? "upstream_timeout" : "upstream_failed",
+                 .reason = late ? fmt::format("The app did not answer within {} s.",
+                                              to_ms(kUpstreamHead) / 1000)
+                                : "The app did not answer properly: " + failure.error.context};
+}
+
+// Until the routes change, or a little time has passed; then machines that refused count again.
+async::Task<void> Proxy::pause(Search& search) {
+  const Duration left = search.until - host_.loop.now();
+  co_await async::first_of(host_.loop, sleep_for(host_.loop, std::min(search.pause, left)),
+                           wait_for_table(state_.changed));
+  search.pause = std::min(search.pause * 2, kLastRetryPause);
+  search.refused.clear();
+}
+
+Problem Proxy::give_up(const Transaction& t, const Search& search, routing::Outcome outcome) const {
+  if (search.last_failure) {
+    const bool late = search.last_failure->code == Code::deadline_exceeded;
+    return {.status = late ? 504 : 502,
+            .code = late ? "upstream_timeout" : "upstream_refused",
+            .reason = fmt::format("The app's machine does not accept connections on port {} ({}). "
+                                  "The app must listen on 0.0.0.0:{}.",
+                                  t.service->internal_port, search.last_failure->context,
+                                  t.service->internal_port),
+            .retry_soon = true};
+  }
+  std::string reason = fmt::format("The app can't answer now: {}.", routing::describe(outcome));
+  const bool explained = search.route != nullptr && !search.route->reason.empty();
+  if (outcome != routing::Outcome::all_at_limit && explained) reason += " " + search.route->reason;
+  const char* code = outcome == routing::Outcome::all_at_limit ? "at_hard_limit" : "no_machine";
+  return {.status = 503, .code = code, .reason = std::move(reason), .retry_soon = true};
+}
+
+async::Task<void> Proxy::respond(Transaction& t, Reached reached) {
+  http::Response& upstream = *reached.response;
+  http::Body& body = upstream.body();
+  http::ResponseHead head = downstream_response(upstream.head, t.request.request_id);
+  t.status = head.status;
+  const std::size_t ready = body.ready();
+  const bool bodiless = t.request.head.method == "HEAD" || head.status == 204 || head.status == 304;
+  if (!bodiless && body.length() == std::uint64_t{ready} && ready <= kPiece) {
+    auto whole = co_await http::read_all(body, kPiece);
+    if (!whole) {
+      co_return co_await answer(t, {.code = "upstream_failed", .reason = whole.error().context});
+    }
+    t.bytes = whole->size();
+    if (!co_await t.response.send(std::move(head), *std::move(whole))) t.reason = "client write";
+    co_return;
+  }
+  if (const auto started = co_await t.response.start(std::move(head)); !started) {
+    t.reason = started.error().context;
+    co_return;
+  }
+  co_await stream(t, body);
+}
+
+// The response's body to the client as it comes. On failure the connection is cut by returning
+// without finish(): the client must not take it for whole.
+async::Task<void> Proxy::stream(Transaction& t, http::Body& body) {
+  const auto storage = std::make_unique_for_overwrite<char[]>(kPiece);
+  const std::span<char> piece(storage.get(), kPiece);
+  for (;;) {
+    const auto n = co_await async::with_deadline(host_.loop, host_.loop.deadline_in(kUpstreamIdle),
+                                                 body.read(piece), "upstream body");
+    if (!n) {
+      t.reason = n.error().context;
+      co_return;
+    }
+    if (*n == 0) break;
+    const auto written = co_await t.response.write(std::string_view(piece.data(), *n));
+    if (!written) {
+      t.reason = written.error().context;
+      co_return;
+    }
+    t.bytes += *n;
+  }
+  std::ignore = co_await t.response.finish();
+}
+
+async::Task<void> Proxy::answer(Transaction& t, Problem problem) {
+  ++state_.counters.router_errors;
+  t.status = problem.status;
+  t.reason = problem.code + ": " + problem.reason;
+  Page page = error_page(problem, t.route == nullptr ? std::string_view() : t.route->app.str(),
+                         t.request.request_id, t.request.head.headers);
+  t.bytes = page.body.size();
+  std::ignore = co_await t.response.send(std::move(page.head), std::move(page.body));
+}
+
+// Ends when the client has gone. Most requests are over before it is worth a look.
+async::Task<void> Proxy::watch_client(Transaction& t) {
+  co_await host_.loop.sleep(kClientWatchDelay);
+  co_await t.response.closed();
+  t.client_gone = true;
+}
+
+void Proxy::finish(Transaction& t) {
+  Counters& counters = state_.counters;
+  if (t.client_gone) {
+    ++counters.clients_gone;
+    if (t.status == 0) t.status = 499;
+    if (t.reason.empty()) t.reason = "the client went away";
+  }
+  if (t.status >= 500) {
+    ++counters.server_errors;
+  } else if (t.status >= 400) {
+    ++counters.client_errors;
+  } else {
+    ++counters.informational_or_ok;
+  }
+  log_.append({.at = host_.clock.wall(),
+               .request_id = t.request.request_id,
+               .client = t.client,
+               .method = t.request.head.method,
+               .host = t.host,
+               .path = t.request.head.path(),
+               .app = t.route == nullptr ? std::string_view() : t.route->app.str(),
+               .machine = t.machine,
+               .node = settings_.node,
+               .region = settings_.region,
+               .reason = t.reason,
+               .status = t.status,
+               .attempts = t.attempts,
+               .tls = t.request.tls,
+               .bytes = t.bytes,
+               .duration = host_.loop.now() - t.begun,
+               .upstream = t.upstream});
+}
+
+}  // namespace perigee::router

@@ -1,0 +1,73 @@
+// Proxy: the Handler that takes users' requests to machines. A request's phases, each a function:
+//
+//   find_route → find_service → (redirect) → reach: choose, forward, try again → respond → log
+//
+// A client that goes away ends its request wherever it is. The request path reads the current table
+// and never asks control.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "http/client.h"
+#include "router/access_log.h"
+#include "router/error_page.h"
+#include "router/limits.h"
+#include "router/state.h"
+#include "routing/choose.h"
+#include "sys/host.h"
+
+namespace perigee::router {
+
+struct ProxySettings {
+  std::string node;
+  std::string region;
+  std::string domain;  // "localhost": apps answer at <app>.<domain>
+  int http_port = 80;  // as users see them, for redirects and X-Forwarded-Port
+  int https_port = 443;
+  Duration reach_bound = kReachBound;
+};
+
+class Proxy : public http::Handler {
+ public:
+  Proxy(sys::Host& host, State& state, http::Client& client, AccessLog& log,
+        ProxySettings settings);
+  async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
+
+ private:
+  struct Transaction;
+  struct Reached;
+  struct Search;
+  using Phase = std::expected<void, Problem>;
+  using Forwarded = std::expected<std::unique_ptr<http::Response>, http::RequestFailure>;
+
+  async::Task<void> serve(Transaction& t);
+  Phase find_route(Transaction& t);
+  Phase find_service(Transaction& t);
+  async::Task<bool> redirect(Transaction& t);
+  async::Task<std::expected<Reached, Problem>> reach(Transaction& t);
+  routing::Decision choose(Transaction& t, Search& search);
+  async::Task<std::optional<std::expected<Reached, Problem>>> attempt(Transaction& t,
+                                                                      Search& search,
+                                                                      model::RouteTarget target);
+  std::optional<Problem> judge_failure(Transaction& t, Search& search,
+                                       const model::RouteTarget& target,
+                                       const http::RequestFailure& failure);
+  async::Task<void> pause(Search& search);
+  Problem give_up(const Transaction& t, const Search& search, routing::Outcome outcome) const;
+  async::Task<void> respond(Transaction& t, Reached reached);
+  async::Task<void> stream(Transaction& t, http::Body& body);
+  async::Task<void> answer(Transaction& t, Problem problem);
+  async::Task<void> watch_client(Transaction& t);
+  void finish(Transaction& t);
+
+  sys::Host& host_;
+  State& state_;
+  http::Client& client_;
+  AccessLog& log_;
+  ProxySettings settings_;
+};
+
+}  // namespace perigee::router

@@ -1,0 +1,46 @@
+// RouteStore: the routes as the feed tells them, line by line, and as they are kept on disk. No
+// I/O.
+//
+// A snapshot takes effect as a whole when it is complete; until then the old table serves. A route
+// that can't be understood is reported and leaves the app's former one in place: one bad record
+// must not take other apps down.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "json/json.h"
+#include "routing/route_table.h"
+
+namespace perigee::router {
+
+class RouteStore {
+ public:
+  enum class Effect { none, changed };
+
+  // A feed's first line; its lines follow through `apply`.
+  Result<void> begin(std::string_view line);
+  Result<Effect> apply(std::string_view line);
+
+  // Where a feed goes on: "<epoch>-<revision>", empty: from the start.
+  std::string position() const;
+  std::int64_t revision() const { return revision_; }
+  const std::string& epoch() const { return epoch_; }
+  routing::TablePtr table() const;
+
+  json::Value to_json() const;
+  Result<void> load(std::string_view text);
+
+ private:
+  Result<Effect> change(std::string_view key, const json::Value* value);
+  Effect finish_snapshot();
+
+  std::string epoch_;
+  std::int64_t revision_ = 0;
+  routing::RouteMap apps_;
+  bool in_snapshot_ = false;
+  routing::RouteMap incoming_;
+  std::string incoming_epoch_;
+};
+
+}  // namespace perigee::router

@@ -1,0 +1,234 @@
+#include "router/router.h"
+
+#include <set>
+#include <utility>
+
+#include "async/combine.h"
+#include "async/task_group.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "crypto/tls.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "router/access_log.h"
+#include "router/limits.h"
+#include "router/proxy.h"
+#include "router/route_feed.h"
+#include "router/route_store.h"
+#include "router/status.h"
+
+namespace perigee::router {
+namespace {
+
+constexpr unsigned kSnapshotMode = 0600;  // it holds the certificates' keys
+
+int port_of(const std::vector<std::unique_ptr<sys::Listener>>& listeners, int configured,
+            int fallback) {
+  if (configured != 0) return configured;
+  return listeners.empty() ? fallback : listeners.front()->local().port();
+}
+
+// Where an app's requests may go: what the client may keep connections to.
+std::set<std::string> upstream_addresses(const routing::RouteTable& table) {
+  std::set<std::string> all;
+  for (const auto& [name, route] : table.apps()) {
+    for (const model::RouteTarget& target : route->targets) {
+      if (target.state != model::MachineState::started) continue;
+      all.insert(target.machine.str() + " " + target.instance_id + " " + target.address);
+    }
+  }
+  return all;
+}
+
+bool same_certificate(const routing::RoutePtr& a, const routing::RoutePtr& b) {
+  return a == b ||
+         (a != nullptr && b != nullptr && a->hosts == b->hosts &&
+          a->certificate_pem == b->certificate_pem && a->private_key_pem == b->private_key_pem);
+}
+
+// Installs the certificates that changed, and removes those of hosts that are gone.
+void update_certificates(const routing::RouteTable& before, const routing::RouteTable& after,
+                         crypto::TlsServer& tls) {
+  for (const auto& [name, route] : before.apps()) {
+    if (same_certificate(route, after.find_app(name))) continue;
+    for (const std::string& host : route->hosts) tls.remove_certificate(host);
+  }
+  for (const auto& [name, route] : after.apps()) {
+    if (route->certificate_pem.empty() || same_certificate(before.find_app(name), route)) continue;
+    for (const std::string& host : route->hosts) {
+      const auto set = tls.set_certificate(host, route->certificate_pem, route->private_key_pem);
+      if (!set) log_warning("router", "{}", set.error().context);
+    }
+  }
+}
+
+}  // namespace
+
+struct Router::Parts {
+  Parts(sys::Host& h, Config c)
+      : host(h),
+        config(std::move(c)),
+        state(h.loop),
+        upstream(h, {.connect_timeout = kConnectTimeout}),
+        log(h, config.access_log, state.counters.log_lines_dropped),
+        dirty(h.loop),
+        stopped(h.loop),
+        tasks(h.loop) {}
+
+  static async::Task<void> run(std::shared_ptr<Parts> parts, Listeners listeners);
+  void start_servers(Listeners& listeners);
+  async::Task<void> load_snapshot();
+  async::Task<void> keep_snapshot();
+  async::Task<void> save_snapshot();
+  void publish(routing::TablePtr table);
+  void forget_gone(const routing::RouteTable& before, const routing::RouteTable& after);
+  std::size_t connections() const { return server ? server->connections() : 0; }
+
+  sys::Host& host;
+  Config config;
+  State state;
+  RouteStore store;
+  http::Client upstream;
+  AccessLog log;
+  std::unique_ptr<crypto::TlsServer> tls;
+  std::unique_ptr<Proxy> proxy;
+  std::unique_ptr<RouteFeed> feed;
+  std::unique_ptr<StatusHandler> status;
+  std::unique_ptr<http::Server> server;
+  std::unique_ptr<http::Server> status_server;
+  async::Notify dirty;
+  bool unsaved = false;
+  async::Event stopped;
+  async::TaskGroup tasks;  // last: uses the others
+};
+
+Router::Router(sys::Host& host, Config config)
+    : parts_(std::make_shared<Parts>(host, std::move(config))) {}
+
+Router::~Router() {
+  parts_->tasks.cancel_all();
+  parts_->server.reset();
+  parts_->status_server.reset();
+  parts_->stopped.set();
+}
+
+const State& Router::state() const {
+  return parts_->state;
+}
+
+async::Task<void> Router::run(Listeners listeners) {
+  return Parts::run(parts_, std::move(listeners));
+}
+
+async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners listeners) {
+  Parts& self = *parts;
+  PERIGEE_CHECK(self.server == nullptr);
+  auto made = crypto::TlsServer::create();
+  PERIGEE_CHECK(made.has_value());
+  self.tls = *std::move(made);
+  co_await self.load_snapshot();
+  if (self.stopped.is_set()) co_return;
+  self.feed = std::make_unique<RouteFeed>(self.host, self.config.control, self.store, self.state,
+                                          [&self](routing::TablePtr table) {
+                                            self.state.from_disk = false;
+                                            self.publish(std::move(table));
+                                          });
+  self.start_servers(listeners);
+  self.tasks.spawn(self.feed->run());
+  self.tasks.spawn(self.keep_snapshot());
+  co_await self.stopped.wait();
+}
+
+void Router::Parts::start_servers(Listeners& listeners) {
+  const ProxySettings settings{.node = config.node.str(),
+                               .region = config.region.str(),
+                               .domain = config.domain,
+                               .http_port = port_of(listeners.http, config.http_port, 80),
+                               .https_port = port_of(listeners.https, config.https_port, 443),
+                               .reach_bound = config.reach_bound};
+  proxy = std::make_unique<Proxy>(host, state, upstream, log, settings);
+  server = std::make_unique<http::Server>(host, *proxy, http::ServerLimits{});
+  for (auto& listener : listeners.http) tasks.spawn(server->serve(std::move(listener)));
+  for (auto& listener : listeners.https) {
+    tasks.spawn(server->serve_tls(std::move(listener), *tls));
+  }
+  if (listeners.status == nullptr) return;
+  status = std::make_unique<StatusHandler>(state, store, [this] { return connections(); });
+  status_server =
+      std::make_unique<http::Server>(host, *status, http::ServerLimits{.max_connections = 64});
+  tasks.spawn(status_server->serve(std::move(listeners.status)));
+}
+
+void Router::Parts::publish(routing::TablePtr table) {
+  const routing::TablePtr before = std::exchange(state.table, std::move(table));
+  update_certificates(*before, *state.table, *tls);
+  forget_gone(*before, *state.table);
+  state.changed.notify_all();
+  unsaved = true;
+  dirty.notify_all();
+}
+
+// An address may be given to another machine: no kept connection may lead there.
+void Router::Parts::forget_gone(const routing::RouteTable& before,
+                                const routing::RouteTable& after) {
+  const auto still = upstream_addresses(after);
+  for (const auto& [name, route] : before.apps()) {
+    if (after.find_app(name) == route) continue;
+    for (const model::RouteTarget& target : route->targets) {
+      if (still.contains(target.machine.str() + " " + target.instance_id + " " + target.address)) {
+        continue;
+      }
+      for (const model::Service& service : route->services) {
+        const auto address =
+            sys::Address::ip(target.address, static_cast<std::uint16_t>(service.internal_port));
+        if (address) upstream.forget(*address);
+      }
+    }
+  }
+}
+
+async::Task<void> Router::Parts::load_snapshot() {
+  if (config.snapshot_path.empty()) co_return;
+  auto text = co_await host.disk.read_file(config.snapshot_path, kMaxSnapshot);
+  if (!text) {
+    if (text.error().code != Code::not_found) {
+      log_warning("router", "saved routes: {}", text.error().context);
+    }
+    co_return;
+  }
+  if (const auto loaded = store.load(*text); !loaded) {
+    log_warning("router", "saved routes {}: {}; waiting for control's", config.snapshot_path,
+                loaded.error().context);
+    co_return;
+  }
+  publish(store.table());
+  unsaved = false;
+  state.from_disk = true;
+  log_info("router", "{} routes from {}", state.table->apps().size(), config.snapshot_path);
+}
+
+async::Task<void> Router::Parts::keep_snapshot() {
+  for (;;) {
+    while (!unsaved) co_await dirty.wait();
+    co_await save_snapshot();
+    co_await host.loop.sleep(kSnapshotPause);
+  }
+}
+
+async::Task<void> Router::Parts::save_snapshot() {
+  if (!unsaved || config.snapshot_path.empty()) co_return;
+  unsaved = false;
+  std::string text = store.to_json().dump();
+  const auto written = co_await host.disk.write_file(config.snapshot_path, std::move(text),
+                                                     kSnapshotMode, sys::Durability::synced);
+  if (!written) log_warning("router", "save routes: {}", written.error().context);
+}
+
+async::Task<void> Router::drain(Deadline deadline) {
+  if (parts_->server) co_await parts_->server->drain(deadline);
+  co_await parts_->log.flush();
+  co_await parts_->save_snapshot();
+  parts_->stopped.set();
+}
+
+}  // namespace perigee::router

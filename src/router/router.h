@@ -1,0 +1,61 @@
+// Router: the role as a library. Takes users' HTTP and HTTPS requests to the machines of their
+// apps.
+//
+//   router::Router router(host, {.node = …, .region = …, .domain = "localhost",
+//                                .control = "unix:/run/perigee/control.sock",
+//                                .snapshot_path = "/var/lib/perigee/router/routes.json"});
+//   co_await router.run({.http = …, .https = …, .status = …});   // until drained or cancelled
+//
+// It needs nothing but its listeners, write access to the snapshot's directory and the access log,
+// and the control socket, which may come and go: routes are kept on disk and serve without it.
+// Listeners come open (the process that runs a router has no privileges); ports for redirects are
+// theirs unless the config says otherwise. One thread: the host's loop.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "router/limits.h"
+#include "router/state.h"
+#include "sys/host.h"
+
+namespace perigee::router {
+
+struct Config {
+  NodeId node;
+  RegionCode region{"loc"};
+  std::string domain = "localhost";
+  sys::Address control{};       // serves /internal/v1/feed/routes
+  std::string snapshot_path{};  // empty: none is kept
+  std::string access_log{};     // file; empty: standard error
+  int http_port = 0;            // as users see them; 0: that of the first such listener
+  int https_port = 0;
+  Duration reach_bound = kReachBound;  // how long a request waits for a machine to take it
+};
+
+struct Listeners {
+  std::vector<std::unique_ptr<sys::Listener>> http{};
+  std::vector<std::unique_ptr<sys::Listener>> https{};
+  std::unique_ptr<sys::Listener> status{};  // router.sock; may be null
+};
+
+class Router {
+ public:
+  Router(sys::Host& host, Config config);
+  ~Router();
+
+  // Loads the saved routes, then follows the feed and serves. Once.
+  async::Task<void> run(Listeners listeners);
+  // Stops accepting, lets requests end (the rest is cut at `deadline`), saves; `run` then ends.
+  async::Task<void> drain(Deadline deadline);
+
+  const State& state() const;
+
+ private:
+  struct Parts;
+  std::shared_ptr<Parts> parts_;  // shared with `run`, which may end after the router
+};
+
+}  // namespace perigee::router

@@ -1,0 +1,67 @@
+// choose: which machine serves this request, and why. Pure: no clock, no sockets, no randomness of
+// its own, so that a test, a simulation and `explain` ask the same function.
+//
+//   Decision d = choose(candidates, policy, tie_breaker);
+//   if (d.index) … candidates[*d.index] …; else answer by d.outcome
+//
+// The rule, in this order:
+//   1. Only machines that are started, were not tried for this request, and are below the service's
+//      hard limit.
+//   2. Machines whose port is known to accept connections before those that have just started
+//   (their
+//      report may be under way: the caller tries, and tries again a little later).
+//   3. Machines below the soft limit before those between soft and hard.
+//   4. The fewest requests in flight.
+//   5. Ties go round: the caller counts `tie_breaker` up.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "model/types.h"
+
+namespace perigee::routing {
+
+struct Candidate {
+  const model::RouteTarget* target = nullptr;
+  int in_flight = 0;     // requests that this router has there now
+  bool refused = false;  // it refused this request's connection a moment ago
+};
+
+struct Policy {
+  int soft_limit = 0;  // 0: none
+  int hard_limit = 0;  // 0: none
+  static Policy of(const model::Concurrency& concurrency);
+};
+
+enum class Verdict {
+  listening,      // may be chosen
+  not_listening,  // started, its port is not known to accept connections: chosen if nothing better
+  starting,       // will be started soon
+  not_started,
+  refused,
+  at_hard_limit,
+};
+Verdict judge(const Candidate& candidate, const Policy& policy);
+std::string_view describe(Verdict verdict);
+
+enum class Outcome {
+  chosen,
+  no_machines,   // the app has none
+  none_started,  // none runs, and none is about to
+  wait,          // one is starting, or refused a moment ago: try again within a bound
+  all_at_limit,  // all that run are at their hard limit
+};
+std::string_view describe(Outcome outcome);
+
+struct Decision {
+  Outcome outcome = Outcome::no_machines;
+  std::optional<std::size_t> index;  // of the candidate, where one was chosen
+};
+
+Decision choose(std::span<const Candidate> candidates, const Policy& policy,
+                std::uint64_t tie_breaker);
+
+}  // namespace perigee::routing

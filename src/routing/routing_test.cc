@@ -1,0 +1,114 @@
+// The choice as a table, and the host look-up.
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "routing/choose.h"
+#include "routing/route_table.h"
+
+namespace perigee::routing {
+namespace {
+
+using State = model::MachineState;
+
+struct Machine {
+  State state = State::started;
+  bool listening = true;
+  int in_flight = 0;
+  bool refused = false;
+};
+
+struct Row {
+  const char* what;
+  std::vector<Machine> machines;
+  Policy policy;
+  std::uint64_t tie_breaker;
+  Outcome outcome;
+  std::optional<std::size_t> index;
+};
+
+Decision decide(const Row& row) {
+  std::vector<model::RouteTarget> targets(row.machines.size());
+  std::vector<Candidate> candidates;
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    targets[i].state = row.machines[i].state;
+    targets[i].listening = row.machines[i].listening;
+    targets[i].address = "10.0.0.1";
+    candidates.push_back({&targets[i], row.machines[i].in_flight, row.machines[i].refused});
+  }
+  return choose(candidates, row.policy, row.tie_breaker);
+}
+
+TEST_CASE("which machine is chosen, and the reason where none is") {
+  const Policy none{};
+  const Policy limits{.soft_limit = 2, .hard_limit = 4};
+  const Machine up{};
+  const Machine fresh{.listening = false};
+  const Machine stopped{.state = State::stopped};
+  const Machine starting{.state = State::starting, .listening = false};
+  const Machine restarting{.state = State::restarting};
+  const Machine refused{.refused = true};
+  const auto busy = [](int n) { return Machine{.in_flight = n}; };
+  const std::vector<Row> rows{
+      {"nothing there", {}, none, 0, Outcome::no_machines, {}},
+      {"one that listens", {up}, none, 7, Outcome::chosen, 0},
+      {"one that is stopped", {stopped}, none, 0, Outcome::none_started, {}},
+      {"the started one", {stopped, up}, none, 0, Outcome::chosen, 1},
+      {"one that starts", {stopped, starting}, none, 0, Outcome::wait, {}},
+      {"one that restarts", {restarting}, none, 0, Outcome::wait, {}},
+      {"listening before just started", {fresh, busy(9)}, none, 0, Outcome::chosen, 1},
+      {"just started, nothing better", {stopped, fresh}, none, 0, Outcome::chosen, 1},
+      {"fewest in flight", {busy(3), busy(1), busy(2)}, none, 0, Outcome::chosen, 1},
+      {"tie, first turn", {up, busy(1), up}, none, 0, Outcome::chosen, 0},
+      {"tie, second turn", {up, busy(1), up}, none, 1, Outcome::chosen, 2},
+      {"tie, round again", {up, busy(1), up}, none, 2, Outcome::chosen, 0},
+      {"one that refused", {refused, busy(5)}, none, 0, Outcome::chosen, 1},
+      {"all refused", {refused, stopped}, none, 0, Outcome::wait, {}},
+      {"below soft first", {busy(2), busy(1)}, limits, 0, Outcome::chosen, 1},
+      {"between soft and hard", {busy(3), busy(4)}, limits, 0, Outcome::chosen, 0},
+      {"all at hard", {busy(4), busy(5), stopped}, limits, 0, Outcome::all_at_limit, {}},
+      {"at hard, another starts", {busy(4), starting}, limits, 0, Outcome::wait, {}},
+      {"hard without soft", {busy(1)}, {.hard_limit = 1}, 0, Outcome::all_at_limit, {}},
+      {"a listening one over soft before a fresh one",
+       {fresh, busy(3)},
+       limits,
+       0,
+       Outcome::chosen,
+       1},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    const Decision decision = decide(row);
+    CHECK(decision.outcome == row.outcome);
+    CHECK(decision.index == row.index);
+    CHECK_FALSE(describe(decision.outcome).empty());
+  }
+}
+
+TEST_CASE("a started machine without an address can't be chosen") {
+  model::RouteTarget target;
+  target.state = State::started;
+  target.listening = true;
+  const std::vector<Candidate> one{{.target = &target}};
+  CHECK(choose(one, {}, 0).outcome == Outcome::none_started);
+}
+
+TEST_CASE("hosts are found without case, port and final dot") {
+  auto hello = std::make_shared<model::AppRoute>();
+  hello->app = AppName("hello");
+  hello->hosts = {"hello.localhost", "Www.Example.com"};
+  auto thief = std::make_shared<model::AppRoute>();
+  thief->app = AppName("thief");
+  thief->hosts = {"hello.localhost"};
+  const RouteTable table({{"hello", hello}, {"thief", thief}});
+  CHECK(table.find_host(normal_host("HELLO.localhost:8080")) == hello);
+  CHECK(table.find_host(normal_host("www.example.com.")) == hello);
+  CHECK(table.find_host(normal_host("other.localhost")) == nullptr);
+  CHECK(table.find_host("") == nullptr);
+  CHECK(table.find_app("thief") == thief);
+  CHECK(normal_host("[::1]:80") == "[::1]");
+  CHECK(normal_host("[::1]") == "[::1]");
+}
+
+}  // namespace
+}  // namespace perigee::routing

@@ -1,0 +1,97 @@
+#include "supervisor/listeners.h"
+
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "base/text.h"
+
+namespace perigee::supervisor {
+namespace {
+
+constexpr std::uint64_t kMaxDescriptor = 1023;
+
+// The variable's value in another process's environment, as it was given at exec.
+std::string listeners_of(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/environ", pid), std::ios::binary);
+  const std::string all{std::istreambuf_iterator<char>(file), {}};
+  const std::string prefix = std::string(kListenersVariable) + "=";
+  for (const std::string_view entry : split(all, '\0')) {
+    if (entry.starts_with(prefix)) return std::string(entry.substr(prefix.size()));
+  }
+  return {};
+}
+
+Result<sys::Fd> copy_descriptor(int pidfd, int number) {
+  TRY(sys::Fd copy, sys::own(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0)),
+                             fmt::format("copy descriptor {}", number)));
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  if (::getsockopt(copy.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 ||
+      listening == 0) {
+    return fail(Code::data_loss, "descriptor {} is not a listener", number);
+  }
+  return copy;
+}
+
+}  // namespace
+
+std::string format_listeners(const std::vector<NamedDescriptor>& listeners) {
+  std::vector<std::string> parts;
+  parts.reserve(listeners.size());
+  for (const auto& [name, fd] : listeners) parts.push_back(fmt::format("{}={}", name, fd));
+  return join(parts, ",");
+}
+
+Result<std::vector<NamedDescriptor>> parse_listeners(std::string_view text) {
+  std::vector<NamedDescriptor> out;
+  if (text.empty()) return out;
+  for (const std::string_view part : split(text, ',')) {
+    const auto pair = split_once(part, '=');
+    const auto number = pair ? parse_uint(pair->second, kMaxDescriptor) : std::nullopt;
+    if (!number || pair->first.empty()) {
+      return fail(Code::invalid_argument, "{}: '{}' is not name=descriptor", kListenersVariable,
+                  part);
+    }
+    out.push_back({std::string(pair->first), static_cast<int>(*number)});
+  }
+  return out;
+}
+
+Result<std::multimap<std::string, sys::Fd>> inherited_listeners() {
+  const char* text = std::getenv(kListenersVariable);
+  TRY(const std::vector<NamedDescriptor> named, parse_listeners(text == nullptr ? "" : text));
+  std::multimap<std::string, sys::Fd> out;
+  for (const auto& [name, fd] : named) {
+    TRY_VOID(sys::set_cloexec(fd, sys::CloseOnExec::yes));
+    out.emplace(name, sys::Fd(fd));
+  }
+  return out;
+}
+
+Result<std::vector<sys::Fd>> copy_listeners_of(pid_t pid, const std::vector<std::string>& names) {
+  TRY(const std::vector<NamedDescriptor> held, parse_listeners(listeners_of(pid)));
+  TRY(const sys::Fd pidfd,
+      sys::own(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), "pidfd_open"));
+  if (held.size() != names.size()) {
+    return fail(Code::conflict, "process {} holds {} listeners, {} are configured", pid,
+                held.size(), names.size());
+  }
+  std::vector<sys::Fd> out;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (held[i].name != names[i]) {
+      return fail(Code::conflict, "process {} holds listener '{}' where '{}' is configured", pid,
+                  held[i].name, names[i]);
+    }
+    TRY(sys::Fd copy, copy_descriptor(pidfd.get(), held[i].fd));
+    out.push_back(std::move(copy));
+  }
+  return out;
+}
+
+}  // namespace perigee::supervisor

@@ -1,0 +1,177 @@
+#include "supervisor/supervisor.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <ranges>
+
+#include "async/combine.h"
+#include "base/log.h"
+#include "supervisor/listeners.h"
+#include "supervisor/pid_file.h"
+
+namespace perigee::supervisor {
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr Duration kMaxBackoff = 1s;
+constexpr Duration kStable = 10s;  // a role that ran this long starts with no back-off
+constexpr std::uintmax_t kMaxLogBytes = 64 * 1024 * 1024;
+
+std::string pid_path(const std::string& run_directory, std::string_view name) {
+  return fmt::format("{}/{}.pid", run_directory, name);
+}
+
+// The role's log for appending; a large one is set aside first.
+Result<sys::Fd> open_log(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::file_size(path, ignored) > kMaxLogBytes && !ignored) {
+    std::filesystem::rename(path, path + ".1", ignored);
+  }
+  return sys::own(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640),
+                  "open " + path);
+}
+
+async::Task<Result<sys::ExitStatus>> ended(sys::Process& process) {
+  co_return co_await process.wait();
+}
+
+}  // namespace
+
+struct Supervisor::Role {
+  RoleSpec spec;
+  std::vector<sys::Fd> listeners;  // as spec.listeners
+  std::unique_ptr<sys::Process> process;
+  MonotonicTime started;
+  Duration backoff = 0s;
+};
+
+Supervisor::Supervisor(sys::PosixHost& host, Config config)
+    : host_(host), config_(std::move(config)), keepers_(host.loop()) {}
+
+Supervisor::~Supervisor() = default;
+
+Result<void> Supervisor::lock() {
+  const std::string path = config_.run_directory + "/perigeed.lock";
+  TRY(lock_, sys::own(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), "open " + path));
+  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) < 0) {
+    return fail(Code::already_exists, "perigeed runs already (process {})",
+                running_supervisor(config_.run_directory));
+  }
+  return write_pid_file(pid_path(config_.run_directory, "perigeed"), ::getpid());
+}
+
+Result<void> Supervisor::start() {
+  TRY_VOID(lock());
+  for (const RoleSpec& spec : config_.roles) {
+    roles_.push_back(std::make_unique<Role>());
+    roles_.back()->spec = spec;
+    TRY_VOID_AS(take_up(*roles_.back()), spec.name);
+  }
+  return {};
+}
+
+// Adopts the role if it runs with the listeners that are configured; otherwise opens those and
+// starts it.
+Result<void> Supervisor::take_up(Role& role) {
+  std::vector<std::string> names;
+  for (const ListenerSpec& listener : role.spec.listeners) names.push_back(listener.name);
+  if (const auto pid = read_live_pid(pid_path(config_.run_directory, role.spec.name))) {
+    auto copies = copy_listeners_of(*pid, names);
+    auto process = host_.host().processes.adopt(*pid);
+    if (copies && process) {
+      log_info("supervisor", "{} adopted (process {})", role.spec.name, *pid);
+      role.listeners = *std::move(copies);
+      role.process = *std::move(process);
+      role.started = host_.loop().now();
+      return {};
+    }
+    log_warning("supervisor", "{} (process {}) can't be adopted, replacing it: {}", role.spec.name,
+                *pid, copies ? process.error().context : copies.error().context);
+    ::kill(*pid, SIGKILL);
+  }
+  for (const ListenerSpec& listener : role.spec.listeners) {
+    TRY(sys::Fd fd, sys::listen_socket(listener.address, kBacklog));
+    if (listener.address.is_unix()) ::chmod(listener.address.host().c_str(), listener.mode);
+    role.listeners.push_back(std::move(fd));
+  }
+  return launch(role);
+}
+
+Result<void> Supervisor::launch(Role& role) {
+  TRY(const sys::Fd log, open_log(role.spec.log_path));
+  std::vector<NamedDescriptor> named;
+  std::vector<std::pair<int, int>> descriptors{{log.get(), 1}, {log.get(), 2}};
+  for (std::size_t i = 0; i < role.listeners.size(); ++i) {
+    const int number = kFirstListener + static_cast<int>(i);
+    named.push_back({role.spec.listeners[i].name, number});
+    descriptors.emplace_back(role.listeners[i].get(), number);
+  }
+  ::setenv(kListenersVariable, format_listeners(named).c_str(), 1);
+  sys::Spawn spawn{.argv = role.spec.argv, .descriptors = descriptors};
+  spawn.new_session = true;
+  auto process = host_.host().processes.spawn(spawn);
+  ::unsetenv(kListenersVariable);
+  if (!process) return fail(std::move(process).error());
+  role.process = *std::move(process);
+  role.started = host_.loop().now();
+  log_info("supervisor", "{} started (process {})", role.spec.name, role.process->pid());
+  return write_pid_file(pid_path(config_.run_directory, role.spec.name), role.process->pid());
+}
+
+async::Task<void> Supervisor::run() {
+  for (const auto& role : roles_) keepers_.spawn(keep(*role));
+  co_await keepers_.drained();
+}
+
+async::Task<void> Supervisor::keep(Role& role) {
+  for (;;) {
+    const sys::ExitStatus status = co_await role.process->wait();
+    const bool stable = host_.loop().now() - role.started > kStable;
+    role.backoff = stable ? 0ms : std::min<Duration>(kMaxBackoff, role.backoff * 2 + 50ms);
+    log_warning("supervisor", "{} (process {}) ended: {}; starting it again", role.spec.name,
+                role.process->pid(), status.str());
+    if (role.backoff > 50ms) co_await host_.loop().sleep(role.backoff);
+    for (Result<void> launched = launch(role); !launched; launched = launch(role)) {
+      log_error("supervisor", "{}: {}", role.spec.name, launched.error().context);
+      co_await host_.loop().sleep(kMaxBackoff);
+    }
+  }
+}
+
+async::Task<void> Supervisor::stop() {
+  keepers_.cancel_all();
+  for (const auto& role : roles_ | std::views::reverse) co_await stop_role(*role);
+  for (const auto& role : roles_) {
+    for (const ListenerSpec& listener : role->spec.listeners) {
+      if (listener.address.is_unix()) ::unlink(listener.address.host().c_str());
+    }
+    ::unlink(pid_path(config_.run_directory, role->spec.name).c_str());
+  }
+  ::unlink(pid_path(config_.run_directory, "perigeed").c_str());
+}
+
+async::Task<void> Supervisor::stop_role(Role& role) {
+  if (!role.process) co_return;
+  [[maybe_unused]] const auto signalled = role.process->signal(SIGTERM);
+  const Deadline deadline = host_.loop().deadline_in(config_.stop_timeout);
+  const auto end =
+      co_await async::with_deadline(host_.loop(), deadline, ended(*role.process), role.spec.name);
+  if (end) co_return;
+  log_warning("supervisor", "{} did not stop in time, killing it", role.spec.name);
+  [[maybe_unused]] const auto killed = role.process->signal(SIGKILL);
+  co_await role.process->wait();
+}
+
+pid_t running_supervisor(const std::string& run_directory) {
+  return read_live_pid(pid_path(run_directory, "perigeed")).value_or(0);
+}
+
+}  // namespace perigee::supervisor

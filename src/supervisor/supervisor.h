@@ -1,0 +1,74 @@
+// Supervisor: keeps the roles of this node running, as separate processes.
+//
+// It opens every listener and passes it on, so that a connection that arrives while a role restarts
+// waits in the queue instead of being refused, and so that a role needs no privilege to bind. A
+// role that ends is started again at once, with back-off when it keeps ending.
+//
+// A supervisor that is killed takes nothing down. The next one finds the running roles by their pid
+// files, copies their listeners out of them (pidfd_getfd) and watches them as if it had started
+// them. docs/decisions/0007-process-model.md says why.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "async/task_group.h"
+#include "base/result.h"
+#include "sys/posix_host.h"
+
+namespace perigee::supervisor {
+
+struct ListenerSpec {
+  std::string name;  // "api", "internal", "http", "https"; may repeat
+  sys::Address address;
+  mode_t mode = 0600;  // of a Unix socket's path
+};
+
+struct RoleSpec {
+  std::string name;               // "control"
+  std::vector<std::string> argv;  // PERIGEE_LISTENERS is added to the environment
+  std::vector<ListenerSpec> listeners;
+  std::string log_path;  // standard output and error, appended
+};
+
+struct Config {
+  std::string run_directory;    // pid files, the lock
+  std::vector<RoleSpec> roles;  // in order of start
+  Duration stop_timeout = 60s;  // per role, then SIGKILL
+};
+
+class Supervisor {
+ public:
+  Supervisor(sys::PosixHost& host, Config config);
+  ~Supervisor();
+
+  // Takes the lock (`already_exists` naming the pid if another supervisor has it), adopts what
+  // runs, opens the listeners that nobody holds, starts what is missing.
+  Result<void> start();
+  // Keeps roles alive until cancelled.
+  async::Task<void> run();
+  // Ends all roles, last started first: SIGTERM, then SIGKILL after the timeout.
+  async::Task<void> stop();
+
+ private:
+  struct Role;
+  Result<void> lock();
+  Result<void> take_up(Role& role);
+  Result<void> launch(Role& role);
+  async::Task<void> keep(Role& role);
+  async::Task<void> stop_role(Role& role);
+
+  sys::PosixHost& host_;
+  Config config_;
+  sys::Fd lock_;
+  std::vector<std::unique_ptr<Role>> roles_;
+  async::TaskGroup keepers_;
+};
+
+// The pid of the supervisor that holds `run_directory`; 0 when there is none.
+pid_t running_supervisor(const std::string& run_directory);
+
+}  // namespace perigee::supervisor

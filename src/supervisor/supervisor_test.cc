@@ -1,0 +1,128 @@
+// The supervisor with real processes (shells that sleep) and real listeners.
+#include "supervisor/supervisor.h"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "async/combine.h"
+#include "supervisor/listeners.h"
+#include "supervisor/pid_file.h"
+
+namespace perigee::supervisor {
+namespace {
+
+struct Fixture {
+  Fixture() : host(*sys::PosixHost::open(1)) {
+    std::string pattern = "/tmp/perigee-sup-XXXXXX";
+    directory = ::mkdtemp(pattern.data());
+  }
+  ~Fixture() {
+    if (const auto pid = role_pid()) ::kill(*pid, SIGKILL);
+    std::filesystem::remove_all(directory);
+  }
+  Config config(std::string script = "exec sleep 100") const {
+    RoleSpec role{.name = "role",
+                  .argv = {"sh", "-c", std::move(script)},
+                  .listeners = {{"internal", *sys::Address::unix_path(directory + "/role.sock")}},
+                  .log_path = directory + "/role.log"};
+    return Config{.run_directory = directory, .roles = {role}, .stop_timeout = 2s};
+  }
+  std::optional<pid_t> role_pid() const { return read_live_pid(directory + "/role.pid"); }
+  // Runs the loop until the role has a pid other than `old`.
+  pid_t wait_for_new_pid(pid_t old) {
+    for (int i = 0; i < 500; ++i) {
+      const pid_t now = role_pid().value_or(old);
+      if (now != old) return now;
+      host->loop().run(pause(10ms));
+    }
+    return old;
+  }
+  async::Task<void> pause(Duration d) { co_await host->loop().sleep(d); }
+
+  std::unique_ptr<sys::PosixHost> host;
+  std::string directory;
+};
+
+TEST_CASE_FIXTURE(Fixture, "a role that is killed is started again with the same listener") {
+  Supervisor supervisor(*host, config());
+  REQUIRE(supervisor.start().has_value());
+  async::TaskGroup group(host->loop());
+  group.spawn(supervisor.run());
+  const pid_t first = role_pid().value();
+  ::kill(first, SIGKILL);
+  const pid_t second = wait_for_new_pid(first);
+  CHECK(second != first);
+  CHECK(copy_listeners_of(second, {"internal"}).has_value());
+  host->loop().run(supervisor.stop());
+  CHECK_FALSE(role_pid().has_value());
+  CHECK_FALSE(std::filesystem::exists(directory + "/role.sock"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a second supervisor adopts what the first one left running") {
+  pid_t pid = 0;
+  {
+    Supervisor first(*host, config());
+    REQUIRE(first.start().has_value());
+    pid = role_pid().value();
+  }
+  Supervisor second(*host, config());
+  REQUIRE(second.start().has_value());
+  CHECK(role_pid() == pid);
+  async::TaskGroup group(host->loop());
+  group.spawn(second.run());
+  ::kill(pid, SIGKILL);
+  const pid_t next = wait_for_new_pid(pid);
+  CHECK(next != pid);
+  host->loop().run(second.stop());
+}
+
+TEST_CASE_FIXTURE(Fixture, "two supervisors at once are refused") {
+  Supervisor first(*host, config());
+  REQUIRE(first.start().has_value());
+  Supervisor second(*host, config());
+  const auto refused = second.start();
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().context.find(std::to_string(::getpid())) != std::string::npos);
+  host->loop().run(first.stop());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a role that ignores SIGTERM is killed") {
+  Config stubborn =
+      config("trap '' TERM; touch " + directory + "/ready; while :; do sleep 0.05; done");
+  stubborn.stop_timeout = 300ms;
+  Supervisor supervisor(*host, stubborn);
+  REQUIRE(supervisor.start().has_value());
+  for (int i = 0; i < 500 && !std::filesystem::exists(directory + "/ready"); ++i) {
+    host->loop().run(pause(10ms));
+  }
+  host->loop().run(supervisor.stop());
+  CHECK_FALSE(role_pid().has_value());
+}
+
+TEST_CASE("listeners travel as text") {
+  const std::vector<NamedDescriptor> named{{"api", 3}, {"internal", 4}};
+  CHECK(format_listeners(named) == "api=3,internal=4");
+  CHECK(parse_listeners("api=3,internal=4").value() == named);
+  CHECK(parse_listeners("").value().empty());
+  for (const char* bad : {"api", "api=", "=3", "api=x", "api=3,,b=4", "api=99999"}) {
+    CHECK_FALSE(parse_listeners(bad).has_value());
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a pid file of a process that ended is not live") {
+  const std::string path = directory + "/x.pid";
+  REQUIRE(write_pid_file(path, ::getpid()).has_value());
+  CHECK(read_live_pid(path) == ::getpid());
+  std::ofstream(path) << ::getpid() << " 1\n";  // same number, another start time
+  CHECK_FALSE(read_live_pid(path).has_value());
+  std::ofstream(path) << "garbage";
+  CHECK_FALSE(read_live_pid(path).has_value());
+}
+
+}  // namespace
+}  // namespace perigee::supervisor

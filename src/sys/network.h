@@ -1,0 +1,55 @@
+// Network: connections and listeners, as interfaces. PosixNetwork (posix_network.h) is the real
+// one, sim::SimNetwork the simulated one; protocols above see only these.
+//
+// A Stream is a reliable ordered byte stream, used by one reader and one writer at a time. Calls
+// are bounded by the caller with async::with_deadline, which cancels them; a cancelled write leaves
+// the stream usable only for closing.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "async/task.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "sys/address.h"
+
+namespace perigee::sys {
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // At least one byte, or 0 at the end of the stream.
+  virtual async::Task<Result<std::size_t>> read(std::span<char> into) = 0;
+  // All of it. `data` must stay valid until the task ends.
+  virtual async::Task<Result<void>> write(std::string_view data) = 0;
+  // What is there now without waiting: bytes read, 0 at the end, or nullopt when it would wait.
+  virtual Result<std::optional<std::size_t>> try_read(std::span<char> into) = 0;
+  virtual Result<void> shutdown_write() = 0;
+  virtual Address peer() const = 0;
+  virtual Address local() const = 0;
+};
+
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  virtual async::Task<Result<std::unique_ptr<Stream>>> accept() = 0;
+  virtual Address local() const = 0;
+};
+
+class Network {
+ public:
+  virtual ~Network() = default;
+  virtual async::Task<Result<std::unique_ptr<Stream>>> connect(Address to, Deadline deadline) = 0;
+  // Port 0 picks a free one (see Listener::local). A stale Unix socket is replaced.
+  virtual Result<std::unique_ptr<Listener>> listen(const Address& at) = 0;
+};
+
+}  // namespace perigee::sys

@@ -1,0 +1,144 @@
+#include "sys/posix_stream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "async/combine.h"
+#include "sys/posix_host.h"
+
+namespace perigee::sys {
+namespace {
+
+constexpr int kBacklog = 4096;
+
+Address address_of(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage raw{};
+  socklen_t size = sizeof raw;
+  if (ask(fd, reinterpret_cast<sockaddr*>(&raw), &size) < 0) return {};
+  return Address::from_raw(reinterpret_cast<const sockaddr*>(&raw), size);
+}
+
+// Small writes leave at once; fails harmlessly on Unix sockets and pipes.
+void set_no_delay(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+}  // namespace
+
+PosixStream::PosixStream(EpollPort& port, async::Loop& loop, Fd fd)
+    : fd_(std::move(fd)), watch_(port, loop, fd_.get()) {}
+
+Result<std::optional<std::size_t>> PosixStream::try_read(std::span<char> into) {
+  for (;;) {
+    const ssize_t n = ::read(fd_.get(), into.data(), into.size());
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno == EAGAIN) return std::nullopt;
+    if (errno != EINTR) return fail(errno_error(errno, "read"));
+  }
+}
+
+async::Task<Result<std::size_t>> PosixStream::read(std::span<char> into) {
+  for (;;) {
+    CO_TRY(const std::optional<std::size_t> n, try_read(into));
+    if (n) co_return *n;
+    co_await watch_.readable();
+  }
+}
+
+async::Task<Result<void>> PosixStream::write(std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t n = ::write(fd_.get(), data.data(), data.size());
+    if (n >= 0) {
+      data.remove_prefix(static_cast<std::size_t>(n));
+    } else if (errno == EAGAIN) {
+      co_await watch_.writable();
+    } else if (errno != EINTR) {
+      co_return fail(errno_error(errno, "write"));
+    }
+  }
+  co_return Result<void>();
+}
+
+Result<void> PosixStream::shutdown_write() {
+  if (::shutdown(fd_.get(), SHUT_WR) < 0) return fail(errno_error(errno, "shutdown"));
+  return {};
+}
+
+Address PosixStream::peer() const {
+  return address_of(fd_.get(), ::getpeername);
+}
+
+Address PosixStream::local() const {
+  return address_of(fd_.get(), ::getsockname);
+}
+
+async::Task<Result<void>> PosixStream::connected(Address to) {
+  for (;;) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) < 0) error = errno;
+    if (error != 0) co_return fail(errno_error(error, fmt::format("connect to {}", to.str())));
+    if (address_of(fd_.get(), ::getpeername).family() != AF_UNSPEC) co_return Result<void>();
+    co_await watch_.writable();
+  }
+}
+
+PosixListener::PosixListener(EpollPort& port, async::Loop& loop, Fd fd)
+    : port_(port), loop_(loop), fd_(std::move(fd)), watch_(port, loop, fd_.get()) {}
+
+async::Task<Result<std::unique_ptr<Stream>>> PosixListener::accept() {
+  for (;;) {
+    Fd client(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (client.valid()) {
+      set_no_delay(client.get());
+      co_return std::make_unique<PosixStream>(port_, loop_, std::move(client));
+    }
+    if (errno == EAGAIN) {
+      co_await watch_.readable();
+    } else if (errno != EINTR && errno != ECONNABORTED) {
+      co_return fail(errno_error(errno, "accept"));
+    }
+  }
+}
+
+Address PosixListener::local() const {
+  return address_of(fd_.get(), ::getsockname);
+}
+
+async::Task<Result<std::unique_ptr<Stream>>> PosixNetwork::connect(Address to, Deadline deadline) {
+  const std::string what = fmt::format("connect to {}", to.str());
+  CO_TRY(Fd fd, own(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), what));
+  if (::connect(fd.get(), to.raw(), to.raw_size()) < 0 && errno != EINPROGRESS) {
+    co_return fail(errno == EAGAIN ? Error::make(Code::unavailable, what + ": its queue is full")
+                                   : errno_error(errno, what));
+  }
+  set_no_delay(fd.get());
+  auto stream = std::make_unique<PosixStream>(port_, loop_, std::move(fd));
+  CO_TRY_VOID(co_await async::with_deadline(loop_, deadline, stream->connected(to), what));
+  co_return std::move(stream);
+}
+
+Result<std::unique_ptr<Listener>> PosixNetwork::listen(const Address& at) {
+  TRY(Fd fd, listen_socket(at, kBacklog));
+  return std::make_unique<PosixListener>(port_, loop_, std::move(fd));
+}
+
+Result<Fd> listen_socket(const Address& at, int backlog) {
+  const std::string what = fmt::format("listen on {}", at.str());
+  TRY(Fd fd, own(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), what));
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (at.is_ipv6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (at.is_unix()) ::unlink(at.host().c_str());
+  if (::bind(fd.get(), at.raw(), at.raw_size()) < 0 || ::listen(fd.get(), backlog) < 0) {
+    return fail(errno_error(errno, what));
+  }
+  return fd;
+}
+
+}  // namespace perigee::sys

@@ -1,0 +1,22 @@
+// What /proc says about this host and its processes: enough to recognise a process after our own
+// restart.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+
+namespace perigee::sys {
+
+// Differs after each boot of the host.
+Result<std::string> host_boot_id();
+// When the process started, in clock ticks since the host's boot: with pid and boot id it names one
+// process for ever. not_found when there is none (a zombie counts as none).
+Result<std::uint64_t> process_start_ticks(pid_t pid);
+// The pid of a process whose command line holds `argument` as one whole argument; not_found.
+Result<pid_t> find_process_by_argument(const std::string& argument);
+
+}  // namespace perigee::sys

@@ -1,0 +1,58 @@
+#include "sys/tap.h"
+
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "sys/netlink.h"
+
+namespace perigee::sys {
+namespace {
+
+void disable_ipv6(const std::string& name) {
+  const std::string path = fmt::format("/proc/sys/net/ipv6/conf/{}/disable_ipv6", name);
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.valid()) return;  // a kernel without IPv6
+  [[maybe_unused]] const ssize_t n = ::write(file.get(), "1", 1);
+}
+
+}  // namespace
+
+// SAFETY: needs CAP_NET_ADMIN; creates an interface in this network namespace.
+Result<Fd> open_tap(const std::string& name) {
+  ifreq request{};
+  if (name.empty() || name.size() >= sizeof request.ifr_name) {
+    return fail(Code::invalid_argument, "tap name '{}': 1 to 15 characters are allowed", name);
+  }
+  TRY(Fd tap, own(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK),
+                  "open /dev/net/tun (is the tun module loaded?)"));
+  std::ranges::copy(name, request.ifr_name);
+  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+  if (::ioctl(tap.get(), TUNSETIFF, &request) < 0) {
+    const int error = errno;
+    if (error == EBUSY) {
+      return fail(Code::conflict, "tap {}: another process holds it (an older VM's VMM?)", name);
+    }
+    return fail(errno_error(error, fmt::format("create tap {}", name)));
+  }
+  return tap;
+}
+
+Result<void> set_up_tap(const TapSettings& settings) {
+  const std::string what = fmt::format("tap {}", settings.name);
+  TRY(Netlink netlink, Netlink::open());
+  TRY(const int index, netlink.link_index(settings.name));
+  disable_ipv6(settings.name);
+  TRY_VOID_AS(netlink.set_up(index, settings.mtu), what);
+  TRY_VOID_AS(netlink.add_address(index, settings.host_address, 32), what);
+  TRY_VOID_AS(netlink.add_route(index, settings.guest_address, 32, settings.host_address), what);
+  TRY_VOID_AS(netlink.add_neighbour(index, settings.guest_address, settings.guest_mac), what);
+  return {};
+}
+
+}  // namespace perigee::sys

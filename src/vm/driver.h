@@ -1,0 +1,114 @@
+// Driver: how the worker boots, ends and finds microVMs, whichever VMM runs them.
+//
+// MonitorDriver starts one monitor process per VM (perigee-monitor) and talks to it over its
+// socket; the monitor owns the VMM, so a VM outlives the worker. FakeDriver is in memory, for tests
+// and simulation.
+//
+// A VM is one boot of one machine. Its directory holds spec, sockets, console log, output log and
+// exit record.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "async/task.h"
+#include "base/id.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace perigee::vm {
+
+// What runs in the guest, after image config and machine config are joined.
+struct GuestProcess {
+  std::vector<std::string> argv = {};
+  std::vector<std::string> env = {};  // "K=V"
+  std::string user = {};              // "", "name", "uid:gid"
+  std::string directory = {};
+  bool operator==(const GuestProcess&) const = default;
+};
+
+struct Nic {
+  std::string tap = {};      // exists already
+  std::string mac = {};      // "02:…"
+  std::string address = {};  // the guest's, "10.201.0.2"
+  std::string gateway = {};  // the host's on the tap, "10.201.0.1"
+  int mtu = 1420;
+  std::vector<std::string> nameservers = {};
+  bool operator==(const Nic&) const = default;
+};
+
+struct VmSpec {
+  MachineId machine = {};
+  std::string instance_id = {};
+  int cpus = 1;
+  int memory_mib = 256;
+  std::vector<std::string> layers = {};  // read-only EROFS images, lowest first; at least one
+  std::string upper = {};                // writable ext4 image
+  Nic nic = {};
+  std::string hostname = {};
+  GuestProcess process = {};
+  bool operator==(const VmSpec&) const = default;
+};
+
+enum class VmState { booting, running, exited };
+
+struct VmExit {
+  int exit_code = 0;  // of the app; 128+signal when signalled
+  int signal = 0;
+  bool oom_killed = false;
+  bool vmm_died = false;  // the VMM ended without the guest's word
+  // A sentence: "exit code 1", "the VMM died (signal 9)", "no such command: /app".
+  std::string reason = {};
+  bool operator==(const VmExit&) const = default;
+};
+
+struct VmStatus {
+  MachineId machine = {};
+  std::string instance_id = {};
+  VmState state = VmState::booting;
+  std::optional<WallTime> started_at = std::nullopt;  // when the app's process ran
+  std::optional<WallTime> ended_at = std::nullopt;
+  std::optional<VmExit> exit = std::nullopt;  // in state exited
+  pid_t vmm_pid = 0;
+  pid_t monitor_pid = 0;
+  bool operator==(const VmStatus&) const = default;
+};
+
+struct DriverLimits {
+  int max_layers = 4;
+  int max_vcpus = 32;
+};
+
+class Driver {
+ public:
+  virtual ~Driver() = default;
+  // "kvm", "tcg", "firecracker", "fake".
+  virtual std::string accelerator() const = 0;
+  virtual DriverLimits limits() const = 0;
+  // Takes up what runs already (after a restart of the worker). Once, before anything else.
+  virtual async::Task<Result<std::vector<VmStatus>>> adopt() = 0;
+  // Returns when the VMM has been started under its monitor; `booting` → `running` arrives as an
+  // event. `already_exists` while a VM of that machine is there, an exited one that was not
+  // forgotten included.
+  virtual async::Task<Result<void>> boot(VmSpec spec) = 0;
+  virtual async::Task<Result<void>> signal(MachineId machine, int number) = 0;  // to the app
+  virtual async::Task<Result<void>> kill(
+      MachineId machine) = 0;  // the VMM, at once; exit follows as event
+  virtual async::Task<Result<void>> forget(MachineId machine) = 0;  // an exited VM's record
+  // The next change of any VM's status. One caller at a time.
+  virtual async::Task<VmStatus> next_event() = 0;
+};
+
+// The interface of a machine's VM: "pg-" and the first twelve digits of its id; and its address on
+// the wire, locally administered, made from the id so that it stays the same for the machine's
+// life.
+std::string tap_name(const MachineId& machine);
+std::string mac_address(const MachineId& machine);
+inline constexpr std::string_view kTapPrefix = "pg-";
+
+}  // namespace perigee::vm

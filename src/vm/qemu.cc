@@ -1,0 +1,106 @@
+#include "vm/qemu.h"
+
+namespace perigee::vm {
+namespace {
+
+// In QEMU's option lists a comma inside a value is written twice.
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    out += c;
+    if (c == ',') out += ',';
+  }
+  return out;
+}
+
+class Command {
+ public:
+  explicit Command(std::string program) { argv_.push_back(std::move(program)); }
+  Command& add(std::string option) {
+    argv_.push_back(std::move(option));
+    return *this;
+  }
+  Command& add(std::string option, std::string value) {
+    return add(std::move(option)).add(std::move(value));
+  }
+  std::vector<std::string> take() && { return std::move(argv_); }
+
+ private:
+  std::vector<std::string> argv_;
+};
+
+void add_machine(Command& command, const BootSpec& boot) {
+  const bool kvm = boot.vmm.accelerator == Accelerator::kvm;
+  command.add("-name", qemu_name(boot.vm.machine))
+      .add("-nodefaults")
+      .add("-no-user-config")
+      .add("-no-reboot")
+      .add("-display", "none")
+      .add("-machine", "microvm,auto-kernel-cmdline=off")
+      .add("-accel", kvm ? "kvm" : "tcg,tb-size=64")
+      .add("-cpu", kvm ? "host" : "max")
+      .add("-smp", fmt::format("{}", boot.vm.cpus))
+      .add("-m", fmt::format("{}M", boot.vm.memory_mib))
+      .add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+      .add("-kernel", boot.vmm.kernel)
+      .add("-initrd", boot.vmm.initrd)
+      .add("-append", kernel_command_line(boot.vmm));
+}
+
+enum class Access { read_only, scratch };
+
+// The upper disk is made anew at each start, so nothing on it is worth a flush.
+void add_disk(Command& command, std::size_t index, const std::string& path, Access access) {
+  const char* mode = access == Access::read_only ? "readonly=on" : "cache=unsafe";
+  command
+      .add("-drive",
+           fmt::format("id=disk{},if=none,format=raw,{},file={}", index, mode, escaped(path)))
+      .add("-device", fmt::format("virtio-blk-device,drive=disk{}", index));
+}
+
+void add_socket(Command& command, std::string_view id, int fd) {
+  command.add("-chardev", fmt::format("socket,id={},fd={},server=on,wait=off", id, fd));
+}
+
+}  // namespace
+
+// reboot=t: with -no-reboot a triple fault is how the guest ends its VMM. tsc_early_khz: a guest
+// under emulation fails to calibrate, and hangs, where the host is busy; KVM's clock needs no such
+// help.
+std::string kernel_command_line(const VmmSettings& vmm) {
+  std::string text =
+      "console=ttyS0 quiet reboot=t panic=-1 no_timer_check cryptomgr.notests "
+      "init_on_alloc=0";
+  if (vmm.accelerator == Accelerator::tcg && vmm.tsc_khz > 0) {
+    text += fmt::format(" tsc_early_khz={} tsc=reliable", vmm.tsc_khz);
+  }
+  return text;
+}
+
+std::string qemu_name(const MachineId& machine) {
+  return "guest=perigee-" + escaped(machine.str());
+}
+
+std::vector<std::string> qemu_command(const BootSpec& boot) {
+  Command command(boot.vmm.program);
+  add_machine(command, boot);
+  std::size_t index = 0;
+  for (const std::string& layer : boot.vm.layers) {
+    add_disk(command, index++, layer, Access::read_only);
+  }
+  if (!boot.vm.upper.empty()) add_disk(command, index, boot.vm.upper, Access::scratch);
+  if (!boot.vm.nic.tap.empty()) {
+    command.add("-netdev", fmt::format("tap,id=net0,fd={}", kTapFd))
+        .add("-device", "virtio-net-device,netdev=net0,mac=" + boot.vm.nic.mac);
+  }
+  add_socket(command, "channel", kChannelFd);
+  command.add("-device", "virtio-serial-device,max_ports=2")
+      .add("-device", "virtserialport,chardev=channel,name=perigee.control");
+  add_socket(command, "console", kConsoleFd);
+  command.add("-serial", "chardev:console");
+  add_socket(command, "qmp", kQmpFd);
+  command.add("-mon", "chardev=qmp,mode=control");
+  return std::move(command).take();
+}
+
+}  // namespace perigee::vm

@@ -1,0 +1,221 @@
+#include "vm/spec.h"
+
+#include <limits>
+
+namespace perigee::vm {
+namespace {
+
+using json::Value;
+
+Value to_json(const Nic& nic) {
+  return json::object({{"tap", nic.tap},
+                       {"mac", nic.mac},
+                       {"address", nic.address},
+                       {"gateway", nic.gateway},
+                       {"mtu", nic.mtu},
+                       {"nameservers", json::strings(nic.nameservers)}});
+}
+
+Value to_json(const GuestProcess& process) {
+  return json::object({{"argv", json::strings(process.argv)},
+                       {"env", json::strings(process.env)},
+                       {"user", process.user},
+                       {"directory", process.directory}});
+}
+
+Value to_json(const VmmSettings& vmm) {
+  return json::object({{"program", vmm.program},
+                       {"accelerator", to_string(vmm.accelerator)},
+                       {"kernel", vmm.kernel},
+                       {"initrd", vmm.initrd},
+                       {"tsc_khz", static_cast<std::int64_t>(vmm.tsc_khz)}});
+}
+
+const Value& member(const Value& value, std::string_view key) {
+  static const Value kNull;
+  const Value* found = value.find(key);
+  return found == nullptr ? kNull : *found;
+}
+
+Result<int> small_int(const Value& value, std::string_view key, int fallback) {
+  TRY(const std::int64_t number, value.optional_int(key, fallback));
+  if (number < std::numeric_limits<int>::min() || number > std::numeric_limits<int>::max()) {
+    return fail(Code::invalid_argument, "{}: {} is out of range", key, number);
+  }
+  return static_cast<int>(number);
+}
+
+Result<Nic> nic_from(const Value& value) {
+  Nic nic;
+  TRY(nic.tap, value.optional_string("tap"));
+  TRY(nic.mac, value.optional_string("mac"));
+  TRY(nic.address, value.optional_string("address"));
+  TRY(nic.gateway, value.optional_string("gateway"));
+  TRY(nic.mtu, small_int(value, "mtu", nic.mtu));
+  TRY(nic.nameservers, value.optional_strings("nameservers"));
+  return nic;
+}
+
+Result<GuestProcess> process_from(const Value& value) {
+  GuestProcess process;
+  TRY(process.argv, value.optional_strings("argv"));
+  TRY(process.env, value.optional_strings("env"));
+  TRY(process.user, value.optional_string("user"));
+  TRY(process.directory, value.optional_string("directory"));
+  return process;
+}
+
+Result<VmmSettings> vmm_from(const Value& value) {
+  VmmSettings vmm;
+  TRY(vmm.program, value.optional_string("program", vmm.program));
+  TRY(const std::string accelerator, value.require_string("accelerator"));
+  if (accelerator != "kvm" && accelerator != "tcg") {
+    return fail(Code::invalid_argument, "accelerator: '{}' is neither kvm nor tcg", accelerator);
+  }
+  vmm.accelerator = accelerator == "kvm" ? Accelerator::kvm : Accelerator::tcg;
+  TRY(vmm.kernel, value.require_string("kernel"));
+  TRY(vmm.initrd, value.require_string("initrd"));
+  TRY(const int khz, small_int(value, "tsc_khz", 0));
+  vmm.tsc_khz = static_cast<std::uint32_t>(khz);
+  return vmm;
+}
+
+Result<std::optional<WallTime>> time_from(const Value& value, std::string_view key) {
+  TRY(const std::int64_t ns, value.optional_int(key, 0));
+  if (ns == 0) return std::optional<WallTime>();
+  return std::optional<WallTime>(WallTime{ns});
+}
+
+void set_time(Value& value, std::string_view key, const std::optional<WallTime>& time) {
+  if (time) value.set(key, time->ns);
+}
+
+Value to_json(const VmExit& exit) {
+  return json::object({{"exit_code", exit.exit_code},
+                       {"signal", exit.signal},
+                       {"oom_killed", exit.oom_killed},
+                       {"vmm_died", exit.vmm_died},
+                       {"reason", exit.reason}});
+}
+
+Result<VmExit> exit_from(const Value& value) {
+  VmExit exit;
+  TRY(exit.exit_code, small_int(value, "exit_code", 0));
+  TRY(exit.signal, small_int(value, "signal", 0));
+  TRY(exit.oom_killed, value.optional_bool("oom_killed", false));
+  TRY(exit.vmm_died, value.optional_bool("vmm_died", false));
+  TRY(exit.reason, value.optional_string("reason"));
+  return exit;
+}
+
+std::string_view to_string(VmState state) {
+  switch (state) {
+    case VmState::booting:
+      return "booting";
+    case VmState::running:
+      return "running";
+    case VmState::exited:
+      return "exited";
+  }
+  return "unknown";
+}
+
+Result<VmState> state_from(std::string_view text) {
+  for (const VmState state : {VmState::booting, VmState::running, VmState::exited}) {
+    if (to_string(state) == text) return state;
+  }
+  return fail(Code::invalid_argument, "state: '{}' is not a VM's state", text);
+}
+
+Result<VmSpec> vm_from(const Value& value) {
+  VmSpec vm;
+  TRY(std::string machine, value.require_string("machine"));
+  vm.machine = MachineId(std::move(machine));
+  TRY(vm.instance_id, value.optional_string("instance_id"));
+  TRY(vm.cpus, small_int(value, "cpus", vm.cpus));
+  TRY(vm.memory_mib, small_int(value, "memory_mib", vm.memory_mib));
+  TRY(vm.layers, value.optional_strings("layers"));
+  TRY(vm.upper, value.optional_string("upper"));
+  TRY_AS(vm.nic, nic_from(member(value, "nic")), "nic");
+  TRY(vm.hostname, value.optional_string("hostname"));
+  TRY_AS(vm.process, process_from(member(value, "process")), "process");
+  return vm;
+}
+
+}  // namespace
+
+std::string_view to_string(Accelerator accelerator) {
+  return accelerator == Accelerator::kvm ? "kvm" : "tcg";
+}
+
+json::Value to_json(const BootSpec& boot) {
+  const VmSpec& vm = boot.vm;
+  return json::object({{"machine", vm.machine.str()},
+                       {"instance_id", vm.instance_id},
+                       {"cpus", vm.cpus},
+                       {"memory_mib", vm.memory_mib},
+                       {"layers", json::strings(vm.layers)},
+                       {"upper", vm.upper},
+                       {"nic", to_json(vm.nic)},
+                       {"hostname", vm.hostname},
+                       {"process", to_json(vm.process)},
+                       {"vmm", to_json(boot.vmm)},
+                       {"socket", boot.socket}});
+}
+
+Result<BootSpec> boot_spec_from(const json::Value& value) {
+  BootSpec boot;
+  TRY(boot.vm, vm_from(value));
+  TRY_AS(boot.vmm, vmm_from(member(value, "vmm")), "vmm");
+  TRY(boot.socket, value.optional_string("socket"));
+  return boot;
+}
+
+json::Value to_json(const VmStatus& status) {
+  Value value = json::object({{"machine", status.machine.str()},
+                              {"instance_id", status.instance_id},
+                              {"state", to_string(status.state)},
+                              {"vmm_pid", status.vmm_pid},
+                              {"monitor_pid", status.monitor_pid}});
+  set_time(value, "started_at_ns", status.started_at);
+  set_time(value, "ended_at_ns", status.ended_at);
+  if (status.exit) value.set("exit", to_json(*status.exit));
+  return value;
+}
+
+Result<VmStatus> status_from(const json::Value& value) {
+  VmStatus status;
+  TRY(std::string machine, value.require_string("machine"));
+  status.machine = MachineId(std::move(machine));
+  TRY(status.instance_id, value.optional_string("instance_id"));
+  TRY(const std::string state, value.require_string("state"));
+  TRY(status.state, state_from(state));
+  TRY(status.vmm_pid, small_int(value, "vmm_pid", 0));
+  TRY(status.monitor_pid, small_int(value, "monitor_pid", 0));
+  TRY(status.started_at, time_from(value, "started_at_ns"));
+  TRY(status.ended_at, time_from(value, "ended_at_ns"));
+  if (const Value* exit = value.find("exit")) {
+    TRY_AS(VmExit parsed, exit_from(*exit), "exit");
+    status.exit = std::move(parsed);
+  }
+  return status;
+}
+
+json::Value to_json(const VmmRecord& record) {
+  Value value = json::object(
+      {{"pid", record.pid}, {"start_ticks", record.start_ticks}, {"host_boot", record.host_boot}});
+  set_time(value, "started_at_ns", record.started_at);
+  return value;
+}
+
+Result<VmmRecord> vmm_record_from(const json::Value& value) {
+  VmmRecord record;
+  TRY(record.pid, small_int(value, "pid", 0));
+  TRY(const std::int64_t ticks, value.require_int("start_ticks"));
+  record.start_ticks = static_cast<std::uint64_t>(ticks);
+  TRY(record.host_boot, value.require_string("host_boot"));
+  TRY(record.started_at, time_from(value, "started_at_ns"));
+  return record;
+}
+
+}  // namespace perigee::vm

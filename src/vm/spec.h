@@ -1,0 +1,64 @@
+// What the driver tells a monitor (spec.json in the VM's directory) and what a monitor tells back
+// (status, over its socket and in exit.json), as JSON. Also the names of the files in a VM's
+// directory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "json/json.h"
+#include "vm/driver.h"
+
+namespace perigee::vm {
+
+enum class Accelerator { kvm, tcg };
+std::string_view to_string(Accelerator accelerator);
+
+// How the VM is run: the same for all VMs of a host.
+struct VmmSettings {
+  std::string program = "qemu-system-x86_64";
+  Accelerator accelerator = Accelerator::tcg;
+  std::string kernel = {};  // vmlinux
+  std::string initrd = {};
+  std::uint32_t tsc_khz = 0;  // 0: unknown
+  bool operator==(const VmmSettings&) const = default;
+};
+
+// One boot, complete.
+struct BootSpec {
+  VmSpec vm = {};
+  VmmSettings vmm = {};
+  std::string socket = {};  // where the monitor listens for the driver
+  bool operator==(const BootSpec&) const = default;
+};
+
+json::Value to_json(const BootSpec& boot);
+Result<BootSpec> boot_spec_from(const json::Value& value);
+json::Value to_json(const VmStatus& status);
+Result<VmStatus> status_from(const json::Value& value);
+
+// The VMM's process, so that it is found again and never taken for another.
+struct VmmRecord {
+  pid_t pid = 0;
+  std::uint64_t start_ticks = 0;                      // /proc/PID/stat, field 22
+  std::string host_boot = {};                         // the host's boot id
+  std::optional<WallTime> started_at = std::nullopt;  // of the app
+  bool operator==(const VmmRecord&) const = default;
+};
+json::Value to_json(const VmmRecord& record);
+Result<VmmRecord> vmm_record_from(const json::Value& value);
+
+// In the VM's directory.
+inline constexpr std::string_view kSpecFile = "spec.json";
+inline constexpr std::string_view kVmmFile = "vmm.json";
+inline constexpr std::string_view kExitFile = "exit.json";
+inline constexpr std::string_view kLockFile = "monitor.lock";
+inline constexpr std::string_view kMonitorLog = "monitor.log";
+inline constexpr std::string_view kConsoleLog = "console.log";
+inline constexpr std::string_view kChannelSocket = "channel.sock";
+inline constexpr std::string_view kConsoleSocket = "console.sock";
+inline constexpr std::string_view kQmpSocket = "qmp.sock";
+inline constexpr std::uint64_t kMaxRecordFile = std::uint64_t{4} * 1024 * 1024;
+
+}  // namespace perigee::vm

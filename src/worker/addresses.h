@@ -1,0 +1,34 @@
+// AddressPool: the IPv4 addresses of a node's machines, out of its network: the first is the host's
+// side of every tap (the gateway), the others go to machines. Given out in turn, so that a freed
+// address is used again as late as possible (a router may still hold a connection to it).
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace perigee::worker {
+
+class AddressPool {
+ public:
+  static Result<AddressPool> open(std::string_view network);  // "10.201.0.0/16"
+
+  std::string gateway() const;
+  Result<std::string> take();
+  // An address that a record holds; false where it is outside or taken.
+  bool reserve(std::string_view address);
+  void give_back(std::string_view address);
+  std::size_t taken() const { return taken_.size(); }
+
+ private:
+  AddressPool(std::uint32_t first, std::uint32_t last) : first_(first), last_(last) {}
+  std::uint32_t first_;  // of machines
+  std::uint32_t last_;
+  std::uint32_t next_ = 0;  // offset from first_
+  std::set<std::uint32_t> taken_;
+};
+
+}  // namespace perigee::worker

@@ -1,0 +1,43 @@
+// WorkerApi: what worker.sock answers (internal API, for control on the same node).
+//
+//   GET /internal/v1/machines/<id>/logs?follow=0|1&from=<seq>&tail=N
+//     JSON lines {"seq","at","stream","message"}; `from` inclusive; endless with follow=1.
+//   GET /internal/v1/status   the node's report, as it is sent to control
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/id.h"
+#include "http/message.h"
+#include "sys/host.h"
+
+namespace perigee::worker {
+
+class Worker;
+
+struct LogQuery {
+  std::uint64_t after = 0;  // sequence numbers greater than this
+  std::size_t tail = 0;     // only the last so many; 0: all kept
+  bool follow = false;
+};
+
+class WorkerApi : public http::Handler {
+ public:
+  WorkerApi(sys::Host& host, const Worker& worker, std::uint32_t allowed_uid);
+  async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
+
+ private:
+  bool allowed(const http::Request& request) const;
+  async::Task<void> logs(MachineId id, LogQuery query, http::ResponseWriter& response);
+  static async::Task<void> stream_logs(WorkerApi& api, MachineId id, LogQuery query,
+                                       http::ResponseWriter& response);
+
+  sys::Host& host_;
+  const Worker& worker_;
+  std::uint32_t allowed_uid_;
+};
+
+Result<LogQuery> log_query(const http::RequestHead& head);
+
+}  // namespace perigee::worker

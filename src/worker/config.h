@@ -1,0 +1,24 @@
+// What a worker is told at its start, by bin/ from perigeed.toml.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+
+namespace perigee::worker {
+
+struct Config {
+  NodeId node;
+  RegionCode region;
+  std::string state_dir;                  // machines/, blobs/, disks/ are in it
+  std::string network = "10.201.0.0/16";  // of the machines; the first address is the host's
+  int cpus = 1;
+  std::int64_t memory_mib = 1024;                      // for machines
+  std::uint64_t upper_bytes = std::uint64_t{8} << 30;  // of a machine's writable disk
+  std::vector<std::string> nameservers;                // of the guests
+  std::uint32_t allowed_uid = 0;                       // who, besides root, may use worker.sock
+};
+
+}  // namespace perigee::worker

@@ -1,0 +1,44 @@
+// Images: what the worker asks of the image module, as an interface, so that its tests and the
+// simulation need no registry and no mkfs. ImageStore is the real one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "async/task.h"
+#include "base/result.h"
+#include "image/image.h"
+#include "model/types.h"
+#include "sys/host.h"
+
+namespace perigee::worker {
+
+struct PreparedImage {
+  std::vector<std::string> layers;  // paths of read-only disks, lowest first
+  image::Config config;
+};
+
+class Images {
+ public:
+  virtual ~Images() = default;
+  // Fetches what is missing and makes its disks; quick where all is there.
+  virtual async::Task<Result<PreparedImage>> prepare(model::ImageRef image, int max_layers) = 0;
+  // A fresh writable disk at `path`, in place of one that is there.
+  virtual async::Task<Result<void>> make_upper(std::string path, std::uint64_t bytes) = 0;
+};
+
+class ImageStore : public Images {
+ public:
+  // `state_dir` has blobs/ (shared with control on this node) and disks/.
+  ImageStore(sys::Host& host, const std::string& state_dir);
+  async::Task<Result<PreparedImage>> prepare(model::ImageRef image, int max_layers) override;
+  async::Task<Result<void>> make_upper(std::string path, std::uint64_t bytes) override;
+
+ private:
+  sys::Host& host_;
+  image::BlobStore blobs_;
+  image::DiskCache disks_;
+};
+
+}  // namespace perigee::worker

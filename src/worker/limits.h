@@ -1,0 +1,49 @@
+// Bounds and intervals of the worker.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace perigee::worker {
+
+inline constexpr std::size_t kMaxMachines = 4096;          // on one node
+inline constexpr std::size_t kMaxConcurrentBoots = 4;      // image preparation and VMM starts
+inline constexpr std::uint64_t kMaxRecordBytes = 1 << 20;  // machine.json
+
+// Restarts after an exit that nobody asked for.
+inline constexpr Duration kRestartWindow = 5min;
+inline constexpr Duration kFirstRestartDelay = 100ms;  // doubles with each restart in the window
+inline constexpr Duration kMaxRestartDelay = 30s;
+
+// Boots that fail before the app could run (registry away, disk full, …).
+inline constexpr int kMaxBootAttempts = 5;
+inline constexpr Duration kFirstBootRetry = 500ms;
+inline constexpr Duration kMaxBootRetry = 15s;
+
+inline constexpr Duration kKillAgain = 5s;    // a killed VMM that is still there
+inline constexpr Duration kRetryAction = 1s;  // after a step that failed (disk full, driver away)
+inline constexpr Duration kMaxStopTimeout = 5min;
+
+// The readiness probe of a started machine.
+inline constexpr Duration kProbeInterval = 50ms;
+inline constexpr int kQuickProbes = 200;  // then the interval doubles up to
+inline constexpr Duration kMaxProbeInterval = 2s;
+inline constexpr Duration kQuickProbeTimeout = 250ms;
+inline constexpr Duration kProbeTimeout = 2s;
+
+// Talking to control.
+inline constexpr Duration kReportInterval = 3s;
+inline constexpr Duration kReportTimeout = 5s;
+inline constexpr Duration kReportRetry = 250ms;
+inline constexpr Duration kFeedSilence = 15s;
+inline constexpr Duration kFeedFirstRetry = 50ms;
+inline constexpr Duration kFeedMaxRetry = 1s;
+inline constexpr std::size_t kMaxFeedLine = 1 << 20;
+
+// The logs endpoint.
+inline constexpr std::size_t kLogBatch = 500;
+inline constexpr std::size_t kMaxTail = 10000;
+
+}  // namespace perigee::worker

@@ -1,0 +1,123 @@
+#include "worker/machine_plan.h"
+
+#include <algorithm>
+#include <array>
+
+#include "worker/limits.h"
+
+namespace perigee::worker {
+namespace {
+
+using model::DesiredState;
+using model::MachineState;
+
+bool is_going(MachineState state) {
+  return state == MachineState::stopping || state == MachineState::destroying ||
+         state == MachineState::restarting;
+}
+
+bool wants_vm(const Record& record, const Observed& observed) {
+  return record.machine.desired == DesiredState::started && !observed.node_down;
+}
+
+Plan do_now(Action action) {
+  return {.action = action, .wake_at = std::nullopt};
+}
+
+Plan wait_until(MonotonicTime at) {
+  return {.action = Action::wait, .wake_at = at};
+}
+
+Duration stop_timeout(const Record& record) {
+  return std::clamp(record.machine.config.stop.timeout, Duration::zero(), kMaxStopTimeout);
+}
+
+// A VM that has to go: recorded, signalled, and killed when its time is up.
+Plan plan_stop(const Record& record, const Observed& observed, MonotonicTime now) {
+  if (record.status.state != stop_state(record, observed)) return do_now(Action::begin_stop);
+  if (observed.killed_at) {
+    const MonotonicTime again = *observed.killed_at + kKillAgain;
+    return now < again ? wait_until(again) : do_now(Action::kill);
+  }
+  if (observed.vm->state == vm::VmState::booting) return do_now(Action::kill);  // nobody hears yet
+  if (!observed.signalled_at) return do_now(Action::signal);
+  const MonotonicTime patience_ends = *observed.signalled_at + stop_timeout(record);
+  return now < patience_ends ? wait_until(patience_ends) : do_now(Action::kill);
+}
+
+Plan plan_running(const Record& record, const Observed& observed, MonotonicTime now) {
+  const bool stale = observed.vm->instance_id != record.machine.instance_id;
+  if (!wants_vm(record, observed) || stale || is_going(record.status.state)) {
+    return plan_stop(record, observed, now);
+  }
+  const bool runs = observed.vm->state == vm::VmState::running;
+  if (runs && record.status.state != MachineState::started) return do_now(Action::accept);
+  if (record.status.acted_sequence != record.machine.desired_sequence) {
+    return do_now(Action::acknowledge);
+  }
+  if (runs && observed.listening && !record.status.listening) {
+    return do_now(Action::note_listening);
+  }
+  return {};
+}
+
+// Whether a machine that is wanted and has no VM gets one; not when it ended by itself or failed,
+// until somebody asks again.
+bool boot_is_due(const Record& record) {
+  const MachineState state = record.status.state;
+  return is_fresh(record) || record.resume || state == MachineState::starting ||
+         state == MachineState::restarting;
+}
+
+Plan plan_absent(const Record& record, const Observed& observed, MonotonicTime now) {
+  if (record.machine.desired == DesiredState::destroyed) {
+    return record.status.state == MachineState::destroyed ? Plan{} : do_now(Action::remove);
+  }
+  if (!wants_vm(record, observed)) {
+    const bool rests = record.status.state == MachineState::stopped ||
+                       record.status.state == MachineState::failed ||
+                       record.status.state == MachineState::created;
+    const bool seen = observed.node_down || !is_fresh(record);
+    return rests && seen && record.boot == BootPhase::none ? Plan{} : do_now(Action::settle);
+  }
+  if (!boot_is_due(record)) {
+    return record.boot == BootPhase::none ? Plan{} : do_now(Action::settle);
+  }
+  if (observed.retry_at && now < *observed.retry_at) return wait_until(*observed.retry_at);
+  return do_now(Action::boot);
+}
+
+}  // namespace
+
+bool is_fresh(const Record& record) {
+  return record.status.acted_sequence < record.machine.desired_sequence ||
+         record.status.instance_id != record.machine.instance_id;
+}
+
+MachineState stop_state(const Record& record, const Observed& observed) {
+  const MachineState state = record.status.state;
+  if (record.machine.desired == DesiredState::destroyed) return MachineState::destroying;
+  if (!wants_vm(record, observed)) return MachineState::stopping;
+  // Wanted again, or in a new version: what has begun is finished first.
+  return is_going(state) ? state : MachineState::restarting;
+}
+
+Plan plan(const Record& record, const Observed& observed, MonotonicTime now) {
+  if (observed.vm && observed.vm->state == vm::VmState::exited) {
+    return do_now(record.boot == BootPhase::ordered ? Action::note_exit : Action::forget);
+  }
+  if (observed.vm) return plan_running(record, observed, now);
+  const bool was_up =
+      record.boot == BootPhase::ordered && record.status.state != MachineState::starting;
+  if (was_up) return do_now(Action::note_loss);
+  return plan_absent(record, observed, now);
+}
+
+std::string_view name(Action action) {
+  constexpr std::array<std::string_view, 13> kNames{
+      "wait", "boot",      "accept",    "note_listening", "acknowledge", "begin_stop", "signal",
+      "kill", "note_exit", "note_loss", "forget",         "settle",      "remove"};
+  return kNames.at(static_cast<std::size_t>(action));
+}
+
+}  // namespace perigee::worker

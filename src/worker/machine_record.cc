@@ -1,0 +1,205 @@
+#include "worker/machine_record.h"
+
+#include <utility>
+
+#include "model/json.h"
+#include "model/limits.h"
+#include "worker/limits.h"
+#include "worker/machine_plan.h"
+#include "worker/restart.h"
+
+namespace perigee::worker {
+namespace {
+
+using model::DesiredState;
+using model::MachineState;
+
+enum class Source { user, worker };
+
+void add_event(Record& record, std::string type, std::string status, Source source, WallTime now,
+               std::optional<model::ExitEvent> exit = std::nullopt) {
+  auto& events = record.status.events;
+  if (events.size() >= model::kMaxMachineEvents) events.erase(events.begin());
+  events.push_back({.type = std::move(type),
+                    .status = std::move(status),
+                    .source = source == Source::user ? "user" : "worker",
+                    .at = now,
+                    .exit = std::move(exit)});
+}
+
+void move_to(Record& record, MachineState state, std::string type, Source source, WallTime now) {
+  record.status.state = state;
+  add_event(record, std::move(type), std::string(model::name(state)), source, now);
+}
+
+// What a boot is called, by why it happens.
+std::string boot_type(const Record& record) {
+  if (record.status.instance_id.empty()) return "launch";
+  if (record.status.instance_id != record.machine.instance_id) return "update";
+  return is_fresh(record) || record.resume ? "start" : "restart";
+}
+
+model::ExitEvent exit_event(const vm::VmStatus& vm, bool requested, WallTime now) {
+  const vm::VmExit exit = vm.exit.value_or(vm::VmExit{});
+  return {.exit_code = exit.exit_code,
+          .signal = exit.signal,
+          .oom_killed = exit.oom_killed,
+          .requested_stop = requested,
+          .reason = exit.reason,
+          .exited_at = vm.ended_at.value_or(now)};
+}
+
+bool was_asked_for(MachineState state) {
+  return state == MachineState::stopping || state == MachineState::destroying ||
+         state == MachineState::restarting;
+}
+
+// The state after an exit that nobody asked for, and the delay where policy starts it again.
+std::optional<Duration> after_own_exit(Record& record, const vm::VmExit& exit, WallTime now) {
+  record.status.state = exit.vmm_died ? MachineState::failed : MachineState::stopped;
+  record.status.error = exit.vmm_died ? exit.reason : std::string();
+  if (record.machine.desired != DesiredState::started || is_fresh(record)) return std::nullopt;
+  RestartVerdict verdict =
+      decide_restart(record.machine.config.restart, exit, record.restarts, now);
+  if (!verdict.again) {
+    if (!verdict.why.empty()) record.status.error = std::move(verdict.why);
+    return std::nullopt;
+  }
+  record.restarts = within_window(record.restarts, now);
+  record.restarts.push_back(now);
+  ++record.status.restart_count;
+  return verdict.delay;
+}
+
+}  // namespace
+
+Record new_record(model::Machine machine) {
+  Record record;
+  record.status.id = machine.id;
+  record.machine = std::move(machine);
+  return record;
+}
+
+void order_boot(Record& record, WallTime now) {
+  const Source source = is_fresh(record) ? Source::user : Source::worker;
+  if (is_fresh(record)) {
+    record.restarts.clear();
+    record.status.restart_count = 0;
+  }
+  std::string type = boot_type(record);
+  record.boot = BootPhase::ordered;
+  record.resume = false;
+  record.status.instance_id = record.machine.instance_id;
+  record.status.acted_sequence = record.machine.desired_sequence;
+  record.status.listening = false;
+  record.status.started_at.reset();
+  const bool again = record.status.state == MachineState::starting;
+  if (again && source == Source::worker) return;  // the same boot, tried again
+  record.status.error.clear();
+  move_to(record, MachineState::starting, std::move(type), source, now);
+}
+
+void accept_running(Record& record, const vm::VmStatus& vm, WallTime now) {
+  record.boot = BootPhase::ordered;
+  record.status.instance_id = vm.instance_id;
+  record.status.started_at = vm.started_at.value_or(now);
+  record.status.error.clear();
+  move_to(record, MachineState::started, "start", Source::worker, now);
+}
+
+void note_listening(Record& record) {
+  record.status.listening = true;
+}
+
+void acknowledge(Record& record) {
+  record.status.acted_sequence = record.machine.desired_sequence;
+}
+
+void begin_stop(Record& record, MachineState state, bool node_down, WallTime now) {
+  const bool wanted = record.machine.desired == DesiredState::started;
+  record.resume = node_down && wanted;
+  if (!wanted) acknowledge(record);
+  record.boot = BootPhase::ordered;
+  record.status.listening = false;
+  const char* type = state == MachineState::destroying   ? "destroy"
+                     : state == MachineState::restarting ? "update"
+                                                         : "stop";
+  move_to(record, state, type, node_down ? Source::worker : Source::user, now);
+}
+
+std::optional<Duration> note_exit(Record& record, const vm::VmStatus& vm, WallTime now) {
+  const MachineState before = record.status.state;
+  const bool requested = was_asked_for(before);
+  const model::ExitEvent event = exit_event(vm, requested, now);
+  record.boot = BootPhase::ended;
+  record.status.listening = false;
+  record.status.started_at.reset();
+  record.status.last_exit = event;
+  std::optional<Duration> delay;
+  if (before == MachineState::stopping) {
+    record.status.state = MachineState::stopped;
+  } else if (!requested) {
+    delay = after_own_exit(record, vm.exit.value_or(vm::VmExit{}), now);
+  }
+  const std::string_view ended_as = model::name(record.status.state);
+  add_event(record, "exit", std::string(ended_as), Source::worker, now, event);
+  if (delay) record.status.state = MachineState::restarting;
+  return delay;
+}
+
+std::optional<Duration> note_loss(Record& record, WallTime now) {
+  vm::VmStatus lost;
+  lost.exit = vm::VmExit{.exit_code = 137,
+                         .vmm_died = true,
+                         .reason =
+                             "its VM is gone and left no exit record (the host was restarted, "
+                             "or monitor and VMM were killed together)"};
+  return note_exit(record, lost, now);
+}
+
+std::optional<Duration> note_boot_failure(Record& record, const Error& error, int failures,
+                                          WallTime now) {
+  record.boot = BootPhase::none;
+  record.status.error = error.context;
+  if (error.retry == Retry::yes && failures < kMaxBootAttempts) {
+    return boot_retry_delay(failures - 1);
+  }
+  move_to(record, MachineState::failed, "start", Source::worker, now);
+  return std::nullopt;
+}
+
+void note_forgotten(Record& record) {
+  record.boot = BootPhase::none;
+}
+
+void settle(Record& record, bool node_down, WallTime now) {
+  record.boot = BootPhase::none;
+  const bool wanted = record.machine.desired == DesiredState::started;
+  if (wanted && !node_down) return;
+  const MachineState state = record.status.state;
+  const bool on_its_way = state == MachineState::starting || state == MachineState::restarting;
+  if (node_down && wanted) record.resume = record.resume || on_its_way;
+  if (!wanted) {
+    acknowledge(record);
+    record.resume = false;
+    record.status.instance_id = record.machine.instance_id;
+  }
+  if (state == MachineState::stopped || state == MachineState::created) return;
+  if (state == MachineState::failed && node_down) return;
+  record.status.error.clear();
+  move_to(record, MachineState::stopped, "stop", wanted ? Source::worker : Source::user, now);
+}
+
+void begin_removal(Record& record) {
+  record.status.state = MachineState::destroying;
+  record.status.listening = false;
+}
+
+void note_removed(Record& record, WallTime now) {
+  acknowledge(record);
+  record.boot = BootPhase::none;
+  record.status.private_ip.clear();
+  move_to(record, MachineState::destroyed, "destroy", Source::worker, now);
+}
+
+}  // namespace perigee::worker

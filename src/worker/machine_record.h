@@ -1,0 +1,34 @@
+// How a machine's record changes: one function for each thing that happens, each keeping state,
+// events and sequence together. Pure; machine_store.h writes the result to disk.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "worker/machine_types.h"
+
+namespace perigee::worker {
+
+// A machine that was never seen before.
+Record new_record(model::Machine machine);
+
+void order_boot(Record& record, WallTime now);
+void accept_running(Record& record, const vm::VmStatus& vm, WallTime now);
+void note_listening(Record& record);
+void acknowledge(Record& record);
+// `state` from stop_state(). Stopping for the node's sake is undone when the node is up again.
+void begin_stop(Record& record, model::MachineState state, bool node_down, WallTime now);
+// The time to wait before the next boot, where the restart policy orders one.
+std::optional<Duration> note_exit(Record& record, const vm::VmStatus& vm, WallTime now);
+std::optional<Duration> note_loss(Record& record, WallTime now);
+// A boot that failed before the app ran. The time to wait before the next attempt; nullopt: given
+// up, the machine is `failed`. `failures` in a row, this one included.
+std::optional<Duration> note_boot_failure(Record& record, const Error& error, int failures,
+                                          WallTime now);
+void note_forgotten(Record& record);
+void settle(Record& record, bool node_down, WallTime now);
+void begin_removal(Record& record);
+void note_removed(Record& record, WallTime now);
+
+}  // namespace perigee::worker

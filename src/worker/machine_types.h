@@ -1,0 +1,42 @@
+// What the worker knows of one machine: the Record, which is on disk before the worker acts on it,
+// and Observed, which it finds out again after its own restart.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/time.h"
+#include "model/types.h"
+#include "vm/driver.h"
+
+namespace perigee::worker {
+
+// The VM of a machine as far as the record goes. It makes each boot and each exit count once,
+// wherever the worker was killed.
+enum class BootPhase {
+  none,     // there is no VM
+  ordered,  // a boot was ordered: there may be a VM
+  ended,    // its exit is in the record; the driver may still have to forget it
+};
+
+// machines/<id>/machine.json
+struct Record {
+  model::Machine machine;       // desired, as control said last
+  model::MachineStatus status;  // observed, as it is reported
+  BootPhase boot = BootPhase::none;
+  bool resume = false;  // the node stopped it (`perigee down`): boot it when the node is up again
+  std::vector<WallTime> restarts;  // by policy, within the window
+  bool operator==(const Record&) const = default;
+};
+
+struct Observed {
+  std::optional<vm::VmStatus> vm;
+  std::optional<MonotonicTime> signalled_at;  // the stop signal was sent by this worker
+  std::optional<MonotonicTime> killed_at;
+  std::optional<MonotonicTime> retry_at;  // not to boot before
+  int failed_boots = 0;                   // in a row
+  bool listening = false;                 // the probe got through to this boot
+  bool node_down = false;                 // all VMs are to be stopped
+};
+
+}  // namespace perigee::worker

@@ -1,0 +1,92 @@
+// Worker: the role that runs machines on this node, and the only one to touch VMs.
+//
+//   Worker worker(host, config, driver, images, fabric, control);
+//   co_await worker.run(std::move(worker_sock));      // until cancelled; VMs go on
+//   co_await worker.stop_all(deadline);               // `perigee down`: before cancelling, from
+//   another task
+//
+// At its start it reads its records, takes up the VMs that run (driver.adopt) and goes on with what
+// the records say, whether control is there or not. Control's feed then tells what is wanted; each
+// machine has a MachineReconciler that gets it there. Destroying a Worker stops nothing.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "async/event.h"
+#include "async/task_group.h"
+#include "sys/host.h"
+#include "vm/driver.h"
+#include "worker/addresses.h"
+#include "worker/config.h"
+#include "worker/control_link.h"
+#include "worker/fabric.h"
+#include "worker/images.h"
+#include "worker/machine_reconciler.h"
+#include "worker/machine_store.h"
+
+namespace perigee::worker {
+
+class Worker : private FeedSink {
+ public:
+  // All references outlive the worker. `invalid_argument` for a config that can't be.
+  static Result<std::unique_ptr<Worker>> make(sys::Host& host, Config config, vm::Driver& driver,
+                                              Images& images, Fabric& fabric, ControlLink& control);
+  ~Worker() override;
+
+  // Without a listener nothing is served (tests). Returns only with an error that no retry mends.
+  async::Task<Result<void>> run(std::unique_ptr<sys::Listener> listener);
+
+  // Stops every VM, as each machine's stop configuration says; they boot again at the next start of
+  // a worker. The VMs that are left at the deadline are named in the error.
+  async::Task<Result<void>> stop_all(Deadline deadline);
+
+  model::NodeReport report() const;
+  const MachineReconciler* find(const MachineId& id) const;
+  std::string vm_directory_of(const MachineId& id) const { return store_.vm_directory_of(id); }
+
+ private:
+  Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver& driver, Images& images,
+         Fabric& fabric, ControlLink& control);
+
+  void machine_wanted(model::Machine machine) override;
+  void machine_gone(MachineId id) override;
+  void synced(const std::set<MachineId>& machines) override;
+
+  async::Task<Result<void>> take_up();
+  async::Task<std::vector<vm::VmStatus>> adopt();
+  static async::Task<void> follow_events(Worker& worker);
+  static async::Task<void> follow_feed(Worker& worker);
+  static async::Task<void> send_reports(Worker& worker);
+  static async::Task<void> wait_until_stopped(Worker& worker);
+  MachineReconciler& add(Record record, MachineReconciler::Stored stored);
+  void add_leftover(const MachineId& id);
+  void reserve_address(Record& record);
+  void sweep();
+  bool all_at_rest() const;
+
+  sys::Host& host_;
+  Config config_;
+  std::string boot_id_;
+  vm::Driver& driver_;
+  Fabric& fabric_;
+  ControlLink& control_;
+  AddressPool addresses_;
+  MachineStore store_;
+  async::Semaphore boots_;
+  ChangeSignal changed_;
+  Tools tools_;
+  std::map<MachineId, vm::VmStatus> found_;  // VMs that no reconciler has taken up yet
+  std::set<MachineId> orphans_;              // directories without a record, until control is heard
+  std::map<MachineId, std::unique_ptr<MachineReconciler>> machines_;
+  std::set<MachineId> gone_;                     // control knows them no more: drop when removed
+  std::map<MachineId, model::Machine> revived_;  // … and knows them again
+  bool synced_ = false;
+  bool node_down_ = false;
+  async::TaskGroup tasks_;
+};
+
+}  // namespace perigee::worker

@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""vm.py [--runs N] [--direct]: how long a VM takes to its first byte, against bare QEMU.
+
+Writes build/bench/vm.json: rows {name, unit, perigee, reference, ratio}.
+  cold_start      from the API's start call (POST …/machines/M/start) to the first HTTP byte at the
+                  guest's address, against the same from the fork of a bare QEMU with the same
+                  kernel, memory, disks and app. Interleaved; medians.
+  monitor_memory  the proportional memory (PSS) of the machine's monitor process; no reference.
+
+--direct starts perigee-monitor itself instead of a node: what the driver and everything below cost.
+Needs root and a release build; the node is one of its own in /var/tmp and is gone afterwards.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path += [str(REPOSITORY / 'e2e'), str(pathlib.Path(__file__).resolve().parent)]
+
+import bare_vm  # noqa: E402
+import first_byte  # noqa: E402
+import perigee_node  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get('PERIGEE_BUILD', REPOSITORY / 'build/release'))
+KERNEL = REPOSITORY / 'build/guest-kernel'
+EXAMPLE = REPOSITORY / 'examples/hello'
+PORT = 8080
+BOOT_S = 60
+STOP_S = 30
+
+
+def pss_kib(pid):
+    text = pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text()
+    return int(re.search(r'^Pss:\s+(\d+)', text, re.MULTILINE).group(1))
+
+
+class NodeMachine:
+    """The example, deployed to a node of its own; started and stopped through the API."""
+
+    def __init__(self):
+        self.node = perigee_node.Node()
+        try:
+            self.node.up()
+            subprocess.run([EXAMPLE / 'prepare'], check=True)
+            self.node.deploy(EXAMPLE)
+            self.id = self.node.machine('hello')['id']
+        except BaseException:
+            self.node.destroy()
+            raise
+        folder = self.node.state / 'machines' / self.id / 'vm'
+        self.spec = json.loads((folder / 'spec.json').read_text())
+        self.address = self.spec['nic']['address']
+        self.stop()
+
+    def call(self, action):
+        status, value = self.node.api('POST', f'/v1/apps/hello/machines/{self.id}/{action}')
+        if status // 100 != 2:
+            raise SystemExit(f'{action}: {status} {value}')
+
+    def prepare(self):
+        pass
+
+    def start(self):
+        began = time.monotonic()
+        self.call('start')
+        return began
+
+    def monitor_pid(self):
+        return self.node.monitor_pids()[0]
+
+    def stop(self):
+        self.call('stop')
+        perigee_node.wait_until('the machine is stopped', STOP_S, lambda: self.node.api(
+            'GET', f'/v1/apps/hello/machines/{self.id}')[1]['state'] == 'stopped')
+
+    def close(self):
+        self.node.destroy()
+
+
+class DirectMachine:
+    """The same app under perigee-monitor alone."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='pg-direct-', dir='/var/tmp'))
+        root = self.folder / 'root'
+        (root / 'bin').mkdir(parents=True)
+        shutil.copy('/bin/busybox', root / 'bin/busybox')
+        shutil.copytree(EXAMPLE / 'www', root / 'www')
+        layer = self.folder / 'layer.erofs'
+        subprocess.run(['mkfs.erofs', '--quiet', layer, root], check=True)
+        self.address = '10.199.78.2'
+        guest = BUILD / 'guest'
+        self.spec = {
+            'machine': 'direct00000000', 'instance_id': 'direct', 'cpus': 1, 'memory_mib': 128,
+            'layers': [str(layer)], 'upper': str(self.folder / 'upper.ext4'),
+            'nic': {'tap': 'pg-direct', 'mac': '02:00:00:00:78:02', 'address': self.address,
+                    'gateway': '10.199.78.1', 'mtu': 1420, 'nameservers': []},
+            'process': {'argv': ['/bin/busybox', 'httpd', '-f', '-p', str(PORT), '-h', '/www']},
+            'vmm': {'accelerator': 'tcg', 'kernel': str(guest / 'vmlinux'),
+                    'initrd': str(guest / 'initrd.cpio'), 'tsc_khz': self.tsc_khz()},
+            'socket': str(self.folder / 'm.sock')}
+        self.vm = self.folder / 'vm'
+
+    def tsc_khz(self):
+        text = subprocess.run(['dmesg'], capture_output=True, text=True, check=True).stdout
+        return round(float(re.search(r'tsc: Detected ([\d.]+) MHz', text).group(1)) * 1000)
+
+    def prepare(self):
+        with open(self.spec['upper'], 'wb') as file:
+            file.truncate(1 << 30)
+        subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', '-O', '^has_journal',
+                        '-E', 'lazy_itable_init=1', self.spec['upper']], check=True)
+        shutil.rmtree(self.vm, ignore_errors=True)
+        self.vm.mkdir()
+        (self.vm / 'spec.json').write_text(json.dumps(self.spec))
+
+    def start(self):
+        began = time.monotonic()
+        subprocess.run([BUILD / 'bin/perigee-monitor', self.vm], check=True)
+        return began
+
+    def vmm_pid(self):
+        return json.loads((self.vm / 'vmm.json').read_text())['pid']
+
+    def monitor_pid(self):
+        found = subprocess.run(['pgrep', '-f', f'perigee-monitor {self.vm}'], capture_output=True,
+                               text=True, check=True)
+        return int(found.stdout.split()[0])
+
+    def stop(self):
+        os.kill(self.vmm_pid(), 9)
+        perigee_node.wait_until('the monitor ends', STOP_S,
+                                lambda: not pathlib.Path(self.spec['socket']).exists())
+
+    def close(self):
+        if (self.vm / 'vmm.json').exists() and not (self.vm / 'exit.json').exists():
+            self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def measure(subject, address):
+    """Milliseconds from start() to the first byte."""
+    subject.prepare()
+    began = subject.start()
+    return (first_byte.wait_for_first_byte(address, PORT, BOOT_S) - began) * 1000
+
+
+def run(machine, bare, runs):
+    ours, theirs, memory = [], [], []
+    for number in range(runs):
+        ours.append(measure(machine, machine.address))
+        memory.append(pss_kib(machine.monitor_pid()))
+        machine.stop()
+        theirs.append(measure(bare, bare_vm.ADDRESS))
+        bare.stop()
+        print(f'{number + 1:3}/{runs}  perigee {ours[-1]:6.0f} ms   bare QEMU {theirs[-1]:6.0f} ms',
+              flush=True)
+    return ours, theirs, memory
+
+
+def rows(ours, theirs, memory):
+    perigee, reference = statistics.median(ours), statistics.median(theirs)
+    return [{'name': 'cold_start', 'unit': 'ms', 'perigee': round(perigee, 1),
+             'reference': round(reference, 1), 'ratio': round(perigee / reference, 3)},
+            {'name': 'monitor_memory', 'unit': 'KiB', 'perigee': statistics.median(memory),
+             'reference': None, 'ratio': None}]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--runs', type=int, default=20)
+    parser.add_argument('--direct', action='store_true')
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit('vm.py: makes taps and VMs: run it as root')
+    perigee_node.BIN = BUILD / 'bin'
+    machine = DirectMachine() if options.direct else NodeMachine()
+    with tempfile.TemporaryDirectory(prefix='pg-bare-', dir='/var/tmp') as folder:
+        bare = bare_vm.BareVm(folder, machine.spec, BUILD / 'bin/bare-init', KERNEL,
+                              REPOSITORY / 'tools/guest/make-initrd')
+        bare.make_tap()
+        try:
+            result = rows(*run(machine, bare, options.runs))
+        finally:
+            bare.close()
+            machine.close()
+    print(json.dumps(result, indent=2))
+    if not options.direct:
+        out = REPOSITORY / 'build/bench/vm.json'
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()
