@@ -135,8 +135,6 @@ class Registry:
     """Debian's docker-registry on a free loopback port, its storage in a temporary folder."""
 
     def __init__(self):
-        packages.fetch(packages.REGISTRY)
-        files = packages.unpack(packages.REGISTRY, CACHE / 'docker-registry')
         self.folder = tempfile.mkdtemp(prefix='pg-registry-', dir='/var/tmp')
         self.port = free_ports(1)[0]
         config = pathlib.Path(self.folder, 'config.yml')
@@ -144,7 +142,7 @@ class Registry:
                           f'    rootdirectory: {self.folder}/data\n'
                           f'http:\n  addr: 127.0.0.1:{self.port}\n')
         self.log = open(pathlib.Path(self.folder, 'log'), 'w', encoding='utf-8')
-        self.process = subprocess.Popen([files / 'usr/bin/docker-registry', 'serve', config],
+        self.process = subprocess.Popen([packages.registry_program(), 'serve', config],
                                         stdout=self.log, stderr=self.log)
         wait_until('the registry listens', 10, self._listens)
 

@@ -1,8 +1,11 @@
 """Debian packages as plain files: downloaded with apt once, unpacked, never installed.
 
 The end-to-end tests make their nginx image and run their registry from them: installed, Debian's
-servers would start and take ports. `python3 e2e/packages.py` (tools/setup calls it) downloads all
-into build/cache/debs; after that nothing here needs a network.
+servers would start and take ports.
+
+  e2e/packages.py             (tools/setup calls it) downloads all into build/cache/debs; after that
+                              nothing here needs a network
+  e2e/packages.py --registry  unpacks the registry and prints where its program is
 """
 
 import pathlib
@@ -53,8 +56,18 @@ def unpack(packages, folder):
     return folder
 
 
+def registry_program():
+    fetch(REGISTRY)
+    return unpack(REGISTRY, ROOT / 'build/cache/docker-registry') / 'usr/bin/docker-registry'
+
+
 def main():
-    fetch(NGINX + REGISTRY)
+    if sys.argv[1:] == ['--registry']:
+        print(registry_program())
+    elif sys.argv[1:]:
+        sys.exit(__doc__)
+    else:
+        fetch(NGINX + REGISTRY)
 
 
 if __name__ == '__main__':

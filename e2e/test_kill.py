@@ -131,16 +131,36 @@ class KillTest(Scenario):
         self.assertIn('signal 9', str(exits))
         self.assertIn('VMM', str(exits))
 
-    def scenario_killed_monitor_never_loses_a_vm_from_sight(self):
-        # Decision 0006 says what happens; here: the page comes back or never went, one VM and one
-        # monitor are left, and the machine is reported started.
-        monitor = self.node.monitor_pids()[0]
-        os.kill(monitor, signal.SIGKILL)
-        wait_until('another monitor runs', 30,
-                   lambda: self.node.monitor_pids() not in ([], [monitor]))
-        wait_until('one VM runs', 30, lambda: len(self.node.vmm_pids()) == 1)
+    def scenario_killed_monitor_is_replaced_and_its_vm_goes_on(self):
+        # Decision 0006: the VM survives; the worker starts another monitor, which adopts it.
+        with self.vm_stays():
+            monitor = self.node.monitor_pids()[0]
+            load, _ = self.kill_under_load(monitor)
+            self.assertEqual(load.failed(), [], load.describe())
+            wait_until('another monitor runs', 30,
+                       lambda: self.node.monitor_pids() not in ([], [monitor]))
+        # The successor sees what its predecessor would have seen: the VM's end.
+        exits = self.exits()
+        vmm = self.node.vmm_pids()[0]
+        os.kill(vmm, signal.SIGKILL)
+        wait_until('another VM runs', 30, lambda: self.node.vmm_pids() not in ([], [vmm]))
         self.page_is('steady', 'steady page')
         wait_until('the machine is reported started', 20, self.started_machine)
+        self.assertEqual(self.exits(), exits + 1)
+
+    def scenario_killed_monitor_and_vmm_are_reported_and_started_again(self):
+        exits = self.exits()
+        monitor, vmm = self.node.monitor_pids()[0], self.node.vmm_pids()[0]
+        os.kill(monitor, signal.SIGKILL)
+        os.kill(vmm, signal.SIGKILL)
+        wait_until('another VM runs', 30, lambda: self.node.vmm_pids() not in ([], [vmm]))
+        self.page_is('steady', 'steady page')
+        wait_until('the machine is reported started', 20, self.started_machine)
+        self.assertEqual(self.exits(), exits + 1)
+
+    def exits(self):
+        events = self.node.machine('steady')['events']
+        return len([event for event in events if event['type'] == 'exit'])
 
     def scenario_a_worker_killed_with_a_vmm_reports_what_happened(self):
         vmm = self.node.vmm_pids()[0]

@@ -34,7 +34,6 @@ void WaiterQueue::wake_all() {
 
 void WaiterQueue::clear() {
   while (!empty()) front().unlink();
-  head_.next_ = head_.previous_ = nullptr;
 }
 
 void Timer::arm(MonotonicTime at) {

@@ -116,7 +116,8 @@ struct Build {
   std::string dockerfile;  // relative to the context; empty: Dockerfile
   std::vector<std::pair<std::string, std::string>> args;
   std::string target;
-  std::string ignore_file = {};  // relative to the context; empty: .containerignore or .dockerignore
+  // Relative to the context; empty: .containerignore or .dockerignore.
+  std::string ignore_file = {};
 };
 using OnLine = std::function<void(std::string_view)>;
 async::Task<Result<void>> build_dockerfile(sys::Host& host, Build build, std::string out_path,

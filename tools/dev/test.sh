@@ -81,6 +81,8 @@ ctest_label() {
 
 end_to_end() {
   local rc=0
+  PERIGEE_DOCKER_REGISTRY=$(python3 e2e/packages.py --registry) || return 1
+  export PERIGEE_DOCKER_REGISTRY
   ctest_label release e2e 1 || rc=1
   e2e/run.py --results "$results" || rc=1
   return "$rc"
