@@ -1,7 +1,10 @@
 #include "init/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -9,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 #include <variant>
 
@@ -42,6 +46,22 @@ void set_clock(std::int64_t unix_ns) {
   }
   const timespec now{.tv_sec = unix_ns / 1'000'000'000, .tv_nsec = unix_ns % 1'000'000'000};
   clock_settime(CLOCK_REALTIME, &now);
+}
+
+// Mixes fresh bytes into the kernel's pool and has its generator drawn from it anew, so that what
+// was random before a suspend is not guessed from the snapshot (random(4)).
+void reseed(std::string_view entropy) {
+  const Fd random(::open("/dev/urandom", O_WRONLY | O_CLOEXEC));
+  if (!random || entropy.size() != channel::kEntropyBytes) {
+    return;
+  }
+  // A rand_pool_info: two numbers (bits of entropy, bytes), then the bytes.
+  std::array<int, 2 + channel::kEntropyBytes / sizeof(int)> request{};
+  request[0] = static_cast<int>(entropy.size()) * 8;
+  request[1] = static_cast<int>(entropy.size());
+  std::memcpy(&request[2], entropy.data(), entropy.size());
+  ioctl(random.get(), RNDADDENTROPY, request.data());
+  ioctl(random.get(), RNDRESEEDCRNG);
 }
 
 }  // namespace
@@ -199,6 +219,9 @@ void Supervisor::handle(const channel::HostMessage& message) {
     forward(to_send->signo);
   } else if (const auto* time = std::get_if<channel::Time>(&message)) {
     set_clock(time->unix_ns);
+  } else if (const auto* resumed = std::get_if<channel::Resumed>(&message)) {
+    set_clock(resumed->unix_ns);
+    reseed(resumed->entropy);
   } else if (std::holds_alternative<channel::Shutdown>(message)) {
     shutdown();
   }

@@ -18,6 +18,7 @@ enum class Type : std::uint8_t {
   kAck = 0x05,
   kTime = 0x06,
   kPing = 0x07,
+  kResumed = 0x08,
   kHello = 0x81,
   kStarted = 0x82,
   kOutput = 0x83,
@@ -67,6 +68,17 @@ Decoded<Time> decode_time(std::string_view payload) {
     return std::unexpected(DecodeError::kTruncated);
   }
   return Time{static_cast<std::int64_t>(unix_ns)};
+}
+
+Decoded<Resumed> decode_resumed(std::string_view payload) {
+  Reader in(payload);
+  Resumed message;
+  message.unix_ns = static_cast<std::int64_t>(in.get<std::uint64_t>());
+  message.entropy = std::string(in.take(kEntropyBytes));
+  if (!in.ok()) {
+    return std::unexpected(DecodeError::kTruncated);
+  }
+  return message;
 }
 
 Decoded<Failed> decode_failed(std::string_view payload) {
@@ -136,6 +148,14 @@ std::string encode(const Time& message) {
 }
 std::string encode(const Ping& message) {
   return frame_of(Type::kPing, message.token);
+}
+// A zero ends it: the last random byte must not look like the beginning of the host's magic.
+std::string encode(const Resumed& message) {
+  std::string payload;
+  put(payload, static_cast<std::uint64_t>(message.unix_ns));
+  payload.append(message.entropy, 0, kEntropyBytes).resize(8 + kEntropyBytes);
+  put(payload, std::uint8_t{0});
+  return frame(Type::kResumed, payload);
 }
 
 std::string encode(const Hello& message) {
@@ -240,6 +260,8 @@ Decoded<std::optional<HostMessage>> decode_host_frame(const Frame& frame) {
       return any<HostMessage>(decode_time(frame.payload));
     case Type::kPing:
       return any<HostMessage>(number<Ping, std::uint64_t>(frame.payload));
+    case Type::kResumed:
+      return any<HostMessage>(decode_resumed(frame.payload));
     default:
       return std::optional<HostMessage>{};
   }

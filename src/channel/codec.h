@@ -29,6 +29,7 @@ std::string encode(const Shutdown& message);
 std::string encode(const Ack& message);
 std::string encode(const Time& message);
 std::string encode(const Ping& message);
+std::string encode(const Resumed& message);
 std::string encode(const Hello& message);
 std::string encode(const Started& message);
 std::string encode(const Output& message);

@@ -10,5 +10,6 @@ inline constexpr std::size_t kMaxItems = 4096;                  // of one repeat
 inline constexpr std::size_t kMaxOutputChunk = std::size_t{32} * 1024;  // bytes of one Output
 inline constexpr std::size_t kMaxMessage = std::size_t{8} * 1024;  // bytes of Failed's sentence
 inline constexpr std::size_t kMaxLayers = 16;
+inline constexpr std::size_t kEntropyBytes = 32;  // of Resumed
 
 }  // namespace perigee::channel

@@ -65,6 +65,13 @@ struct Time {
   std::int64_t unix_ns = 0;
   bool operator==(const Time&) const = default;
 };
+// The guest was saved and goes on now: the time, and bytes for its random number generator, which
+// would otherwise go on as if nothing had happened.
+struct Resumed {
+  std::int64_t unix_ns = 0;
+  std::string entropy;  // kEntropyBytes
+  bool operator==(const Resumed&) const = default;
+};
 struct Ping {
   std::uint64_t token = 0;
   bool operator==(const Ping&) const = default;
@@ -121,7 +128,7 @@ struct Pong {
   bool operator==(const Pong&) const = default;
 };
 
-using HostMessage = std::variant<Attach, Configure, Signal, Shutdown, Ack, Time, Ping>;
+using HostMessage = std::variant<Attach, Configure, Signal, Shutdown, Ack, Time, Ping, Resumed>;
 using GuestMessage = std::variant<Hello, Started, Output, Exited, Failed, Pong>;
 
 }  // namespace perigee::channel

@@ -51,6 +51,24 @@ void print_log(const client::Event& event, bool as_json) {
                     text_of(*entry, "instance"), text_of(*entry, "message")));
 }
 
+// As the API's path has it.
+std::string action_of(Verb verb) {
+  switch (verb) {
+    case Verb::machine_start:
+      return "start";
+    case Verb::machine_stop:
+      return "stop";
+    case Verb::machine_suspend:
+      return "suspend";
+    case Verb::machine_cordon:
+      return "cordon";
+    case Verb::machine_uncordon:
+      return "uncordon";
+    default:
+      return "restart";
+  }
+}
+
 }  // namespace
 
 async::Task<Result<void>> run_status(Session& session) {
@@ -151,9 +169,7 @@ async::Task<Result<void>> run_machine_act(Session& session) {
   const Options& options = session.options();
   CO_TRY(client::Client* const api, session.api());
   CO_TRY(const AppName app, session.app());
-  std::string action = "restart";
-  if (options.verb == Verb::machine_start) action = "start";
-  if (options.verb == Verb::machine_stop) action = "stop";
+  const std::string action = action_of(options.verb);
   CO_TRY_VOID(co_await api->act(app.str(), options.machine, action));
   if (options.json) {
     print_json(json::object({{"machine", options.machine}, {"action", action}}));

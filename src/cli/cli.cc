@@ -43,6 +43,9 @@ async::Task<Result<void>> run(Session& session) {
     case Verb::machine_start:
     case Verb::machine_stop:
     case Verb::machine_restart:
+    case Verb::machine_suspend:
+    case Verb::machine_cordon:
+    case Verb::machine_uncordon:
       return run_machine_act(session);
     case Verb::version:
       break;

@@ -18,7 +18,7 @@ async::Task<Result<void>> run_destroy(Session& session);
 async::Task<Result<void>> run_apps_list(Session& session);
 async::Task<Result<void>> run_machine_list(Session& session);
 async::Task<Result<void>> run_machine_status(Session& session);
-// start, stop or restart, as options().verb says.
+// start, stop, restart, suspend, cordon or uncordon, as options().verb says.
 async::Task<Result<void>> run_machine_act(Session& session);
 
 // A deploy of `app` with what `config` and the options say; used by launch too.

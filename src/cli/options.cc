@@ -94,9 +94,13 @@ void add_machine_commands(CLI::App& app, Options& o, Verbs& verbs) {
   machine->require_subcommand(1);
   command(*machine, verbs, Verb::machine_list, "list", "List an app's machines", "");
   const std::pair<Verb, std::pair<const char*, const char*>> acts[] = {
-      {Verb::machine_start, {"start", "Start a stopped machine"}},
+      {Verb::machine_start, {"start", "Start a stopped machine, or resume a suspended one"}},
       {Verb::machine_stop, {"stop", "Stop a machine; it stays stopped"}},
       {Verb::machine_restart, {"restart", "Stop and start a machine, with a fresh root disk"}},
+      {Verb::machine_suspend,
+       {"suspend", "Save a machine to disk with its memory; start goes on from there"}},
+      {Verb::machine_cordon, {"cordon", "Send a machine no new requests"}},
+      {Verb::machine_uncordon, {"uncordon", "Send a cordoned machine requests again"}},
       {Verb::machine_status, {"status", "Show a machine with its last events"}}};
   for (const auto& [verb, words] : acts) {
     command(*machine, verbs, verb, words.first, words.second, "")

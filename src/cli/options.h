@@ -21,6 +21,9 @@ enum class Verb {
   machine_start,
   machine_stop,
   machine_restart,
+  machine_suspend,
+  machine_cordon,
+  machine_uncordon,
   machine_status,
   version,
 };

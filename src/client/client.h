@@ -66,7 +66,7 @@ class Client {
   async::Task<Result<void>> destroy_app(std::string name);
   async::Task<Result<std::vector<MachineInfo>>> machines(std::string app);
   async::Task<Result<MachineInfo>> machine(std::string app, std::string id);
-  // `action`: start, stop, restart.
+  // `action`: start, stop, restart, suspend, cordon, uncordon.
   async::Task<Result<void>> act(std::string app, std::string id, std::string action);
   async::Task<Result<bool>> has_blob(std::string digest);
   async::Task<Result<void>> put_blob(std::string digest, std::string path, OnBytes sent);

@@ -92,6 +92,7 @@ void MachineApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
   table.answer("DELETE", one, guard, [this](Call& call) { return destroy(call); });
   table.answer("POST", one + "/start", guard, [this](Call& call) { return start(call); });
   table.answer("POST", one + "/stop", guard, [this](Call& call) { return stop(call); });
+  table.answer("POST", one + "/suspend", guard, [this](Call& call) { return suspend(call); });
   table.answer("POST", one + "/restart", guard, [this](Call& call) { return restart(call); });
   table.answer("POST", one + "/cordon", guard, [this](Call& call) { return cordon(call, true); });
   table.answer("POST", one + "/uncordon", guard,
@@ -212,6 +213,20 @@ async::Task<Result<Reply>> MachineApi::stop(Call& call) {
   }
   const WallTime now = context_.host.clock.wall();
   CO_TRY_VOID(co_await replace(context_, machine, stopped(machine.value, now)));
+  co_return Reply{200, ok()};
+}
+
+async::Task<Result<Reply>> MachineApi::suspend(Call& call) {
+  CO_TRY(const Machine machine, find(call));
+  const MachineState state =
+      effective_state(machine.value, context_.observed.status(machine.value.id));
+  if (state == MachineState::suspended || state == MachineState::suspending)
+    co_return Reply{200, ok()};
+  if (state != MachineState::started)
+    co_return fail(Code::conflict, "machine {} is {}: only one that is started can be suspended",
+                   machine.value.id, model::name(state));
+  const WallTime now = context_.host.clock.wall();
+  CO_TRY_VOID(co_await replace(context_, machine, suspended(machine.value, now)));
   co_return Reply{200, ok()};
 }
 

@@ -26,6 +26,7 @@ class MachineApi {
   async::Task<Result<api::Reply>> destroy(api::Call& call);
   async::Task<Result<api::Reply>> start(api::Call& call);
   async::Task<Result<api::Reply>> stop(api::Call& call);
+  async::Task<Result<api::Reply>> suspend(api::Call& call);
   async::Task<Result<api::Reply>> restart(api::Call& call);
   async::Task<Result<api::Reply>> cordon(api::Call& call, bool cordoned);
   async::Task<Result<api::Reply>> wait(api::Call& call);

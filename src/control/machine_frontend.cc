@@ -87,6 +87,10 @@ model::Machine stopped(model::Machine machine, WallTime now) {
   machine.desired = model::DesiredState::stopped;
   return touched(std::move(machine), now);
 }
+model::Machine suspended(model::Machine machine, WallTime now) {
+  machine.desired = model::DesiredState::suspended;
+  return touched(std::move(machine), now);
+}
 model::Machine destroyed(model::Machine machine, WallTime now) {
   machine.desired = model::DesiredState::destroyed;
   return touched(std::move(machine), now);

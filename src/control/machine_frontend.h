@@ -26,6 +26,7 @@ std::string make_instance_id(sys::Host& host);
 // The machine as a command leaves it, to be put by the caller.
 model::Machine started(model::Machine machine, WallTime now);
 model::Machine stopped(model::Machine machine, WallTime now);
+model::Machine suspended(model::Machine machine, WallTime now);
 model::Machine destroyed(model::Machine machine, WallTime now);
 // Ends what runs and boots it again.
 model::Machine restarted(model::Machine machine, sys::Host& host);

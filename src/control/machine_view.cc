@@ -25,6 +25,9 @@ MachineState effective_state(const model::Machine& machine, const model::Machine
   const bool acted = status->acted_sequence >= machine.desired_sequence;
   if (machine.desired == DesiredState::stopped)
     return !acted && runs(status->state) ? MachineState::stopping : status->state;
+  if (machine.desired == DesiredState::suspended)
+    return !acted && status->state == MachineState::started ? MachineState::suspending
+                                                            : status->state;
   if (runs(status->state) && status->instance_id != machine.instance_id)
     return MachineState::restarting;
   if (!acted && !runs(status->state)) return MachineState::starting;

@@ -48,6 +48,17 @@ std::string reason_without_machines(const RouteInput& input) {
   return "the app has no machines";
 }
 
+// Why none of them runs where somebody has put them all to rest; empty otherwise.
+std::string resting_reason(const std::vector<RouteMachine>& machines) {
+  const auto all = [&](model::DesiredState desired) {
+    return std::ranges::all_of(
+        machines, [=](const RouteMachine& each) { return each.machine.desired == desired; });
+  };
+  if (all(model::DesiredState::stopped)) return "its machines are stopped";
+  if (all(model::DesiredState::suspended)) return "its machines are suspended";
+  return {};
+}
+
 std::string reason_of(const RouteInput& input, const std::vector<model::Service>& services) {
   if (input.machines.empty()) return reason_without_machines(input);
   if (services.empty()) return "the app has no services: it takes no requests";
@@ -59,8 +70,7 @@ std::string reason_of(const RouteInput& input, const std::vector<model::Service>
     return "its machines have not reported yet";
   if (all([](const RouteMachine& m) { return m.machine.cordoned; }))
     return input.current == nullptr ? reason_without_machines(input) : "its machines are cordoned";
-  if (all([](const RouteMachine& m) { return m.machine.desired == model::DesiredState::stopped; }))
-    return "its machines are stopped";
+  if (const std::string resting = resting_reason(machines); !resting.empty()) return resting;
   for (const RouteMachine& each : machines) {
     if (each.status != nullptr && !each.status->error.empty()) return each.status->error;
   }
@@ -83,7 +93,8 @@ model::AppRoute derive_route(const RouteInput& input) {
     if (each.status->private_ip.empty() || route.services.empty()) continue;
     if (serves(each.machine.config, route.services)) route.targets.push_back(target_of(each));
   }
-  if (route.targets.empty()) route.reason = reason_of(input, route.services);
+  route.reason =
+      route.targets.empty() ? reason_of(input, route.services) : resting_reason(input.machines);
   return route;
 }
 

@@ -8,8 +8,9 @@
 namespace perigee::model {
 namespace {
 
-constexpr EnumNames<DesiredState, 3> kDesiredStates{{{DesiredState::started, "started"},
+constexpr EnumNames<DesiredState, 4> kDesiredStates{{{DesiredState::started, "started"},
                                                      {DesiredState::stopped, "stopped"},
+                                                     {DesiredState::suspended, "suspended"},
                                                      {DesiredState::destroyed, "destroyed"}}};
 constexpr EnumNames<ReleaseStatus, 4> kReleaseStatuses{{{ReleaseStatus::pending, "pending"},
                                                         {ReleaseStatus::running, "running"},

@@ -108,7 +108,7 @@ struct App {
   bool operator==(const App&) const = default;
 };
 
-enum class DesiredState { started, stopped, destroyed };
+enum class DesiredState { started, stopped, suspended, destroyed };
 
 struct Machine {
   MachineId id;  // 14 hex digits

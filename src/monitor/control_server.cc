@@ -74,6 +74,9 @@ async::Task<Result<void>> ControlServer::answer(sys::Stream& stream, std::string
   const auto command = request->require_string("command");
   if (!command) co_return co_await stream.write(result_line(fail(command.error())));
   if (*command == "status") co_return co_await stream.write(status_line(target_.status()));
+  if (*command == "suspend") {
+    co_return co_await stream.write(result_line(co_await target_.suspend_vm()));
+  }
   if (*command == "subscribe") co_return co_await report_changes(stream);
   co_return co_await stream.write(result_line(act(*request, *command)));
 }

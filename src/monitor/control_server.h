@@ -8,6 +8,7 @@
 //                                         after the one with state "exited"
 //   {"command":"signal","number":15}    → {"ok":true} | {"error":"…","code":"unavailable"}
 //   {"command":"kill"}                  → {"ok":true}
+//   {"command":"suspend"}               → {"ok":true} once the VM is on disk
 #pragma once
 
 #include <memory>
@@ -29,6 +30,7 @@ class ControlTarget {
   virtual async::Notify& changed() = 0;
   virtual Result<void> signal_app(int number) = 0;
   virtual Result<void> kill_vm() = 0;
+  virtual async::Task<Result<void>> suspend_vm() = 0;
 };
 
 class ControlServer {

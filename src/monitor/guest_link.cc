@@ -29,6 +29,14 @@ std::uint64_t random_nonce(sys::Entropy& entropy) {
   return nonce;
 }
 
+// What has changed while the guest was not looking.
+std::string news_after_sleep(sys::Host& host) {
+  std::array<std::uint8_t, channel::kEntropyBytes> entropy{};
+  host.entropy.fill(entropy);
+  return channel::encode(channel::Resumed{.unix_ns = host.clock.wall().ns,
+                                          .entropy = std::string(entropy.begin(), entropy.end())});
+}
+
 }  // namespace
 
 async::Task<void> GuestLink::run() {
@@ -53,8 +61,10 @@ async::Task<void> GuestLink::run() {
 async::Task<Result<void>> GuestLink::converse(sys::Stream& stream) {
   const std::uint64_t nonce = random_nonce(host_.entropy);
   outgoing_ = channel::encode(channel::Attach{.nonce = nonce, .received = received_});
-  configured_ = std::exchange(configure_at_once_, false);
+  const Guest guest = std::exchange(guest_, Guest::found);
+  configured_ = guest == Guest::boots;
   if (configured_) outgoing_ += listener_.configuration();
+  if (guest == Guest::resumes) outgoing_ += news_after_sleep(host_);
   acknowledged_ = received_;
   channel::HostDecoder decoder(nonce);
   async::TaskGroup writer(host_.loop, 1);

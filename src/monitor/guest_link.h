@@ -33,13 +33,14 @@ class GuestListener {
 class GuestLink {
  public:
   // `received`: the last sequence number that is on file. A guest that is only being booted is sent
-  // its configuration along with the first Attach, so that it need not wait for it when it is up.
-  enum class Guest { boots, found };
+  // its configuration along with the first Attach, so that it need not wait for it when it is up;
+  // one that is being resumed, the time and fresh entropy, so that it has them before it goes on.
+  enum class Guest { boots, found, resumes };
   GuestLink(sys::Host& host, Vmm& vmm, GuestListener& listener, Guest guest, std::uint64_t received)
       : host_(host),
         vmm_(vmm),
         listener_(listener),
-        configure_at_once_(guest == Guest::boots),
+        guest_(guest),
         received_(received),
         queued_(host.loop) {}
 
@@ -62,7 +63,7 @@ class GuestLink {
   sys::Host& host_;
   Vmm& vmm_;
   GuestListener& listener_;
-  bool configure_at_once_;
+  Guest guest_;              // as it is at the next connection
   bool configured_ = false;  // on this connection
   std::uint64_t received_;
   std::uint64_t acknowledged_ = 0;

@@ -33,6 +33,9 @@ class FakeVmm : public Vmm {
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect_console(Deadline) override {
     co_return fail(Code::unavailable, "none");
   }
+  async::Task<Result<void>> suspend(pid_t, Deadline) override { return not_here(); }
+  async::Task<Result<void>> load(Deadline) override { return not_here(); }
+  async::Task<Result<void>> run_on(Deadline) override { return not_here(); }
   std::string distinctive_argument() const override { return ""; }
   void clean_up() override {}
 
@@ -45,6 +48,7 @@ class FakeVmm : public Vmm {
   std::size_t connections() const { return guests_.size(); }
 
  private:
+  static async::Task<Result<void>> not_here() { co_return fail(Code::unsupported, "a fake VMM"); }
   sys::PosixHost& host_;
   std::deque<std::unique_ptr<sys::Stream>> guests_;
   bool closed_ = false;

@@ -4,11 +4,12 @@
 #include "async/task.h"
 #include "base/result.h"
 #include "sys/host.h"
-#include "vm/driver.h"
+#include "vm/spec.h"
 
 namespace perigee::monitor {
 
-// Writes exit.json in the working directory, unless one is there.
-async::Task<Result<void>> record_lost_vm(sys::Host& host, vm::VmSpec spec);
+// Writes exit.json in the working directory, unless one is there. A VM with a snapshot is
+// suspended.
+async::Task<Result<void>> record_lost_vm(sys::Host& host, vm::BootSpec boot);
 
 }  // namespace perigee::monitor

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "channel/codec.h"
 #include "monitor/qemu_vmm.h"
+#include "monitor/snapshot.h"
 #include "sys/procfs.h"
 
 namespace perigee::monitor {
@@ -21,6 +22,9 @@ constexpr std::size_t kMaxTasks = 16;
 constexpr Duration kBootTimeout = 180s;    // until init's first word; a busy host emulates slowly
 constexpr Duration kPowerOffTimeout = 5s;  // from the app's end to the VMM's
 constexpr Duration kDrainTimeout = 2s;     // from the VMM's end to its sockets'
+constexpr Duration kSuspendTimeout = 60s;
+constexpr Duration kResumeTimeout = 30s;
+constexpr Duration kRunOnTimeout = 5s;
 constexpr Duration kFarewellTimeout = 500ms;
 constexpr Duration kConsoleRetry = 200ms;
 constexpr std::string_view kKilled = "killed";  // by the driver
@@ -90,7 +94,7 @@ Result<void> Monitor::open_logs() {
 // The channel is connected before the fork, so the guest finds its host there.
 Result<void> Monitor::start_vmm() {
   TRY_VOID(vmm_->prepare());
-  attach(GuestLink::Guest::boots);
+  attach(boot_.vm.resume ? GuestLink::Guest::resumes : GuestLink::Guest::boots);
   auto process = host_.processes.spawn(vmm_->command());
   vmm_->started();
   if (!process) {
@@ -117,12 +121,14 @@ async::Task<void> Monitor::run_link() {
 
 async::Task<Result<void>> Monitor::boot() {
   CO_TRY_VOID(open_logs());
-  output_->forget_chunks();
+  if (!boot_.vm.resume) output_->forget_chunks();
   CO_TRY_VOID(start_vmm());
-  output_->say(host_.clock.wall(), fmt::format("Starting instance {}", status_.instance_id));
-  Result<void> ready = co_await write_vmm_record();
-  if (ready) ready = control_.listen(boot_.socket);
+  output_->say(host_.clock.wall(),
+               fmt::format("{} instance {}", boot_.vm.resume ? "Resuming" : "Starting",
+                           status_.instance_id));
+  const Result<void> ready = co_await start_up();
   if (!ready) {
+    tasks_.cancel_all();
     [[maybe_unused]] const auto killed = process_->signal(SIGKILL);
     co_await process_->wait();
     vmm_->clean_up();
@@ -130,6 +136,12 @@ async::Task<Result<void>> Monitor::boot() {
   }
   tasks_.spawn(kill_after(kBootTimeout, "the guest did not come up in time"));
   co_return Result<void>();
+}
+
+async::Task<Result<void>> Monitor::start_up() {
+  CO_TRY_VOID(co_await write_vmm_record());
+  if (boot_.vm.resume) CO_TRY_VOID(co_await vmm_->load(host_.loop.deadline_in(kResumeTimeout)));
+  co_return control_.listen(boot_.socket);
 }
 
 async::Task<Result<void>> Monitor::write_vmm_record() {
@@ -169,6 +181,7 @@ async::Task<Result<void>> Monitor::adopt() {
   status_.started_at = record_.started_at;
   if (record_.started_at) status_.state = vm::VmState::running;
   CO_TRY_VOID(co_await read_exit());
+  if (!exit_) CO_TRY_VOID(co_await take_up_suspend());
   CO_TRY_VOID(control_.listen(boot_.socket));
   attach(GuestLink::Guest::found);
   if (exit_) {
@@ -178,6 +191,46 @@ async::Task<Result<void>> Monitor::adopt() {
   }
   log_info("monitor", "adopted the VMM, pid {}, after chunk {}", record_.pid, output_->received());
   co_return Result<void>();
+}
+
+// The earlier monitor may have died while it was suspending the VM: what it had not finished is
+// undone, what it had finished is ended.
+async::Task<Result<void>> Monitor::take_up_suspend() {
+  if (check_record(vm::hardware_of(boot_))) {
+    co_await end_suspended();
+    co_return Result<void>();
+  }
+  const auto runs = co_await vmm_->run_on(host_.loop.deadline_in(kRunOnTimeout));
+  if (!runs) {
+    log_warning("monitor", "killing the VMM: {}", runs.error().context);
+    kill_reason_ = runs.error().context;
+    [[maybe_unused]] const auto sent = process_->signal(SIGKILL);
+  }
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> Monitor::suspend_vm() {
+  if (status_.state != vm::VmState::running || exit_) {
+    co_return fail(Code::conflict, "the VM does not run");
+  }
+  if (std::exchange(suspending_, true)) {
+    co_return fail(Code::unavailable, "the VM is being suspended already");
+  }
+  const auto saved =
+      co_await vmm_->suspend(process_->pid(), host_.loop.deadline_in(kSuspendTimeout));
+  if (saved) {
+    co_await end_suspended();
+  } else {
+    log_warning("monitor", "suspend: {}", saved.error().context);
+  }
+  suspending_ = false;
+  co_return saved;
+}
+
+// The VM is on disk and holds still: its end is recorded like any other.
+async::Task<void> Monitor::end_suspended() {
+  co_await record_exit({.suspended = true, .reason = "suspended"});
+  [[maybe_unused]] const auto sent = process_->signal(SIGKILL);
 }
 
 // The earlier monitor may have heard the guest's last word already.

@@ -50,6 +50,7 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Notify& changed() override { return changed_; }
   Result<void> signal_app(int number) override;
   Result<void> kill_vm() override;
+  async::Task<Result<void>> suspend_vm() override;
 
   Result<void> open_logs();
   Result<void> start_vmm();
@@ -64,6 +65,9 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Task<Result<void>> first_word();
   async::Task<void> vmm_ended();
   async::Task<Result<void>> read_exit();
+  async::Task<Result<void>> take_up_suspend();
+  async::Task<void> end_suspended();
+  async::Task<Result<void>> start_up();
   async::Task<void> record_exit(vm::VmExit exit);
   vm::VmExit death(const sys::ExitStatus& status, const std::string& words) const;
   async::Task<std::string> vmm_words();
@@ -83,6 +87,7 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Event guest_spoke_;  // the guest has said its first word
   std::optional<vm::VmExit> exit_;
   std::string kill_reason_;  // why we killed it, if we did
+  bool suspending_ = false;
   ControlServer control_;
   async::TaskGroup tasks_;
 };

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "monitor/qmp.h"
 #include "monitor/vmm.h"
 #include "sys/fd.h"
 #include "sys/host.h"
@@ -22,11 +23,17 @@ class QemuVmm : public Vmm {
   void started() override;
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect_channel(Deadline deadline) override;
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect_console(Deadline deadline) override;
+  async::Task<Result<void>> suspend(pid_t pid, Deadline deadline) override;
+  async::Task<Result<void>> load(Deadline deadline) override;
+  async::Task<Result<void>> run_on(Deadline deadline) override;
   std::string distinctive_argument() const override;
   void clean_up() override;
 
  private:
+  Result<void> prepare_ram();
   Result<void> prepare_tap();
+  async::Task<Result<void>> save(Qmp& qmp, pid_t pid);
+  async::Task<Result<std::string>> device_state(Qmp& qmp);
 
   sys::Host& host_;
   const vm::BootSpec& boot_;
@@ -34,6 +41,8 @@ class QemuVmm : public Vmm {
   sys::Fd console_;
   sys::Fd qmp_;
   sys::Fd tap_;
+  sys::Fd ram_;
+  sys::Fd state_;
   sys::Fd log_;
 };
 

@@ -2,9 +2,12 @@
 // seam: what to start, and how to reach the guest's control channel and its console, at first and
 // after an adoption.
 //
-//   prepare()                      sockets, tap, files; the VMM can now be connected to, even
-//   before it runs command()  → spawn → started() the VMM has its descriptors, ours are closed
-//   connect_channel(), …           again after each drop
+//   prepare()                       sockets, tap, memory, files; the VMM can now be connected to,
+//                                   even before it runs
+//   command() → spawn → started()   the VMM has its descriptors, ours are closed
+//   load()                          only where the VM is resumed: it runs from its snapshot on
+//   connect_channel(), …            again after each drop
+//   suspend()                       the VM is on disk and holds still; the VMM is to be killed
 #pragma once
 
 #include <memory>
@@ -25,6 +28,13 @@ class Vmm {
   virtual void started() = 0;
   virtual async::Task<Result<std::unique_ptr<sys::Stream>>> connect_channel(Deadline deadline) = 0;
   virtual async::Task<Result<std::unique_ptr<sys::Stream>>> connect_console(Deadline deadline) = 0;
+  // Saves the guest to the working directory (snapshot.h). After success it stands still for good;
+  // after an error it runs on. `pid`: the VMM.
+  virtual async::Task<Result<void>> suspend(pid_t pid, Deadline deadline) = 0;
+  // Lets a VMM that was started for a resume load the snapshot, uses that up, and runs the guest.
+  virtual async::Task<Result<void>> load(Deadline deadline) = 0;
+  // Lets a guest run on that an earlier monitor had stopped to suspend it. An error: it can't.
+  virtual async::Task<Result<void>> run_on(Deadline deadline) = 0;
   // An argument of the VMM's command line that no other VM's has.
   virtual std::string distinctive_argument() const = 0;
   // Removes what the VMM leaves behind.

@@ -52,6 +52,9 @@ struct VmSpec {
   Nic nic = {};
   std::string hostname = {};
   GuestProcess process = {};
+  // From the snapshot in its directory (see Driver::suspend), which is used up by it: `conflict` or
+  // `not_found` when there is none that fits.
+  bool resume = false;
   bool operator==(const VmSpec&) const = default;
 };
 
@@ -61,7 +64,8 @@ struct VmExit {
   int exit_code = 0;  // of the app; 128+signal when signalled
   int signal = 0;
   bool oom_killed = false;
-  bool vmm_died = false;  // the VMM ended without the guest's word
+  bool vmm_died = false;   // the VMM ended without the guest's word
+  bool suspended = false;  // saved: boot it with `resume`
   // A sentence: "exit code 1", "the VMM died (signal 9)", "no such command: /app".
   std::string reason = {};
   bool operator==(const VmExit&) const = default;
@@ -100,6 +104,12 @@ class Driver {
   virtual async::Task<Result<void>> kill(
       MachineId machine) = 0;  // the VMM, at once; exit follows as event
   virtual async::Task<Result<void>> forget(MachineId machine) = 0;  // an exited VM's record
+  // Saves the VM to its directory (synced) and ends it; an event with an exit that is `suspended`
+  // follows. After an error the VM runs on; `unavailable`: it is being suspended already, or its
+  // monitor is just being replaced.
+  virtual async::Task<Result<void>> suspend(MachineId machine) = 0;
+  // Removes what suspend() has saved; without a snapshot nothing happens.
+  virtual async::Task<Result<void>> discard(MachineId machine) = 0;
   // The next change of any VM's status. One caller at a time.
   virtual async::Task<VmStatus> next_event() = 0;
 };

@@ -10,8 +10,11 @@ constexpr std::size_t kMaxVms = 4096;
 
 }  // namespace
 
-FakeVms::FakeVms(sys::Host& host)
-    : host_(host), script_([](const VmSpec&) { return FakePlan{}; }), lives_(host.loop, kMaxVms) {}
+FakeVms::FakeVms(sys::Host& host, Snapshots kept)
+    : host_(host),
+      script_([](const VmSpec&) { return FakePlan{}; }),
+      snapshots_(std::move(kept)),
+      lives_(host.loop, kMaxVms) {}
 
 std::optional<VmStatus> FakeVms::status(const MachineId& machine) const {
   const auto it = vms_.find(machine);
@@ -22,6 +25,11 @@ std::optional<VmStatus> FakeVms::status(const MachineId& machine) const {
 const VmSpec* FakeVms::spec(const MachineId& machine) const {
   const auto it = vms_.find(machine);
   return it == vms_.end() ? nullptr : &it->second.spec;
+}
+
+std::string FakeVms::snapshot(const MachineId& machine) const {
+  const auto it = snapshots_.find(machine);
+  return it == snapshots_.end() ? "" : it->second;
 }
 
 void FakeVms::crash(const MachineId& machine) {
@@ -89,6 +97,12 @@ async::Task<Result<void>> FakeDriver::boot(VmSpec spec) {
   FakePlan plan = vms_.script_(spec);
   ++vms_.boots_;
   if (plan.boot_error) co_return fail(*std::move(plan.boot_error));
+  const bool fits = vms_.snapshot(spec.machine) == spec.instance_id;
+  if (spec.resume && !fits) {
+    co_return fail(Code::not_found, "machine {}: no snapshot fits", spec.machine.str());
+  }
+  vms_.snapshots_.erase(spec.machine);
+  if (spec.resume) ++vms_.resumes_;
   VmStatus status;
   status.machine = spec.machine;
   status.instance_id = spec.instance_id;
@@ -110,6 +124,22 @@ async::Task<Result<void>> FakeDriver::signal(MachineId machine, int number) {
   vms_.end(machine, VmExit{.exit_code = 128 + number,
                            .signal = number,
                            .reason = fmt::format("signal {}", number)});
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> FakeDriver::suspend(MachineId machine) {
+  const auto it = vms_.vms_.find(machine);
+  if (it == vms_.vms_.end() || it->second.status.state != VmState::running) {
+    co_return fail(Code::conflict, "machine {}: no VM runs", machine.str());
+  }
+  if (it->second.plan.suspend_error) co_return fail(*it->second.plan.suspend_error);
+  vms_.snapshots_[machine] = it->second.spec.instance_id;
+  vms_.end(machine, VmExit{.suspended = true, .reason = "suspended"});
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> FakeDriver::discard(MachineId machine) {
+  vms_.snapshots_.erase(machine);
   co_return Result<void>();
 }
 

@@ -29,13 +29,16 @@ struct FakePlan {
   int exit_code = 0;
   bool ignores_signals = false;
   std::optional<Error> boot_error = std::nullopt;
+  std::optional<Error> suspend_error = std::nullopt;
   bool operator==(const FakePlan&) const = default;
 };
 
 // The VMs themselves, which outlive drivers.
 class FakeVms {
  public:
-  explicit FakeVms(sys::Host& host);
+  using Snapshots = std::map<MachineId, std::string>;  // machine → suspended instance
+  // `kept`: what an earlier host's VMs left on disk.
+  explicit FakeVms(sys::Host& host, Snapshots kept = {});
   using Script = std::function<FakePlan(const VmSpec&)>;
   void on_boot(Script script) { script_ = std::move(script); }
 
@@ -47,6 +50,10 @@ class FakeVms {
   const std::vector<std::pair<MachineId, int>>& signals() const { return signals_; }
   void crash(const MachineId& machine);                // the VMM dies
   void exit(const MachineId& machine, int exit_code);  // the app exits
+  // The instance whose snapshot is there; empty: none.
+  std::string snapshot(const MachineId& machine) const;
+  const Snapshots& snapshots() const { return snapshots_; }
+  int resumes() const { return resumes_; }  // in all
 
  private:
   friend class FakeDriver;
@@ -62,8 +69,10 @@ class FakeVms {
   sys::Host& host_;
   Script script_;
   std::map<MachineId, Vm> vms_;
+  Snapshots snapshots_;
   std::vector<std::pair<MachineId, int>> signals_;
   int boots_ = 0;
+  int resumes_ = 0;
   class FakeDriver* driver_ = nullptr;
   async::TaskGroup lives_;
 };
@@ -82,6 +91,8 @@ class FakeDriver : public Driver {
   async::Task<Result<void>> signal(MachineId machine, int number) override;
   async::Task<Result<void>> kill(MachineId machine) override;
   async::Task<Result<void>> forget(MachineId machine) override;
+  async::Task<Result<void>> suspend(MachineId machine) override;
+  async::Task<Result<void>> discard(MachineId machine) override;
   async::Task<VmStatus> next_event() override;
 
  private:

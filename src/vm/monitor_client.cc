@@ -9,7 +9,6 @@ namespace perigee::vm {
 namespace {
 
 constexpr Duration kConnectTimeout = 2s;
-constexpr Duration kAnswerTimeout = 5s;
 constexpr std::size_t kMaxLine = 64 * 1024;
 
 Result<VmStatus> status_of(const json::Value& line) {
@@ -24,6 +23,7 @@ Result<json::Value> checked(json::Value answer) {
   TRY(const std::string code, answer.optional_string("code"));
   if (code == info(Code::not_found).name) return fail(Code::not_found, "{}", error);
   if (code == info(Code::unavailable).name) return fail(Code::unavailable, "{}", error);
+  if (code == info(Code::conflict).name) return fail(Code::conflict, "{}", error);
   return fail(Code::internal, "{}", error);
 }
 
@@ -53,12 +53,12 @@ async::Task<Result<json::Value>> MonitorClient::read_line() {
   co_return fail(Code::internal, "the monitor's answer is too long");
 }
 
-async::Task<Result<json::Value>> MonitorClient::request(json::Value command) {
+async::Task<Result<json::Value>> MonitorClient::request(json::Value command, Duration patience) {
   const std::string line = command.dump() + "\n";
   CO_TRY_VOID(co_await stream_->write(line));
   CO_TRY(json::Value answer,
-         co_await async::with_deadline(host_.loop, host_.loop.deadline_in(kAnswerTimeout),
-                                       read_line(), "the monitor"));
+         co_await async::with_deadline(host_.loop, host_.loop.deadline_in(patience), read_line(),
+                                       "the monitor"));
   co_return checked(std::move(answer));
 }
 

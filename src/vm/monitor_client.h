@@ -18,8 +18,8 @@ class MonitorClient {
   static async::Task<Result<std::unique_ptr<MonitorClient>>> connect(sys::Host& host,
                                                                      std::string socket);
 
-  // One request, one answer. An error that the monitor reports is the result.
-  async::Task<Result<json::Value>> request(json::Value command);
+  // One request, one answer within `patience`. An error that the monitor reports is the result.
+  async::Task<Result<json::Value>> request(json::Value command, Duration patience = 5s);
   // After subscribe(): the present status, then each new one; end_of_stream when the monitor is
   // gone.
   async::Task<Result<void>> subscribe();

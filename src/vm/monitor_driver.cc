@@ -16,7 +16,8 @@ constexpr int kAdoptionAttempts = 5;
 constexpr Duration kAdoptionPause = 200ms;  // between attempts
 constexpr Duration kProvenMonitor = 2s;     // one that lives so long counts as a new start
 constexpr Duration kMonitorStartTimeout = 20s;
-constexpr int kGuestLayers = 8;  // what init joins
+constexpr Duration kSuspendPatience = 120s;  // the monitor's own bound is shorter
+constexpr int kGuestLayers = 8;              // what init joins
 constexpr int kMaxVcpus = 32;
 
 async::Task<Result<VmmSettings>> find_guest(sys::Host& host, const MonitorDriverConfig& config) {
@@ -126,6 +127,7 @@ async::Task<Result<void>> MonitorDriver::write_spec(VmSpec spec) {
   const MachineId machine = spec.machine;
   CO_TRY_VOID(co_await host_.disk.make_directories(vm_directory(machine), 0700));
   CO_TRY_VOID(co_await remove_records(machine));
+  if (!spec.resume) CO_TRY_VOID(co_await discard(machine));
   const BootSpec boot{.vm = std::move(spec), .vmm = vmm_, .socket = socket(machine)};
   co_return co_await host_.disk.write_file(file(machine, kSpecFile), to_json(boot).dump(), 0600,
                                            sys::Durability::cached);
@@ -299,6 +301,29 @@ async::Task<Result<void>> MonitorDriver::signal(MachineId machine, int number) {
   CO_TRY_AS([[maybe_unused]] const json::Value answer,
             co_await client->request(json::object({{"command", "signal"}, {"number", number}})),
             fmt::format("signal machine {}", machine.str()));
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> MonitorDriver::suspend(MachineId machine) {
+  if (!vms_.contains(machine)) {
+    co_return perigee::fail(Code::not_found, "machine {}: no VM runs", machine.str());
+  }
+  const std::string doing = fmt::format("suspend machine {}", machine.str());
+  auto client = co_await MonitorClient::connect(host_, socket(machine));
+  if (!client) {  // between two monitors
+    co_return perigee::fail(Code::unavailable, "{}: {}", doing, client.error().context);
+  }
+  CO_TRY_AS([[maybe_unused]] const json::Value answer,
+            co_await (*client)->request(json::object({{"command", "suspend"}}), kSuspendPatience),
+            doing);
+  co_return Result<void>();
+}
+
+// The record first: without it the others mean nothing.
+async::Task<Result<void>> MonitorDriver::discard(MachineId machine) {
+  for (const std::string_view name : {kSnapshotFile, kStateFile, kRamFile}) {
+    CO_TRY_VOID(co_await host_.disk.remove(file(machine, name)));
+  }
   co_return Result<void>();
 }
 

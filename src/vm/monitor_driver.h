@@ -54,6 +54,8 @@ class MonitorDriver : public Driver {
   async::Task<Result<void>> kill(MachineId machine) override;
   // Output and console logs stay in the VM's directory, for the next boot to go on with.
   async::Task<Result<void>> forget(MachineId machine) override;
+  async::Task<Result<void>> suspend(MachineId machine) override;
+  async::Task<Result<void>> discard(MachineId machine) override;
   async::Task<VmStatus> next_event() override;
 
   // Where a machine's output log is (output_log.h).

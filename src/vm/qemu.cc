@@ -36,7 +36,10 @@ void add_machine(Command& command, const BootSpec& boot) {
       .add("-no-user-config")
       .add("-no-reboot")
       .add("-display", "none")
-      .add("-machine", "microvm,auto-kernel-cmdline=off")
+      .add("-object", fmt::format("memory-backend-file,id=ram,size={}M,mem-path=/proc/self/fd/{},"
+                                  "share=on",
+                                  boot.vm.memory_mib, kRamFd))
+      .add("-machine", "microvm,auto-kernel-cmdline=off,memory-backend=ram")
       .add("-accel", kvm ? "kvm" : "tcg,tb-size=64")
       .add("-cpu", kvm ? "host" : "max")
       .add("-smp", fmt::format("{}", boot.vm.cpus))
@@ -100,6 +103,7 @@ std::vector<std::string> qemu_command(const BootSpec& boot) {
   command.add("-serial", "chardev:console");
   add_socket(command, "qmp", kQmpFd);
   command.add("-mon", "chardev=qmp,mode=control");
+  if (boot.vm.resume) command.add("-incoming", "defer");
   return std::move(command).take();
 }
 

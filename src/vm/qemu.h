@@ -9,11 +9,14 @@
 
 namespace perigee::vm {
 
-// Descriptor numbers in the VMM: listening sockets for channel, console and QMP, and the tap.
+// Descriptor numbers in the VMM: listening sockets for channel, console and QMP, the tap, the
+// guest's memory, and the state of its devices where it is resumed.
 inline constexpr int kChannelFd = 3;
 inline constexpr int kConsoleFd = 4;
 inline constexpr int kQmpFd = 5;
 inline constexpr int kTapFd = 6;
+inline constexpr int kRamFd = 7;
+inline constexpr int kStateFd = 8;
 
 // With ACPI microvm has 24 virtio transports: disks, one network card, one serial bus.
 inline constexpr int kVirtioTransports = 24;

@@ -95,6 +95,7 @@ Value to_json(const VmExit& exit) {
                        {"signal", exit.signal},
                        {"oom_killed", exit.oom_killed},
                        {"vmm_died", exit.vmm_died},
+                       {"suspended", exit.suspended},
                        {"reason", exit.reason}});
 }
 
@@ -104,6 +105,7 @@ Result<VmExit> exit_from(const Value& value) {
   TRY(exit.signal, small_int(value, "signal", 0));
   TRY(exit.oom_killed, value.optional_bool("oom_killed", false));
   TRY(exit.vmm_died, value.optional_bool("vmm_died", false));
+  TRY(exit.suspended, value.optional_bool("suspended", false));
   TRY(exit.reason, value.optional_string("reason"));
   return exit;
 }
@@ -139,6 +141,7 @@ Result<VmSpec> vm_from(const Value& value) {
   TRY_AS(vm.nic, nic_from(member(value, "nic")), "nic");
   TRY(vm.hostname, value.optional_string("hostname"));
   TRY_AS(vm.process, process_from(member(value, "process")), "process");
+  TRY(vm.resume, value.optional_bool("resume", false));
   return vm;
 }
 
@@ -159,8 +162,22 @@ json::Value to_json(const BootSpec& boot) {
                        {"nic", to_json(vm.nic)},
                        {"hostname", vm.hostname},
                        {"process", to_json(vm.process)},
+                       {"resume", vm.resume},
                        {"vmm", to_json(boot.vmm)},
                        {"socket", boot.socket}});
+}
+
+json::Value hardware_of(const BootSpec& boot) {
+  const VmSpec& vm = boot.vm;
+  VmmSettings vmm = boot.vmm;
+  vmm.tsc_khz = 0;  // only the kernel's command line has it, which is read at boot
+  return json::object({{"instance_id", vm.instance_id},
+                       {"cpus", vm.cpus},
+                       {"memory_mib", vm.memory_mib},
+                       {"layers", json::strings(vm.layers)},
+                       {"upper", vm.upper},
+                       {"nic", to_json(vm.nic)},
+                       {"vmm", to_json(vmm)}});
 }
 
 Result<BootSpec> boot_spec_from(const json::Value& value) {

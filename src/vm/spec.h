@@ -49,6 +49,10 @@ struct VmmRecord {
 json::Value to_json(const VmmRecord& record);
 Result<VmmRecord> vmm_record_from(const json::Value& value);
 
+// What a snapshot depends on: the VM as the VMM was started with it, without what the guest holds
+// itself (its process). A snapshot is resumed only by a VMM that is started the same way.
+json::Value hardware_of(const BootSpec& boot);
+
 // In the VM's directory.
 inline constexpr std::string_view kSpecFile = "spec.json";
 inline constexpr std::string_view kVmmFile = "vmm.json";
@@ -59,6 +63,12 @@ inline constexpr std::string_view kConsoleLog = "console.log";
 inline constexpr std::string_view kChannelSocket = "channel.sock";
 inline constexpr std::string_view kConsoleSocket = "console.sock";
 inline constexpr std::string_view kQmpSocket = "qmp.sock";
+inline constexpr std::string_view kMigrationSocket = "migration.sock";
+// A snapshot: the guest's memory, the state of its devices, and, once both are on disk, the record
+// that makes them one. It is removed before the guest goes on: a snapshot is resumed once.
+inline constexpr std::string_view kRamFile = "ram";
+inline constexpr std::string_view kStateFile = "vmm.state";
+inline constexpr std::string_view kSnapshotFile = "snapshot.json";
 inline constexpr std::uint64_t kMaxRecordFile = std::uint64_t{4} * 1024 * 1024;
 
 }  // namespace perigee::vm

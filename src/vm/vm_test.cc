@@ -48,8 +48,10 @@ guest=perigee-148ed21a031189
 -no-reboot
 -display
 none
+-object
+memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/7,share=on
 -machine
-microvm,auto-kernel-cmdline=off
+microvm,auto-kernel-cmdline=off,memory-backend=ram
 -accel
 tcg,tb-size=64
 -cpu

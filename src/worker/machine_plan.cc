@@ -45,11 +45,28 @@ Plan plan_stop(const Record& record, const Observed& observed, MonotonicTime now
   return now < patience_ends ? wait_until(patience_ends) : do_now(Action::kill);
 }
 
+bool wants_suspended(const Record& record, const Observed& observed) {
+  return record.machine.desired == DesiredState::suspended && !observed.node_down;
+}
+
+// One try for each order: a VM that could not be saved runs on, and its machine says why.
+Plan plan_suspend(const Record& record, const Observed& observed) {
+  if (observed.vm->state != vm::VmState::running) return {};  // nothing to save yet
+  switch (record.status.state) {
+    case MachineState::suspending:
+      return observed.suspended ? Plan{} : do_now(Action::suspend);
+    case MachineState::started:
+      return is_fresh(record) ? do_now(Action::begin_suspend) : Plan{};
+    default:
+      return do_now(Action::accept);
+  }
+}
+
 Plan plan_running(const Record& record, const Observed& observed, MonotonicTime now) {
   const bool stale = observed.vm->instance_id != record.machine.instance_id;
-  if (!wants_vm(record, observed) || stale || is_going(record.status.state)) {
-    return plan_stop(record, observed, now);
-  }
+  const bool going = stale || is_going(record.status.state);
+  if (wants_suspended(record, observed) && !going) return plan_suspend(record, observed);
+  if (!wants_vm(record, observed) || going) return plan_stop(record, observed, now);
   const bool runs = observed.vm->state == vm::VmState::running;
   if (runs && record.status.state != MachineState::started) return do_now(Action::accept);
   if (record.status.acted_sequence != record.machine.desired_sequence) {
@@ -73,8 +90,9 @@ Plan plan_absent(const Record& record, const Observed& observed, MonotonicTime n
   if (record.machine.desired == DesiredState::destroyed) {
     return record.status.state == MachineState::destroyed ? Plan{} : do_now(Action::remove);
   }
+  if (!record.snapshot.empty() && !may_resume(record)) return do_now(Action::discard);
   if (!wants_vm(record, observed)) {
-    const bool rests = record.status.state == MachineState::stopped ||
+    const bool rests = record.status.state == MachineState::stopped || !record.snapshot.empty() ||
                        record.status.state == MachineState::failed ||
                        record.status.state == MachineState::created;
     const bool seen = observed.node_down || !is_fresh(record);
@@ -88,6 +106,12 @@ Plan plan_absent(const Record& record, const Observed& observed, MonotonicTime n
 }
 
 }  // namespace
+
+bool may_resume(const Record& record) {
+  const DesiredState desired = record.machine.desired;
+  return !record.snapshot.empty() && record.snapshot == record.machine.instance_id &&
+         (desired == DesiredState::started || desired == DesiredState::suspended);
+}
 
 bool is_fresh(const Record& record) {
   return record.status.acted_sequence < record.machine.desired_sequence ||
@@ -114,9 +138,10 @@ Plan plan(const Record& record, const Observed& observed, MonotonicTime now) {
 }
 
 std::string_view name(Action action) {
-  constexpr std::array<std::string_view, 13> kNames{
-      "wait", "boot",      "accept",    "note_listening", "acknowledge", "begin_stop", "signal",
-      "kill", "note_exit", "note_loss", "forget",         "settle",      "remove"};
+  constexpr std::array<std::string_view, 16> kNames{
+      "wait",      "boot",    "accept",     "note_listening", "acknowledge", "begin_suspend",
+      "suspend",   "discard", "begin_stop", "signal",         "kill",        "note_exit",
+      "note_loss", "forget",  "settle",     "remove"};
   return kNames.at(static_cast<std::size_t>(action));
 }
 

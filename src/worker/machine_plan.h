@@ -16,6 +16,9 @@ enum class Action {
   accept,          // the app runs: record it
   note_listening,  // the app's port answered: record it
   acknowledge,     // record that this desired_sequence is seen to
+  begin_suspend,   // record the state that leads to the snapshot
+  suspend,         // save the VM and end it
+  discard,         // the snapshot of a machine that will not be resumed
   begin_stop,      // record the state that leads to the stop
   signal,          // the stop signal
   kill,            // the VMM
@@ -40,6 +43,9 @@ model::MachineState stop_state(const Record& record, const Observed& observed);
 
 // Control wants something that the worker has not acted on yet.
 bool is_fresh(const Record& record);
+
+// The next boot goes on from the snapshot.
+bool may_resume(const Record& record);
 
 std::string_view name(Action action);
 

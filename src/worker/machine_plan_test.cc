@@ -79,6 +79,7 @@ Record new_version(Record record) {
 
 constexpr auto kStarted = DesiredState::started;
 constexpr auto kStopped = DesiredState::stopped;
+constexpr auto kSuspended = DesiredState::suspended;
 constexpr auto kDestroyed = DesiredState::destroyed;
 
 Record never_booted(DesiredState desired) {
@@ -219,6 +220,58 @@ TEST_CASE("a machine that is being stopped") {
   });
 }
 
+// A machine whose VM is saved, with nothing left to do.
+Record asleep(DesiredState desired) {
+  Record record = settled(desired, MachineState::suspended, BootPhase::none);
+  record.snapshot = "v1";
+  return record;
+}
+
+TEST_CASE("a machine that is being suspended") {
+  const Record started = settled(kSuspended, MachineState::started, BootPhase::ordered);
+  const Record suspending = settled(kSuspended, MachineState::suspending, BootPhase::ordered);
+  Observed saved = with_vm(VmState::running);
+  saved.suspended = true;
+  Observed down = with_vm(VmState::running);
+  down.node_down = true;
+  check({
+      {"runs", fresh(started), with_vm(VmState::running), Action::begin_suspend},
+      {"boots: there is nothing to save yet",
+       fresh(settled(kSuspended, MachineState::starting, BootPhase::ordered)),
+       with_vm(VmState::booting), Action::wait},
+      {"runs, and nobody has noted it",
+       fresh(settled(kSuspended, MachineState::starting, BootPhase::ordered)),
+       with_vm(VmState::running), Action::accept},
+      {"to be saved", suspending, with_vm(VmState::running), Action::suspend},
+      {"saved, its end not told yet", suspending, saved, Action::wait},
+      {"ended", suspending, with_vm(VmState::exited), Action::note_exit},
+      {"could not be saved: it runs on", started, with_vm(VmState::running), Action::wait},
+      {"stopped instead", settled(kStopped, MachineState::suspending, BootPhase::ordered),
+       with_vm(VmState::running), Action::begin_stop},
+      {"the node goes down", suspending, down, Action::begin_stop},
+  });
+}
+
+TEST_CASE("a machine that is suspended") {
+  Observed down;
+  down.node_down = true;
+  Record used_up = asleep(kStopped);
+  used_up.snapshot.clear();
+  check({
+      {"rests", asleep(kSuspended), {}, Action::wait},
+      {"rests on a node that is down", asleep(kSuspended), down, Action::wait},
+      {"told so again", fresh(asleep(kSuspended)), {}, Action::settle},
+      {"started", fresh(asleep(kStarted)), {}, Action::boot},
+      {"started in a new version", new_version(asleep(kStarted)), {}, Action::discard},
+      {"stopped", fresh(asleep(kStopped)), {}, Action::discard},
+      {"stopped, without its snapshot", fresh(used_up), {}, Action::settle},
+      {"destroyed", asleep(kDestroyed), {}, Action::remove},
+  });
+  CHECK(may_resume(asleep(kStarted)));
+  CHECK_FALSE(may_resume(new_version(asleep(kStarted))));
+  CHECK_FALSE(may_resume(asleep(kStopped)));
+}
+
 TEST_CASE("a machine whose VM has ended") {
   const Observed exited = with_vm(VmState::exited);
   check({
@@ -309,6 +362,25 @@ TEST_CASE("an exit is noted once and keeps its reason") {
   REQUIRE(record.status.events.size() == 1);
   CHECK(record.status.events[0].type == "exit");
   CHECK(record.status.events[0].status == "failed");
+}
+
+TEST_CASE("an exit that is a suspend is no exit of the app") {
+  Record record = settled(kSuspended, MachineState::suspending, BootPhase::ordered);
+  vm::VmStatus vm = vm_in(VmState::exited);
+  vm.exit = vm::VmExit{.suspended = true, .reason = "suspended"};
+  CHECK_FALSE(note_exit(record, vm, {5}).has_value());
+  CHECK(record.status.state == MachineState::suspended);
+  CHECK(record.snapshot == "v1");
+  CHECK_FALSE(record.status.last_exit.has_value());
+}
+
+TEST_CASE("a VM that dies while it is suspended has failed, and its end is told") {
+  Record record = settled(kSuspended, MachineState::suspending, BootPhase::ordered);
+  vm::VmStatus vm = vm_in(VmState::exited);
+  vm.exit = vm::VmExit{.exit_code = 137, .vmm_died = true, .reason = "the VMM died"};
+  CHECK_FALSE(note_exit(record, vm, {5}).has_value());
+  CHECK(record.status.state == MachineState::failed);
+  CHECK(record.snapshot.empty());
 }
 
 TEST_CASE("a boot that can't work fails at once, one that may is tried again") {

@@ -159,6 +159,10 @@ async::Task<Result<void>> MachineReconciler::perform(Action action) {
   switch (action) {
     case Action::boot:
       return boot();
+    case Action::suspend:
+      return suspend();
+    case Action::discard:
+      return discard();
     case Action::signal:
       return signal();
     case Action::kill:
@@ -201,6 +205,8 @@ void MachineReconciler::apply(Action action) {
       return note_listening(record_);
     case Action::acknowledge:
       return acknowledge(record_);
+    case Action::begin_suspend:
+      return begin_suspend(record_, now);
     case Action::begin_stop:
       return begin_stop(record_, stop_state(record_, observed_), observed_.node_down, now);
     case Action::note_exit:
@@ -243,6 +249,12 @@ async::Task<Result<void>> MachineReconciler::boot() {
     observed_.vm = unknown_vm(record_.machine.id);  // it is stopped, and then booted
     co_return Result<void>();
   }
+  if (may_resume(record_)) {  // what can't be resumed is booted
+    log_warning("worker", "machine {}: can't be resumed, so it is booted: {}", record_.machine.id,
+                boot_result_.error().context);
+    note_discarded(record_);
+    co_return co_await save();
+  }
   ++observed_.failed_boots;
   log_warning("worker", "machine {}: boot failed: {}", record_.machine.id,
               boot_result_.error().context);
@@ -255,6 +267,7 @@ async::Task<Result<void>> MachineReconciler::boot() {
 void MachineReconciler::reset_boot_state() {
   observed_.signalled_at.reset();
   observed_.killed_at.reset();
+  observed_.suspended = false;
   observed_.retry_at.reset();
   observed_.listening = false;
   probes_.cancel_all();
@@ -295,8 +308,11 @@ async::Task<Result<vm::VmSpec>> MachineReconciler::make_spec() {
             co_await tools_.images.prepare(machine.image, tools_.driver.limits().max_layers),
             "image " + machine.config.image);
   vm::VmSpec spec;
+  spec.resume = may_resume(record_);
   spec.upper = tools_.store.upper_of(machine.id);
-  CO_TRY_VOID(co_await tools_.images.make_upper(spec.upper, tools_.config.upper_bytes));
+  if (!spec.resume) {
+    CO_TRY_VOID(co_await tools_.images.make_upper(spec.upper, tools_.config.upper_bytes));
+  }
   CO_TRY(spec.process, guest_process(image.config, machine, record_.status.private_ip));
   spec.machine = machine.id;
   spec.instance_id = machine.instance_id;
@@ -312,7 +328,27 @@ async::Task<Result<vm::VmSpec>> MachineReconciler::make_spec() {
   co_return spec;
 }
 
-// ---- stopping and removing ----
+// ---- suspending, stopping, removing ----
+
+async::Task<Result<void>> MachineReconciler::suspend() {
+  const Result<void> saved = co_await tools_.driver.suspend(record_.machine.id);
+  if (saved) {
+    observed_.suspended = true;
+    co_return saved;  // its exit follows as an event
+  }
+  if (saved.error().code == Code::unavailable) co_return saved;  // again, soon
+  log_warning("worker", "machine {}: {}", record_.machine.id, saved.error().context);
+  note_suspend_failure(record_, saved.error(), tools_.host.clock.wall());
+  const Result<void> kept = co_await save();
+  update_probe();
+  co_return kept;
+}
+
+async::Task<Result<void>> MachineReconciler::discard() {
+  CO_TRY_VOID(co_await tools_.driver.discard(record_.machine.id));
+  note_discarded(record_);
+  co_return co_await save();
+}
 
 async::Task<Result<void>> MachineReconciler::signal() {
   observed_.signalled_at = tools_.host.loop.now();

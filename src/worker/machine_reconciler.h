@@ -69,6 +69,8 @@ class MachineReconciler {
   async::Task<Result<void>> prepare_and_boot();
   async::Task<Result<vm::VmSpec>> make_spec();
   async::Task<Result<void>> ensure_address();
+  async::Task<Result<void>> suspend();
+  async::Task<Result<void>> discard();
   async::Task<Result<void>> signal();
   async::Task<Result<void>> kill();
   async::Task<Result<void>> forget();

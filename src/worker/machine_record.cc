@@ -36,6 +36,7 @@ void move_to(Record& record, MachineState state, std::string type, Source source
 std::string boot_type(const Record& record) {
   if (record.status.instance_id.empty()) return "launch";
   if (record.status.instance_id != record.machine.instance_id) return "update";
+  if (may_resume(record)) return "resume";
   return is_fresh(record) || record.resume ? "start" : "restart";
 }
 
@@ -101,6 +102,7 @@ void order_boot(Record& record, WallTime now) {
 
 void accept_running(Record& record, const vm::VmStatus& vm, WallTime now) {
   record.boot = BootPhase::ordered;
+  record.snapshot.clear();
   record.status.instance_id = vm.instance_id;
   record.status.started_at = vm.started_at.value_or(now);
   record.status.error.clear();
@@ -113,6 +115,21 @@ void note_listening(Record& record) {
 
 void acknowledge(Record& record) {
   record.status.acted_sequence = record.machine.desired_sequence;
+}
+
+void begin_suspend(Record& record, WallTime now) {
+  acknowledge(record);
+  record.status.listening = false;
+  move_to(record, MachineState::suspending, "suspend", Source::user, now);
+}
+
+void note_suspend_failure(Record& record, const Error& error, WallTime now) {
+  move_to(record, MachineState::started, "suspend", Source::worker, now);
+  record.status.error = "could not be suspended: " + error.context;
+}
+
+void note_discarded(Record& record) {
+  record.snapshot.clear();
 }
 
 void begin_stop(Record& record, MachineState state, bool node_down, WallTime now) {
@@ -134,6 +151,13 @@ std::optional<Duration> note_exit(Record& record, const vm::VmStatus& vm, WallTi
   record.boot = BootPhase::ended;
   record.status.listening = false;
   record.status.started_at.reset();
+  const bool suspended = vm.exit && vm.exit->suspended;
+  if (suspended) {
+    record.snapshot = vm.instance_id;
+    record.status.state = MachineState::suspended;
+    add_event(record, "suspend", "suspended", Source::worker, now);
+    return std::nullopt;
+  }
   record.status.last_exit = event;
   std::optional<Duration> delay;
   if (before == MachineState::stopping) {
@@ -148,6 +172,10 @@ std::optional<Duration> note_exit(Record& record, const vm::VmStatus& vm, WallTi
 }
 
 std::optional<Duration> note_loss(Record& record, WallTime now) {
+  // It may have been saved before it vanished.
+  if (record.status.state == MachineState::suspending) {
+    record.snapshot = record.status.instance_id;
+  }
   vm::VmStatus lost;
   lost.exit = vm::VmExit{.exit_code = 137,
                          .vmm_died = true,
@@ -185,6 +213,7 @@ void settle(Record& record, bool node_down, WallTime now) {
     record.status.instance_id = record.machine.instance_id;
   }
   if (state == MachineState::stopped || state == MachineState::created) return;
+  if (state == MachineState::suspended && !record.snapshot.empty()) return;
   if (state == MachineState::failed && node_down) return;
   record.status.error.clear();
   move_to(record, MachineState::stopped, "stop", wanted ? Source::worker : Source::user, now);

@@ -17,6 +17,11 @@ void order_boot(Record& record, WallTime now);
 void accept_running(Record& record, const vm::VmStatus& vm, WallTime now);
 void note_listening(Record& record);
 void acknowledge(Record& record);
+void begin_suspend(Record& record, WallTime now);
+// The VM could not be saved: it runs on.
+void note_suspend_failure(Record& record, const Error& error, WallTime now);
+// The snapshot is gone, used up or not to be used.
+void note_discarded(Record& record);
 // `state` from stop_state(). Stopping for the node's sake is undone when the node is up again.
 void begin_stop(Record& record, model::MachineState state, bool node_down, WallTime now);
 // The time to wait before the next boot, where the restart policy orders one.

@@ -40,6 +40,7 @@ json::Value to_json(const Record& record) {
   return json::object({{"format", kFormat},
                        {"boot", kBootPhases.at(static_cast<std::size_t>(record.boot))},
                        {"resume", record.resume},
+                       {"snapshot", record.snapshot},
                        {"restarts_ns", json::array(std::move(restarts))},
                        {"machine", model::to_json(record.machine)},
                        {"status", model::to_json(record.status)}});
@@ -59,6 +60,7 @@ Result<Record> record_from(const json::Value& value) {
   TRY(const std::string boot, value.require_string("boot"));
   TRY(record.boot, boot_phase_from(boot));
   TRY(record.resume, value.optional_bool("resume", false));
+  TRY(record.snapshot, value.optional_string("snapshot"));
   TRY(record.restarts, restarts_from(value));
   return record;
 }

@@ -24,7 +24,8 @@ struct Record {
   model::Machine machine;       // desired, as control said last
   model::MachineStatus status;  // observed, as it is reported
   BootPhase boot = BootPhase::none;
-  bool resume = false;  // the node stopped it (`perigee down`): boot it when the node is up again
+  bool resume = false;   // the node stopped it (`perigee down`): boot it when the node is up again
+  std::string snapshot;  // the instance that is suspended in the VM's directory; empty: none
   std::vector<WallTime> restarts;  // by policy, within the window
   bool operator==(const Record&) const = default;
 };
@@ -33,6 +34,7 @@ struct Observed {
   std::optional<vm::VmStatus> vm;
   std::optional<MonotonicTime> signalled_at;  // the stop signal was sent by this worker
   std::optional<MonotonicTime> killed_at;
+  bool suspended = false;                 // the VM is saved; its exit is about to be told
   std::optional<MonotonicTime> retry_at;  // not to boot before
   int failed_boots = 0;                   // in a row
   bool listening = false;                 // the probe got through to this boot

@@ -86,6 +86,8 @@ class SteppingDriver : public vm::Driver {
   async::Task<Result<void>> signal(MachineId machine, int number) override;
   async::Task<Result<void>> kill(MachineId machine) override;
   async::Task<Result<void>> forget(MachineId machine) override;
+  async::Task<Result<void>> suspend(MachineId machine) override;
+  async::Task<Result<void>> discard(MachineId machine) override;
   async::Task<vm::VmStatus> next_event() override { return inner_.next_event(); }
 
  private:

@@ -133,6 +133,20 @@ async::Task<Result<void>> SteppingDriver::forget(MachineId machine) {
   co_return forgotten;
 }
 
+async::Task<Result<void>> SteppingDriver::suspend(MachineId machine) {
+  co_await node_.step("before suspend");
+  const Result<void> saved = co_await inner_.suspend(std::move(machine));
+  co_await node_.step("after suspend");
+  co_return saved;
+}
+
+async::Task<Result<void>> SteppingDriver::discard(MachineId machine) {
+  co_await node_.step("before discard");
+  const Result<void> gone = co_await inner_.discard(std::move(machine));
+  co_await node_.step("after discard");
+  co_return gone;
+}
+
 // ---- the bench ----
 
 namespace {
@@ -195,7 +209,9 @@ void Bench::crash(sim::Crash kind) {
 }
 
 void Bench::lose_vms(sim::Crash kind) {
-  if (kind == sim::Crash::power) vms.emplace(node.host());
+  if (kind != sim::Crash::power) return;
+  const vm::FakeVms::Snapshots kept = vms->snapshots();
+  vms.emplace(node.host(), kept);
 }
 
 model::Machine Bench::machine(const std::string& id) {

@@ -63,7 +63,7 @@ async::Task<int> run(sys::Host& host, Mode mode, monitor::Readiness& readiness) 
   log_error("monitor", "{}", started.error().context);
   if (mode == Mode::adopt && started.error().code == Code::not_found) {
     // The VMM is gone, too. Somebody must say so.
-    const auto recorded = co_await monitor::record_lost_vm(host, boot.vm);
+    const auto recorded = co_await monitor::record_lost_vm(host, boot);
     if (recorded) {
       readiness.succeeded();
       co_return 0;
