@@ -5,9 +5,15 @@ Writes build/bench/vm.json: rows {name, unit, perigee, reference, ratio}.
   cold_start      from the API's start call (POST …/machines/M/start) to the first HTTP byte at the
                   guest's address, against the same from the fork of a bare QEMU with the same
                   kernel, memory, disks and app. Interleaved; medians.
-  monitor_memory  the proportional memory (PSS) of the machine's monitor process; no reference.
+  resume          from the API's start call of a suspended machine to its first HTTP byte, against
+                  the bare VM's cold start. Medians.
+  idle_vm_memory  the proportional memory (PSS) of the machine's VMM, booted and left alone for
+                  three seconds, against the bare QEMU's. Medians.
+  monitor_memory  the proportional memory of the machine's monitor process; no reference.
+  init_size       perigee-init, the program in the guest; no reference.
 
---direct starts perigee-monitor itself instead of a node: what the driver and everything below cost.
+--direct starts perigee-monitor itself instead of a node: what the driver and everything below cost
+(cold_start and monitor_memory only).
 Needs root and a release build; the node is one of its own in /var/tmp and is gone afterwards.
 """
 
@@ -36,6 +42,8 @@ EXAMPLE = REPOSITORY / 'examples/hello'
 PORT = 8080
 BOOT_S = 60
 STOP_S = 30
+IDLE_S = 3
+MEMORY_RUNS = 5
 
 
 def pss_kib(pid):
@@ -77,10 +85,20 @@ class NodeMachine:
     def monitor_pid(self):
         return self.node.monitor_pids()[0]
 
+    def vmm_pid(self):
+        return self.node.vmm_pids()[0]
+
     def stop(self):
         self.call('stop')
-        perigee_node.wait_until('the machine is stopped', STOP_S, lambda: self.node.api(
-            'GET', f'/v1/apps/hello/machines/{self.id}')[1]['state'] == 'stopped')
+        self.wait_for('stopped')
+
+    def suspend(self):
+        self.call('suspend')
+        self.wait_for('suspended')
+
+    def wait_for(self, state):
+        perigee_node.wait_until(f'the machine is {state}', STOP_S, lambda: self.node.api(
+            'GET', f'/v1/apps/hello/machines/{self.id}')[1]['state'] == state)
 
     def close(self):
         self.node.destroy()
@@ -154,6 +172,36 @@ def measure(subject, address):
     return (first_byte.wait_for_first_byte(address, PORT, BOOT_S) - began) * 1000
 
 
+def run_resume(machine, runs):
+    """Milliseconds of each resume; the machine runs before and after."""
+    times = []
+    for number in range(runs):
+        machine.suspend()
+        began = machine.start()
+        first = first_byte.wait_for_first_byte(machine.address, PORT, BOOT_S)
+        times.append((first - began) * 1000)
+        print(f'{number + 1:3}/{runs}  resume {times[-1]:6.0f} ms', flush=True)
+        machine.wait_for('started')
+    return times
+
+
+def idle_memory(subject, address, vmm_pid):
+    """KiB of a VM that has answered once and been left alone."""
+    measure(subject, address)
+    time.sleep(IDLE_S)
+    memory = pss_kib(vmm_pid())
+    subject.stop()
+    return memory
+
+
+def run_memory(machine, bare):
+    ours, theirs = [], []
+    for _ in range(MEMORY_RUNS):
+        ours.append(idle_memory(machine, machine.address, machine.vmm_pid))
+        theirs.append(idle_memory(bare, bare_vm.ADDRESS, lambda: bare.process.pid))
+    return ours, theirs
+
+
 def run(machine, bare, runs):
     ours, theirs, memory = [], [], []
     for number in range(runs):
@@ -167,12 +215,30 @@ def run(machine, bare, runs):
     return ours, theirs, memory
 
 
-def rows(ours, theirs, memory):
-    perigee, reference = statistics.median(ours), statistics.median(theirs)
-    return [{'name': 'cold_start', 'unit': 'ms', 'perigee': round(perigee, 1),
-             'reference': round(reference, 1), 'ratio': round(perigee / reference, 3)},
-            {'name': 'monitor_memory', 'unit': 'KiB', 'perigee': statistics.median(memory),
-             'reference': None, 'ratio': None}]
+def row(name, unit, perigee, reference=None):
+    """A row of vm.json from one value or several, of which the median counts."""
+    def middle(values):
+        return round(statistics.median(values if isinstance(values, list) else [values]), 1)
+    if reference is None:
+        return {'name': name, 'unit': unit, 'perigee': middle(perigee), 'reference': None,
+                'ratio': None}
+    return {'name': name, 'unit': unit, 'perigee': middle(perigee), 'reference': middle(reference),
+            'ratio': round(middle(perigee) / middle(reference), 3)}
+
+
+def measure_all(machine, bare, options):
+    ours, theirs, monitors = run(machine, bare, options.runs)
+    rows = [row('cold_start', 'ms', ours, theirs)]
+    if not options.direct:
+        vmms = run_memory(machine, bare)
+        measure(machine, machine.address)
+        resumes = run_resume(machine, options.runs)
+        machine.stop()
+        rows += [row('resume', 'ms', resumes, theirs), row('idle_vm_memory', 'KiB', *vmms)]
+    rows.append(row('monitor_memory', 'KiB', monitors))
+    if not options.direct:
+        rows.append(row('init_size', 'KiB', (BUILD / 'bin/perigee-init').stat().st_size / 1024))
+    return rows
 
 
 def main():
@@ -189,7 +255,7 @@ def main():
                               REPOSITORY / 'tools/guest/make-initrd')
         bare.make_tap()
         try:
-            result = rows(*run(machine, bare, options.runs))
+            result = measure_all(machine, bare, options)
         finally:
             bare.close()
             machine.close()
