@@ -1,0 +1,41 @@
+// KeyFile: the key ring on disk (/etc/perigee/keys.json, mode 0600, root's), apart from the store
+// that it protects. Control changes it, the other roles read it.
+//
+//   CO_TRY(auto keys, co_await KeyFile::open(host, path));
+//   CO_TRY(std::string text, keys->ring().seal(place, value, host.entropy));
+//
+// One loop's. A change is on disk before anything is sealed with it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "async/task.h"
+#include "secrets/key_ring.h"
+#include "sys/host.h"
+
+namespace perigee::secrets {
+
+class KeyFile {
+ public:
+  // Makes a ring where there is none. The node's supervisor, before any role starts.
+  static async::Task<Result<void>> ensure(sys::Host& host, std::string path);
+  static async::Task<Result<std::unique_ptr<KeyFile>>> open(sys::Host& host, std::string path);
+
+  const KeyRing& ring() const { return ring_; }
+  // Opens with the ring at hand, and where that lacks the key, with the file's as it is now.
+  async::Task<Result<std::string>> open_value(Place place, std::string sealed);
+  async::Task<Result<void>> rotate();
+  async::Task<Result<void>> retire(std::string key_id);
+
+ private:
+  KeyFile(sys::Host& host, std::string path, KeyRing ring)
+      : host_(host), path_(std::move(path)), ring_(std::move(ring)) {}
+  async::Task<Result<void>> replace(KeyRing ring);
+
+  sys::Host& host_;
+  std::string path_;
+  KeyRing ring_;
+};
+
+}  // namespace perigee::secrets
