@@ -183,7 +183,7 @@ class Vm:
     and handed to QEMU by descriptor, so that the first host connects before the fork."""
 
     def __init__(self, folder, kernel, initrd, layers, upper, khz, tap=None, memory=128, extra='',
-                 exit_by='reboot'):
+                 exit_by='reboot', cpu='max'):
         self.folder = folder
         self.path = os.path.join(folder, 'control.sock')
         self.console = os.path.join(folder, 'console.log')
@@ -195,7 +195,7 @@ class Vm:
                   'no_timer_check cryptomgr.notests init_on_alloc=0 perigee.exit=%s %s'
                   % (khz, exit_by, extra))
         command = ['qemu-system-x86_64', '-M', 'microvm,accel=tcg,auto-kernel-cmdline=off',
-                   '-cpu', 'max', '-m', str(memory), '-nodefaults', '-no-user-config',
+                   '-cpu', cpu, '-m', str(memory), '-nodefaults', '-no-user-config',
                    '-nographic', '-no-reboot', '-kernel', kernel, '-initrd', initrd,
                    '-serial', 'file:' + self.console,
                    '-device', 'virtio-serial-device,max_ports=2',

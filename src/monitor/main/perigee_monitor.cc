@@ -2,8 +2,9 @@
 //
 //   perigee-monitor DIR           boots the VM that DIR/spec.json describes, goes to the background
 //   perigee-monitor --adopt DIR   takes up the VMM that a dead monitor has left
-//   perigee-monitor --trial DIR   boots to init's first word and ends the VM again, in the
-//   foreground
+//   perigee-monitor --trial DIR [SECONDS]
+//                                 boots to init's first word within the time (15 s) and ends the VM
+//                                 again, in the foreground
 //
 // Exit status: 0 the VM is in a monitor's keeping (or ended in the meantime: exit.json says how; or
 // the trial went well), 1 otherwise, with a sentence on standard error.
@@ -11,11 +12,15 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "monitor/daemon.h"
 #include "monitor/lost.h"
 #include "monitor/monitor.h"
@@ -25,9 +30,16 @@ namespace {
 
 using namespace perigee;
 
-constexpr Duration kTrialTimeout = 15s;
+constexpr std::int64_t kTrialSeconds = 15;
+constexpr std::uint64_t kMaxTrialSeconds = 600;
 
 enum class Mode { boot, adopt, trial };
+
+struct Arguments {
+  Mode mode = Mode::boot;
+  std::string directory;
+  Duration trial_timeout = std::chrono::seconds(kTrialSeconds);
+};
 
 // One monitor per directory; held until the process ends.
 Result<sys::Fd> lock() {
@@ -94,30 +106,49 @@ int keep_vm(const std::string& directory, Mode mode) {
   return (*host)->loop().run(run((*host)->host(), mode, *readiness));
 }
 
-async::Task<Result<void>> run_trial(sys::Host& host) {
+async::Task<Result<void>> run_trial(sys::Host& host, Duration timeout) {
   CO_TRY(vm::BootSpec spec, co_await read_spec(host));
   monitor::Monitor monitor(host, std::move(spec));
-  co_return co_await monitor.trial(kTrialTimeout);
+  co_return co_await monitor.trial(timeout);
 }
 
-int try_boot(const std::string& directory) {
-  if (::chdir(directory.c_str()) < 0) return complain(errno_error(errno, "enter " + directory));
+int try_boot(const Arguments& arguments) {
+  if (::chdir(arguments.directory.c_str()) < 0) {
+    return complain(errno_error(errno, "enter " + arguments.directory));
+  }
   auto host = sys::PosixHost::open(0);
   if (!host) return complain(host.error());
-  const auto done = (*host)->loop().run(run_trial((*host)->host()));
+  const auto done = (*host)->loop().run(run_trial((*host)->host(), arguments.trial_timeout));
   return done ? 0 : complain(done.error());
+}
+
+std::optional<Arguments> parse(std::vector<std::string> words) {
+  Arguments out;
+  if (!words.empty() && words.front() == "--adopt") out.mode = Mode::adopt;
+  if (!words.empty() && words.front() == "--trial") out.mode = Mode::trial;
+  if (out.mode != Mode::boot) words.erase(words.begin());
+  if (out.mode == Mode::trial && words.size() == 2) {
+    const auto seconds = parse_uint(words.back(), kMaxTrialSeconds);
+    if (!seconds || *seconds == 0) return std::nullopt;
+    out.trial_timeout = std::chrono::seconds(*seconds);
+    words.pop_back();
+  }
+  if (words.size() != 1 || words.front().starts_with('-')) return std::nullopt;
+  out.directory = std::move(words.front());
+  return out;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string option = argc == 3 ? argv[1] : "";
-  const bool known = argc == 2 || option == "--adopt" || option == "--trial";
-  if (!known || (argc == 2 && argv[1][0] == '-')) {
-    (void)std::fputs("usage: perigee-monitor [--adopt | --trial] DIRECTORY\n", stderr);
+  const auto arguments = parse(std::vector<std::string>(argv + 1, argv + argc));
+  if (!arguments) {
+    (void)std::fputs(
+        "usage: perigee-monitor [--adopt] DIRECTORY\n"
+        "       perigee-monitor --trial DIRECTORY [SECONDS]\n",
+        stderr);
     return 2;
   }
-  const std::string directory = argv[argc - 1];
-  if (option == "--trial") return try_boot(directory);
-  return keep_vm(directory, option == "--adopt" ? Mode::adopt : Mode::boot);
+  if (arguments->mode == Mode::trial) return try_boot(*arguments);
+  return keep_vm(arguments->directory, arguments->mode);
 }
