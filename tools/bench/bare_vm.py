@@ -4,59 +4,55 @@ own (bench/bare_init.c). Its tap is made beforehand: only the fork of QEMU and w
 measured.
 """
 
-import contextlib
 import os
 import pathlib
-import shutil
 import subprocess
 import time
 
-TAP = 'pgbench0'
 GATEWAY = '10.199.77.1'
-ADDRESS = '10.199.77.2'
-MAC = '02:00:00:00:77:02'
-LEFT_OUT = ('virtio_console', 'vsock', 'vmw_vsock_virtio_transport_common',
-            'vmw_vsock_virtio_transport')  # a bare machine has no control channel
 
 
 def ip(*words, check=True):
     subprocess.run(['ip', *words], check=check, capture_output=not check)
 
 
-class BareVm:
-    """`spec` is the spec.json of the machine to be matched."""
+def build_initrd(folder, init, kernel_dir, make_initrd):
+    """The bare machines' initrd, in `folder`: with the modules that every machine needs. A line
+    of modules.order with a second word is for a control channel or an option, which they lack."""
+    modules = pathlib.Path(folder, 'bare-kernel')
+    modules.mkdir()
+    (modules / 'modules').symlink_to(pathlib.Path(kernel_dir, 'modules'))
+    lines = pathlib.Path(kernel_dir, 'modules.order').read_text().splitlines()
+    order = [line for line in lines if len(line.split()) == 1]
+    (modules / 'modules.order').write_text('\n'.join(order) + '\n')
+    initrd = pathlib.Path(folder, 'bare-initrd.cpio')
+    subprocess.run([make_initrd, init, modules, initrd], check=True)
+    return initrd
 
-    def __init__(self, folder, spec, init, kernel_dir, make_initrd):
-        self.folder = pathlib.Path(folder)
+
+class BareVm:
+    """`spec` is the spec.json of the machine to be matched; `number` tells several apart."""
+
+    def __init__(self, folder, spec, initrd, number=0):
         self.spec = spec
-        self.upper = self.folder / 'bare-upper.ext4'
-        self.initrd = self._build_initrd(init, pathlib.Path(kernel_dir), make_initrd)
+        self.initrd = initrd
+        self.tap = f'pgbench{number}'
+        self.address = f'10.199.77.{number + 2}'
+        self.mac = f'02:00:00:00:77:{number + 2:02x}'
+        self.upper = pathlib.Path(folder, f'bare-upper-{number}.ext4')
+        self.output = pathlib.Path(folder, f'bare-{number}')
         self.process = None
 
-    def _build_initrd(self, init, kernel_dir, make_initrd):
-        modules = self.folder / 'bare-kernel'
-        modules.mkdir(exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            (modules / 'modules').symlink_to(kernel_dir / 'modules')
-        lines = (kernel_dir / 'modules.order').read_text().splitlines()
-        order = [line.split()[0] for line in lines if line.split()[0] not in LEFT_OUT]
-        (modules / 'modules.order').write_text('\n'.join(order) + '\n')
-        initrd = self.folder / 'bare-initrd.cpio'
-        subprocess.run([make_initrd, init, modules, initrd], check=True)
-        return initrd
+    def make_tap(self):
+        ip('link', 'delete', self.tap, check=False)
+        ip('tuntap', 'add', 'dev', self.tap, 'mode', 'tap')
+        ip('addr', 'add', f'{GATEWAY}/32', 'dev', self.tap)
+        ip('link', 'set', self.tap, 'up')
+        ip('route', 'add', f'{self.address}/32', 'dev', self.tap)
+        ip('neigh', 'replace', self.address, 'lladdr', self.mac, 'nud', 'permanent', 'dev', self.tap)
 
-    @staticmethod
-    def make_tap():
-        ip('link', 'delete', TAP, check=False)
-        ip('tuntap', 'add', 'dev', TAP, 'mode', 'tap')
-        ip('addr', 'add', f'{GATEWAY}/32', 'dev', TAP)
-        ip('link', 'set', TAP, 'up')
-        ip('route', 'add', f'{ADDRESS}/32', 'dev', TAP)
-        ip('neigh', 'replace', ADDRESS, 'lladdr', MAC, 'nud', 'permanent', 'dev', TAP)
-
-    @staticmethod
-    def remove_tap():
-        ip('link', 'delete', TAP, check=False)
+    def remove_tap(self):
+        ip('link', 'delete', self.tap, check=False)
 
     def _command(self):
         vmm = self.spec['vmm']
@@ -66,7 +62,7 @@ class BareVm:
             kernel_words += f' tsc_early_khz={vmm["tsc_khz"]} tsc=reliable'
         app = ','.join(self.spec['process']['argv'])
         layers = self.spec['layers']
-        kernel_words += (f' bare.layers={len(layers)} bare.ip={ADDRESS} bare.gateway={GATEWAY}'
+        kernel_words += (f' bare.layers={len(layers)} bare.ip={self.address} bare.gateway={GATEWAY}'
                          f' bare.app={app}')
         kvm = vmm['accelerator'] == 'kvm'
         command = ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-no-reboot',
@@ -74,13 +70,13 @@ class BareVm:
                    '-accel', 'kvm' if kvm else 'tcg,tb-size=64', '-cpu', 'host' if kvm else 'max',
                    '-smp', str(self.spec['cpus']), '-m', f'{self.spec["memory_mib"]}M',
                    '-kernel', vmm['kernel'], '-initrd', str(self.initrd), '-append', kernel_words,
-                   '-serial', f'file:{self.folder}/bare-console.log']
+                   '-serial', f'file:{self.output}.console']
         for index, path in enumerate([*layers, str(self.upper)]):
             mode = 'readonly=on' if index < len(layers) else 'cache=unsafe'
             command += ['-drive', f'id=d{index},if=none,format=raw,{mode},file={path}',
                         '-device', f'virtio-blk-device,drive=d{index}']
-        return command + ['-netdev', f'tap,id=n0,ifname={TAP},script=no,downscript=no',
-                          '-device', f'virtio-net-device,netdev=n0,mac={MAC}']
+        return command + ['-netdev', f'tap,id=n0,ifname={self.tap},script=no,downscript=no',
+                          '-device', f'virtio-net-device,netdev=n0,mac={self.mac}']
 
     def prepare(self):
         """A fresh upper disk like the machine's, before the clock runs."""
@@ -93,7 +89,7 @@ class BareVm:
     def start(self):
         """Forks QEMU; returns when that was."""
         command = self._command()
-        log = (self.folder / 'bare-vmm.log').open('wb')
+        log = open(f'{self.output}.log', 'wb')
         began = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
@@ -108,4 +104,3 @@ class BareVm:
     def close(self):
         self.stop()
         self.remove_tap()
-        shutil.rmtree(self.folder / 'bare-kernel', ignore_errors=True)

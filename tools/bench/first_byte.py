@@ -10,6 +10,7 @@ import time
 
 ATTEMPT_S = 0.010
 PAUSE_S = 0.001
+ROUND_S = 0.020  # of asking many addresses
 ANSWER_S = 3
 
 
@@ -28,16 +29,35 @@ def connected(address, port):
     return None
 
 
+def answers(address, port):
+    """Whether one attempt brings a byte."""
+    sock = connected(address, port)
+    if sock is None:
+        return False
+    with contextlib.closing(sock), contextlib.suppress(OSError):
+        sock.settimeout(ANSWER_S)
+        sock.sendall(b'GET / HTTP/1.0\r\n\r\n')
+        return bool(sock.recv(1))
+    return False
+
+
 def wait_for_first_byte(address, port, seconds):
     """time.monotonic() of the first byte."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        sock = connected(address, port)
-        if sock is None:
-            continue
-        with contextlib.closing(sock), contextlib.suppress(OSError):
-            sock.settimeout(ANSWER_S)
-            sock.sendall(b'GET / HTTP/1.0\r\n\r\n')
-            if sock.recv(1):
-                return time.monotonic()
+        if answers(address, port):
+            return time.monotonic()
     raise SystemExit(f'{address}:{port}: no answer within {seconds} s')
+
+
+def wait_for_all(addresses, port, seconds):
+    """time.monotonic() of the last of their first bytes."""
+    end = time.monotonic() + seconds
+    waiting = set(addresses)
+    while waiting:
+        if time.monotonic() > end:
+            raise SystemExit(f'{sorted(waiting)}: no answer on port {port} within {seconds} s')
+        began = time.monotonic()
+        waiting -= {address for address in sorted(waiting) if answers(address, port)}
+        time.sleep(max(0.0, began + ROUND_S - time.monotonic()))
+    return time.monotonic()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""vm.py [--runs N] [--direct]: how long a VM takes to its first byte, against bare QEMU.
+"""vm.py [--runs N] [--direct] [--only many]: what a VM costs, against bare QEMU.
 
 Writes build/bench/vm.json: rows {name, unit, perigee, reference, ratio}.
   cold_start      from the API's start call (POST …/machines/M/start) to the first HTTP byte at the
@@ -11,9 +11,13 @@ Writes build/bench/vm.json: rows {name, unit, perigee, reference, ratio}.
                   three seconds, against the bare QEMU's. Medians.
   monitor_memory  the proportional memory of the machine's monitor process; no reference.
   init_size       perigee-init, the program in the guest; no reference.
+  start_20        twenty machines of 128 MiB started at once, to the last one's first byte, against
+                  twenty bare QEMUs. Medians of three rounds in turn.
+  daemons_20_memory, daemons_20_cpu  all daemons and monitors (PSS; percent of a core over 30 s)
+                  beside those twenty, idle; no reference.
 
 --direct starts perigee-monitor itself instead of a node: what the driver and everything below cost
-(cold_start and monitor_memory only).
+(cold_start and monitor_memory only). --only many: the rows of twenty machines alone.
 Needs root and a release build; the node is one of its own in /var/tmp and is gone afterwards.
 """
 
@@ -34,7 +38,9 @@ sys.path += [str(REPOSITORY / 'e2e'), str(pathlib.Path(__file__).resolve().paren
 
 import bare_vm  # noqa: E402
 import first_byte  # noqa: E402
+import many  # noqa: E402
 import perigee_node  # noqa: E402
+from many import pss_kib  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get('PERIGEE_BUILD', REPOSITORY / 'build/release'))
 KERNEL = REPOSITORY / 'build/guest-kernel'
@@ -44,11 +50,7 @@ BOOT_S = 60
 STOP_S = 30
 IDLE_S = 3
 MEMORY_RUNS = 5
-
-
-def pss_kib(pid):
-    text = pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text()
-    return int(re.search(r'^Pss:\s+(\d+)', text, re.MULTILINE).group(1))
+MANY_ROUNDS = 3
 
 
 class NodeMachine:
@@ -198,7 +200,7 @@ def run_memory(machine, bare):
     ours, theirs = [], []
     for _ in range(MEMORY_RUNS):
         ours.append(idle_memory(machine, machine.address, machine.vmm_pid))
-        theirs.append(idle_memory(bare, bare_vm.ADDRESS, lambda: bare.process.pid))
+        theirs.append(idle_memory(bare, bare.address, lambda: bare.process.pid))
     return ours, theirs
 
 
@@ -208,7 +210,7 @@ def run(machine, bare, runs):
         ours.append(measure(machine, machine.address))
         memory.append(pss_kib(machine.monitor_pid()))
         machine.stop()
-        theirs.append(measure(bare, bare_vm.ADDRESS))
+        theirs.append(measure(bare, bare.address))
         bare.stop()
         print(f'{number + 1:3}/{runs}  perigee {ours[-1]:6.0f} ms   bare QEMU {theirs[-1]:6.0f} ms',
               flush=True)
@@ -218,7 +220,7 @@ def run(machine, bare, runs):
 def row(name, unit, perigee, reference=None):
     """A row of vm.json from one value or several, of which the median counts."""
     def middle(values):
-        return round(statistics.median(values if isinstance(values, list) else [values]), 1)
+        return round(statistics.median(values if isinstance(values, list) else [values]), 2)
     if reference is None:
         return {'name': name, 'unit': unit, 'perigee': middle(perigee), 'reference': None,
                 'ratio': None}
@@ -241,26 +243,49 @@ def measure_all(machine, bare, options):
     return rows
 
 
+def measure_many(machine, bare):
+    crowd = many.Crowd(machine.node, 'hello', machine.id, PORT)
+    ours, theirs, memory, percent = many.measure(crowd, bare, MANY_ROUNDS)
+    return [row('start_20', 'ms', ours, theirs), row('daemons_20_memory', 'KiB', memory),
+            row('daemons_20_cpu', '% of a core', percent)]
+
+
+def bare_vms(folder, spec, count):
+    initrd = bare_vm.build_initrd(folder, BUILD / 'bin/bare-init', KERNEL,
+                                  REPOSITORY / 'tools/guest/make-initrd')
+    return [bare_vm.BareVm(folder, spec, initrd, number) for number in range(count)]
+
+
+def run_rows(machine, bare, options):
+    rows = [] if options.only == 'many' else measure_all(machine, bare[0], options)
+    if not options.direct:
+        rows += measure_many(machine, bare)
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--runs', type=int, default=20)
     parser.add_argument('--direct', action='store_true')
+    parser.add_argument('--only', choices=['many'])
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit('vm.py: makes taps and VMs: run it as root')
     perigee_node.BIN = BUILD / 'bin'
     machine = DirectMachine() if options.direct else NodeMachine()
     with tempfile.TemporaryDirectory(prefix='pg-bare-', dir='/var/tmp') as folder:
-        bare = bare_vm.BareVm(folder, machine.spec, BUILD / 'bin/bare-init', KERNEL,
-                              REPOSITORY / 'tools/guest/make-initrd')
-        bare.make_tap()
+        bare = []
         try:
-            result = measure_all(machine, bare, options)
+            bare = bare_vms(folder, machine.spec, 1 if options.direct else many.COUNT)
+            for vm in bare:
+                vm.make_tap()
+            result = run_rows(machine, bare, options)
         finally:
-            bare.close()
+            for vm in bare:
+                vm.close()
             machine.close()
     print(json.dumps(result, indent=2))
-    if not options.direct:
+    if not options.direct and options.only is None:
         out = REPOSITORY / 'build/bench/vm.json'
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=2) + '\n')
