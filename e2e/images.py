@@ -46,7 +46,7 @@ PERIGEE_TOML = '''app = "{app}"
 internal_port = {port}
 
 [[vm]]
-memory = 256
+memory = {memory}
 '''
 
 
@@ -96,11 +96,11 @@ def nginx_folder(folder, page, app=None):
     (folder / 'Dockerfile').write_text(DOCKERFILE)
     (folder / 'index.html').write_text(page)
     if app:
-        (folder / 'perigee.toml').write_text(PERIGEE_TOML.format(app=app, port=PORT))
+        (folder / 'perigee.toml').write_text(PERIGEE_TOML.format(app=app, port=PORT, memory=256))
     return folder
 
 
-def scratch_folder(folder, app, command, port=PORT, config=''):
+def scratch_folder(folder, app, command, port=PORT, config='', memory=256):
     """A context of static busybox alone that runs `command` (a list); perigee.toml for `app`."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def scratch_folder(folder, app, command, port=PORT, config=''):
                       for word in command)
     (folder / 'Dockerfile').write_text(
         f'FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nCMD [{words}]\n')
-    (folder / 'perigee.toml').write_text(PERIGEE_TOML.format(app=app, port=port) + config)
+    (folder / 'perigee.toml').write_text(PERIGEE_TOML.format(app=app, port=port, memory=memory) + config)
     return folder
 
 

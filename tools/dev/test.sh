@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Part of ./dev: test and check. Results are lines "pass|fail|skip<TAB>NAME[<TAB>REASON]" in a file
+# Part of ./dev: test, soak and check. Results are lines "pass|fail|skip<TAB>NAME[<TAB>REASON]" in a file
 # that each stage appends to; the last line that `./dev test` prints is counted from it.
 
 results=build/test/results.tsv
@@ -127,6 +127,14 @@ verb_e2e() {
   tools/setup build run test
   build_preset release
   e2e/run.py "$@"
+}
+
+# The long forms of what `./dev test` runs in short: another course each time, named for repeating.
+verb_soak() {
+  require_root soak
+  tools/setup build run test
+  build_preset release
+  PERIGEE_STORM_POINTS=${1:-300} PERIGEE_STORM_SEED=${2:-$RANDOM} e2e/run.py StormTest
 }
 
 # The C++ sources that differ from the last commit; of a clean tree, those of the last commit.
