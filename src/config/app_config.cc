@@ -10,6 +10,7 @@
 #include "config/vm_size.h"
 #include "model/json.h"
 #include "model/limits.h"
+#include "model/signals.h"
 
 namespace perigee::config {
 namespace {
@@ -40,17 +41,11 @@ Result<void> read_names(Section& top, AppConfig& config) {
 }
 
 Result<void> read_stop(Section& top, AppConfig& config) {
-  constexpr std::array<std::string_view, 7> kSignals{"SIGINT",  "SIGTERM", "SIGQUIT", "SIGUSR1",
-                                                     "SIGUSR2", "SIGKILL", "SIGSTOP"};
   constexpr Duration kMaxKillTimeout = 300s;
   TRY(auto signal, top.string("kill_signal"));
   take(config.machine.stop.signal, std::move(signal));
-  if (std::ranges::count(kSignals, config.machine.stop.signal) == 0) {
-    return top.wrong("kill_signal",
-                     fmt::format("'{}' is not one of SIGINT, SIGTERM, SIGQUIT, SIGUSR1, "
-                                 "SIGUSR2, SIGKILL, SIGSTOP",
-                                 config.machine.stop.signal));
-  }
+  const auto number = model::signal_number(config.machine.stop.signal);
+  if (!number) return top.wrong("kill_signal", number.error().context);
   TRY(const auto timeout, top.duration("kill_timeout"));
   take(config.machine.stop.timeout, timeout);
   if (config.machine.stop.timeout > kMaxKillTimeout) {

@@ -106,7 +106,7 @@ TEST_CASE("wrong keys and keys of features to come fail with file and line") {
        "perigee.toml:4: services.ports.handlers: 'gopher' is not http or tls"},
       {"[[services]]\nprotocol = \"udp\"",
        "perigee.toml:2: services.protocol: 'udp' is not yet supported"},
-      {"kill_signal = \"SIGX\"", "perigee.toml:1: kill_signal: 'SIGX' is not one of"},
+      {"kill_signal = \"SIGX\"", "perigee.toml:1: kill_signal: signal 'SIGX' is not known"},
       {"kill_timeout = \"10 minutes\"",
        "perigee.toml:1: kill_timeout: '10 minutes' is not a duration"},
       {"[build]\nimage = \"a\"\ndockerfile = \"b\"",

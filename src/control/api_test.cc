@@ -137,6 +137,39 @@ TEST_CASE_FIXTURE(WithApp, "a machine is stopped, started, restarted, updated an
   CHECK(machines("hello").items().empty());
 }
 
+// What the machine is to be, as its worker is told.
+model::Machine desired(ControlFixture& f, const std::string& id) {
+  const auto entry = f.loop().run(f.store.get("/machines/" + id));
+  return *model::machine_from(*json::parse((*entry)->value));
+}
+
+TEST_CASE_FIXTURE(WithApp, "a stop and a restart may say how, once") {
+  const std::string id = create();
+  work();
+  CHECK(call("POST", path(id, "/stop"), R"({"signal": "SIGQUIT", "timeout": "20s"})").status ==
+        200);
+  const model::StopConfig quit{.signal = "SIGQUIT", .timeout = 20s};
+  CHECK(desired(*this, id).stop_override == quit);
+  work();
+  CHECK(call("POST", path(id, "/start")).status == 200);
+  CHECK_FALSE(desired(*this, id).stop_override.has_value());
+  work();
+  const auto restart = [&](const char* query) {
+    CHECK(call("POST", path(id, std::string("/restart") + query)).status == 200);
+    return desired(*this, id).stop_override;
+  };
+  const model::StopConfig kill{.signal = "SIGKILL", .timeout = 0s};
+  const model::StopConfig slow{.signal = "SIGINT", .timeout = 60s};
+  CHECK(restart("?force_stop=true") == kill);
+  CHECK(restart("?timeout=60") == slow);
+  CHECK_FALSE(restart("").has_value());
+  const Got bad = call("POST", path(id, "/stop"), R"({"signal": "SIGFOO"})");
+  CHECK(bad.status == 400);
+  CHECK(text(bad.body, "error").starts_with("signal: signal 'SIGFOO' is not known"));
+  CHECK(call("POST", path(id, "/stop"), R"({"timeout": "301s"})").status == 400);
+  CHECK(call("POST", path(id, "/stop"), R"("now")").status == 400);
+}
+
 TEST_CASE_FIXTURE(WithApp, "wait answers when the state is there, 408 when the time is up") {
   const std::string id = create();
   const Got late = call("GET", path(id, "/wait?state=started&timeout=1"));

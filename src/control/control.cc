@@ -11,6 +11,8 @@
 #include "control/limits.h"
 #include "control/log_api.h"
 #include "control/machine_api.h"
+#include "control/machine_order_api.h"
+#include "control/machine_watch_api.h"
 #include "control/node_api.h"
 #include "control/release_api.h"
 #include "control/release_reconciler.h"
@@ -37,6 +39,8 @@ struct Control::Parts {
 
   AppApi apps{context};
   MachineApi machines{context};
+  MachineOrderApi machine_orders{context};
+  MachineWatchApi machine_watch{context};
   ReleaseApi releases{context};
   BlobApi blobs{context};
   LogApi logs{context};
@@ -71,6 +75,8 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   const api::Guard token = tokens.guard();
   apps.add_routes(public_routes, token);
   machines.add_routes(public_routes, token);
+  machine_orders.add_routes(public_routes, token);
+  machine_watch.add_routes(public_routes, token);
   releases.add_routes(public_routes, token);
   blobs.add_routes(public_routes, token);
   logs.add_routes(public_routes, token);

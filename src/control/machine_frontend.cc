@@ -9,10 +9,13 @@
 namespace perigee::control {
 namespace {
 
+using model::DesiredState;
+using model::Origin;
+
 constexpr std::size_t kMachineIdBytes = 7;  // 14 hex digits
 
 std::int64_t used_by(const model::Machine& machine, const NodeId& node) {
-  return machine.node == node && machine.desired == model::DesiredState::started
+  return machine.node == node && machine.desired == DesiredState::started
              ? machine.config.guest.memory_mib
              : 0;
 }
@@ -32,8 +35,10 @@ std::vector<NodeRoom> rooms(const Context& context, const std::vector<model::Mac
   return out;
 }
 
-model::Machine touched(model::Machine machine, WallTime now) {
+model::Machine touched(model::Machine machine, Origin origin, WallTime now) {
   machine.desired_sequence += 1;
+  machine.origin = origin;
+  machine.stop_override.reset();
   machine.updated_at = now;
   return machine;
 }
@@ -73,32 +78,33 @@ Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
   machine.config = std::move(wanted.config);
   machine.image = std::move(wanted.image);
   machine.desired = wanted.desired;
+  machine.origin = wanted.release == 0 ? Origin::user : Origin::deploy;
   machine.cordoned = wanted.cordoned;
   machine.release = wanted.release;
   machine.created_at = machine.updated_at = context.host.clock.wall();
   return machine;
 }
 
+model::Machine ordered(model::Machine machine, DesiredState desired, Origin origin, WallTime now) {
+  machine.desired = desired;
+  return touched(std::move(machine), origin, now);
+}
 model::Machine started(model::Machine machine, WallTime now) {
-  machine.desired = model::DesiredState::started;
-  return touched(std::move(machine), now);
+  return ordered(std::move(machine), DesiredState::started, Origin::user, now);
 }
 model::Machine stopped(model::Machine machine, WallTime now) {
-  machine.desired = model::DesiredState::stopped;
-  return touched(std::move(machine), now);
+  return ordered(std::move(machine), DesiredState::stopped, Origin::user, now);
 }
 model::Machine suspended(model::Machine machine, WallTime now) {
-  machine.desired = model::DesiredState::suspended;
-  return touched(std::move(machine), now);
+  return ordered(std::move(machine), DesiredState::suspended, Origin::user, now);
 }
 model::Machine destroyed(model::Machine machine, WallTime now) {
-  machine.desired = model::DesiredState::destroyed;
-  return touched(std::move(machine), now);
+  return ordered(std::move(machine), DesiredState::destroyed, Origin::user, now);
 }
 model::Machine restarted(model::Machine machine, sys::Host& host) {
-  machine.desired = model::DesiredState::started;
+  machine.desired = DesiredState::started;
   machine.instance_id = make_instance_id(host);
-  return touched(std::move(machine), host.clock.wall());
+  return touched(std::move(machine), Origin::user, host.clock.wall());
 }
 model::Machine updated(model::Machine machine, model::MachineConfig config, model::ImageRef image,
                        sys::Host& host) {
@@ -106,7 +112,7 @@ model::Machine updated(model::Machine machine, model::MachineConfig config, mode
   machine.image = std::move(image);
   machine.instance_id = make_instance_id(host);
   machine.version += 1;
-  return touched(std::move(machine), host.clock.wall());
+  return touched(std::move(machine), Origin::user, host.clock.wall());
 }
 
 async::Task<Result<void>> replace(const Context& context, Stored<model::Machine> stored,

@@ -23,7 +23,10 @@ Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
 // 26 characters of Crockford's base 32: time, then entropy.
 std::string make_instance_id(sys::Host& host);
 
-// The machine as a command leaves it, to be put by the caller.
+// The machine as a command of `origin` leaves it, to be put by the caller.
+model::Machine ordered(model::Machine machine, model::DesiredState desired, model::Origin origin,
+                       WallTime now);
+// The same for a user.
 model::Machine started(model::Machine machine, WallTime now);
 model::Machine stopped(model::Machine machine, WallTime now);
 model::Machine suspended(model::Machine machine, WallTime now);

@@ -243,7 +243,10 @@ async::Task<Result<void>> ReleaseReconciler::retire(Seen seen) {
   store::Transaction transaction;
   for (const auto& each : seen.machines) {
     if (!is_of_other_release(each.value, record.release.version)) continue;
-    put(transaction, destroyed(each.value, context_.host.clock.wall()), each.revision);
+    put(transaction,
+        ordered(each.value, model::DesiredState::destroyed, model::Origin::deploy,
+                context_.host.clock.wall()),
+        each.revision);
     add_event(record, "step",
               fmt::format("machine {} (v{}) goes", each.value.id, each.value.release));
   }
@@ -281,7 +284,10 @@ async::Task<Result<void>> ReleaseReconciler::fail_release(Seen seen, std::string
   put(transaction, record, seen.release);
   for (const auto& each : seen.machines) {
     if (is_of(each.value, record.release.version))
-      put(transaction, destroyed(each.value, context_.host.clock.wall()), each.revision);
+      put(transaction,
+          ordered(each.value, model::DesiredState::destroyed, model::Origin::deploy,
+                  context_.host.clock.wall()),
+          each.revision);
   }
   CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
   log_warning("control", "deploy {} v{} failed: {}", record.release.app, record.release.version,

@@ -13,6 +13,9 @@ namespace perigee::model {
 
 json::Value to_json(const MachineConfig& config);
 Result<MachineConfig> machine_config_from(const json::Value& value);
+json::Value to_json(const StopConfig& stop);
+// Members that are missing stay as `base` has them.
+Result<StopConfig> stop_config_from(const json::Value& value, StopConfig base);
 json::Value to_json(const ImageRef& image);
 Result<ImageRef> image_ref_from(const json::Value& value);
 json::Value to_json(const App& app);
@@ -35,6 +38,7 @@ json::Value public_machine(const Machine& machine, const MachineStatus* status);
 std::string_view name(MachineState state);
 Result<MachineState> machine_state_from(std::string_view name);
 std::string_view name(ReleaseStatus status);
+std::string_view name(Origin origin);
 
 // Names: apps are DNS labels (RFC 1035: a-z 0-9 -, starting with a letter, at most 63); regions are
 // three lower-case letters.

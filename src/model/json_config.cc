@@ -7,6 +7,7 @@
 #include "model/json.h"
 #include "model/json_parts.h"
 #include "model/limits.h"
+#include "model/signals.h"
 
 namespace perigee::model {
 namespace {
@@ -14,6 +15,10 @@ namespace {
 constexpr EnumNames<ConcurrencyType, 2> kConcurrencyTypes{
     {{ConcurrencyType::connections, "connections"}, {ConcurrencyType::requests, "requests"}}};
 constexpr EnumNames<Handler, 2> kHandlers{{{Handler::http, "http"}, {Handler::tls, "tls"}}};
+constexpr EnumNames<Schedule, 4> kSchedules{{{Schedule::hourly, "hourly"},
+                                             {Schedule::daily, "daily"},
+                                             {Schedule::weekly, "weekly"},
+                                             {Schedule::monthly, "monthly"}}};
 constexpr EnumNames<RestartKind, 3> kRestartKinds{{{RestartKind::no, "no"},
                                                    {RestartKind::on_failure, "on-failure"},
                                                    {RestartKind::always, "always"}}};
@@ -156,15 +161,16 @@ Result<RestartPolicy> restart_from(const json::Value& value) {
   return out;
 }
 
+}  // namespace
+
 json::Value to_json(const StopConfig& stop) {
   return json::object(
       {{"signal", stop.signal}, {"timeout", fmt::format("{}ms", to_ms(stop.timeout))}});
 }
 
-Result<StopConfig> stop_from(const json::Value& value) {
-  constexpr Duration kMaxTimeout = 300s;
-  StopConfig out;
+Result<StopConfig> stop_config_from(const json::Value& value, StopConfig out) {
   TRY(out.signal, value.optional_string("signal", out.signal));
+  TRY_AS([[maybe_unused]] const int number, signal_number(out.signal), "signal");
   if (const json::Value* timeout = value.find("timeout");
       timeout != nullptr && !timeout->is_null()) {
     if (const auto ns = timeout->integer()) {
@@ -173,12 +179,14 @@ Result<StopConfig> stop_from(const json::Value& value) {
       TRY(const std::string text, value.require_string("timeout"));
       TRY_AS(out.timeout, parse_duration(text), "timeout");
     }
-    if (out.timeout < 0s || out.timeout > kMaxTimeout) {
+    if (out.timeout < 0s || out.timeout > kMaxStopTimeout) {
       return fail(Code::invalid_argument, "timeout: must be from 0 to 300 s");
     }
   }
   return out;
 }
+
+namespace {
 
 template <typename T, typename F>
 Result<void> read_part(const json::Value& value, std::string_view key, T& into, F read) {
@@ -194,15 +202,17 @@ Result<void> read_part(const json::Value& value, std::string_view key, T& into, 
 json::Value to_json(const MachineConfig& config) {
   json::Value services = json::array();
   for (const Service& service : config.services) services.push(to_json(service));
-  return json::object({{"image", config.image},
-                       {"env", json::string_map(config.env)},
-                       {"init", to_json(config.init)},
-                       {"guest", to_json(config.guest)},
-                       {"services", std::move(services)},
-                       {"metadata", json::string_map(config.metadata)},
-                       {"restart", to_json(config.restart)},
-                       {"stop_config", to_json(config.stop)},
-                       {"auto_destroy", config.auto_destroy}});
+  json::Value out = json::object({{"image", config.image},
+                                  {"env", json::string_map(config.env)},
+                                  {"init", to_json(config.init)},
+                                  {"guest", to_json(config.guest)},
+                                  {"services", std::move(services)},
+                                  {"metadata", json::string_map(config.metadata)},
+                                  {"restart", to_json(config.restart)},
+                                  {"stop_config", to_json(config.stop)},
+                                  {"auto_destroy", config.auto_destroy}});
+  if (config.schedule != Schedule::none) out.set("schedule", name_of(kSchedules, config.schedule));
+  return out;
 }
 
 Result<MachineConfig> machine_config_from(const json::Value& value) {
@@ -214,9 +224,11 @@ Result<MachineConfig> machine_config_from(const json::Value& value) {
   TRY_VOID(read_part(value, "init", config.init, init_from));
   TRY_VOID(read_part(value, "guest", config.guest, guest_from));
   TRY_VOID(read_part(value, "restart", config.restart, restart_from));
-  TRY_VOID(read_part(value, "stop_config", config.stop, stop_from));
+  TRY_VOID(read_part(value, "stop_config", config.stop,
+                     [](const json::Value& part) { return stop_config_from(part, {}); }));
   TRY(config.services, list_of<Service>(value, "services", kMaxServices, service_from));
   TRY(config.auto_destroy, value.optional_bool("auto_destroy", false));
+  TRY(config.schedule, enum_in(kSchedules, value, "schedule", Schedule::none));
   TRY_VOID(validate(config));
   return config;
 }

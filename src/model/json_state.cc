@@ -12,6 +12,11 @@ constexpr EnumNames<DesiredState, 4> kDesiredStates{{{DesiredState::started, "st
                                                      {DesiredState::stopped, "stopped"},
                                                      {DesiredState::suspended, "suspended"},
                                                      {DesiredState::destroyed, "destroyed"}}};
+constexpr EnumNames<Origin, 5> kOrigins{{{Origin::user, "user"},
+                                         {Origin::deploy, "deploy"},
+                                         {Origin::proxy, "proxy"},
+                                         {Origin::autostop, "autostop"},
+                                         {Origin::schedule, "schedule"}}};
 constexpr EnumNames<ReleaseStatus, 4> kReleaseStatuses{{{ReleaseStatus::pending, "pending"},
                                                         {ReleaseStatus::running, "running"},
                                                         {ReleaseStatus::succeeded, "succeeded"},
@@ -45,6 +50,10 @@ Result<ReleaseEvent> event_from(const json::Value& value) {
 }
 
 }  // namespace
+
+std::string_view name(Origin origin) {
+  return name_of(kOrigins, origin);
+}
 
 std::string_view name(ReleaseStatus status) {
   return name_of(kReleaseStatuses, status);
@@ -86,21 +95,25 @@ Result<App> app_from(const json::Value& value) {
 }
 
 json::Value to_json(const Machine& machine) {
-  return json::object({{"id", machine.id.str()},
-                       {"name", machine.name},
-                       {"app", machine.app.str()},
-                       {"region", machine.region.str()},
-                       {"node", machine.node.str()},
-                       {"instance_id", machine.instance_id},
-                       {"version", machine.version},
-                       {"config", to_json(machine.config)},
-                       {"image_ref", to_json(machine.image)},
-                       {"desired", name_of(kDesiredStates, machine.desired)},
-                       {"desired_sequence", machine.desired_sequence},
-                       {"cordoned", machine.cordoned},
-                       {"release", machine.release},
-                       {"created_at_ns", machine.created_at.ns},
-                       {"updated_at_ns", machine.updated_at.ns}});
+  json::Value out = json::object({{"id", machine.id.str()},
+                                  {"name", machine.name},
+                                  {"app", machine.app.str()},
+                                  {"region", machine.region.str()},
+                                  {"node", machine.node.str()},
+                                  {"instance_id", machine.instance_id},
+                                  {"version", machine.version},
+                                  {"config", to_json(machine.config)},
+                                  {"image_ref", to_json(machine.image)},
+                                  {"desired", name_of(kDesiredStates, machine.desired)},
+                                  {"desired_sequence", machine.desired_sequence},
+                                  {"origin", name(machine.origin)},
+                                  {"cordoned", machine.cordoned},
+                                  {"scheduled_at_ns", machine.scheduled_at.ns},
+                                  {"release", machine.release},
+                                  {"created_at_ns", machine.created_at.ns},
+                                  {"updated_at_ns", machine.updated_at.ns}});
+  if (machine.stop_override) out.set("stop_override", to_json(*machine.stop_override));
+  return out;
 }
 
 Result<Machine> machine_from(const json::Value& value) {
@@ -120,7 +133,12 @@ Result<Machine> machine_from(const json::Value& value) {
   TRY(machine.image, image_in(value));
   TRY(machine.desired, enum_in(kDesiredStates, value, "desired", DesiredState::started));
   TRY(machine.desired_sequence, value.optional_int("desired_sequence", 1));
+  TRY(machine.origin, enum_in(kOrigins, value, "origin", Origin::user));
   TRY(machine.cordoned, value.optional_bool("cordoned", false));
+  TRY(machine.scheduled_at, time_in(value, "scheduled_at_ns"));
+  if (const json::Value* stop = value.find("stop_override"); stop != nullptr && stop->is_object()) {
+    TRY_AS(machine.stop_override, stop_config_from(*stop, {}), "stop_override");
+  }
   TRY(machine.release, value.optional_int("release", 0));
   TRY(machine.created_at, time_in(value, "created_at_ns"));
   TRY(machine.updated_at, time_in(value, "updated_at_ns"));

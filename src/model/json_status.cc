@@ -65,7 +65,8 @@ json::Value to_json(const RouteTarget& target) {
                        {"node", target.node.str()},
                        {"address", target.address},
                        {"state", name(target.state)},
-                       {"listening", target.listening}});
+                       {"listening", target.listening},
+                       {"wakeable", target.wakeable}});
 }
 
 Result<RouteTarget> target_from(const json::Value& value) {
@@ -80,6 +81,7 @@ Result<RouteTarget> target_from(const json::Value& value) {
   TRY(target.address, value.optional_string("address"));
   TRY(target.state, state_in(value, "state"));
   TRY(target.listening, value.optional_bool("listening", false));
+  TRY(target.wakeable, value.optional_bool("wakeable", false));
   return target;
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "base/time.h"
+
 namespace perigee::model {
 
 inline constexpr std::size_t kMaxMachineEvents = 32;
@@ -14,5 +16,6 @@ inline constexpr std::size_t kMaxPortsPerService = 64;
 inline constexpr int kMinMemoryMib = 128;
 inline constexpr int kMaxMemoryMib = 256 * 1024;
 inline constexpr int kMaxCpus = 32;
+inline constexpr Duration kMaxStopTimeout = 300s;
 
 }  // namespace perigee::model

@@ -1,10 +1,12 @@
 // The model's JSON survives round trips, names what is wrong, and machines live by the table.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <set>
 
 #include "model/json.h"
 #include "model/machine_state.h"
+#include "model/signals.h"
 
 namespace perigee::model {
 namespace {
@@ -24,6 +26,7 @@ MachineConfig sample_config() {
   config.metadata = {{"team", "x"}};
   config.restart = {.policy = RestartKind::always, .max_retries = 3};
   config.stop = {.signal = "SIGTERM", .timeout = 1500ms};
+  config.schedule = Schedule::weekly;
   return config;
 }
 
@@ -40,6 +43,9 @@ Machine sample_machine() {
   machine.image = {.registry = "r", .repository = "p", .tag = "t", .digest = "sha256:ab"};
   machine.desired = DesiredState::stopped;
   machine.desired_sequence = 9;
+  machine.origin = Origin::autostop;
+  machine.stop_override = StopConfig{.signal = "SIGQUIT", .timeout = 7s};
+  machine.scheduled_at = {1'584'435'600'000'000'003};
   machine.cordoned = true;
   machine.release = 2;
   machine.created_at = {1'584'435'600'000'000'001};
@@ -114,7 +120,8 @@ TEST_CASE("every document survives a round trip") {
                               .node = NodeId("n"),
                               .address = "10.0.0.2",
                               .state = MachineState::started,
-                              .listening = true}},
+                              .listening = true,
+                              .wakeable = true}},
                  .certificate_pem = "c",
                  .private_key_pem = "k",
                  .reason = "r"};
@@ -157,6 +164,10 @@ TEST_CASE("a wrong member is named with its path") {
       {R"({"env":{"A=B":"x"}})", "env: 'A=B' is not a name for a variable"},
       {R"({"env":{"A":1}})", "env.A: expected a string"},
       {R"({"stop_config":{"timeout":"301s"}})", "stop_config: timeout: must be from 0 to 300 s"},
+      {R"({"stop_config":{"signal":"SIGFOO"}})",
+       "stop_config: signal: signal 'SIGFOO' is not known (SIGINT, SIGTERM, SIGQUIT, …)"},
+      {R"({"schedule":"yearly"})",
+       "schedule: 'yearly' is not one of hourly, daily, weekly, monthly"},
       {R"({"restart":{"policy":"never"}})",
        "restart: policy: 'never' is not one of no, on-failure, always"},
   };
@@ -178,6 +189,60 @@ TEST_CASE("names of apps and regions") {
   CHECK_FALSE(parse_app_name(std::string(64, 'a')).has_value());
   CHECK(parse_region("iad").has_value());
   CHECK_FALSE(parse_region("IAD").has_value());
+}
+
+// Rows are from, columns to, both in the order of MachineState; x: allowed.
+constexpr std::array<std::string_view, 11> kTransitions{
+    // created starting started stopping stopped suspending suspended restarting destroying
+    // destroyed
+    // failed
+    ".x..x...x.x",  // created
+    "..xxx..xx.x",  // starting
+    "...xxx.xx.x",  // started
+    "....x...x.x",  // stopping
+    ".x......x..",  // stopped
+    "..xxx.x.x.x",  // suspending
+    ".xx.x...x.x",  // suspended
+    ".x.xx...x.x",  // restarting
+    ".........x.",  // destroying
+    "...........",  // destroyed
+    ".x..x..xx..",  // failed
+};
+
+TEST_CASE("each of the 121 pairs of states is allowed or refused as the table says") {
+  for (std::size_t from = 0; from < kTransitions.size(); ++from) {
+    for (std::size_t to = 0; to < kTransitions.size(); ++to) {
+      const auto before = static_cast<MachineState>(from);
+      const auto after = static_cast<MachineState>(to);
+      CAPTURE(name(before));
+      CAPTURE(name(after));
+      const bool allowed = kTransitions.at(from).at(to) == 'x';
+      CHECK(may_follow(before, after) == allowed);
+      const auto done = transition(before, after);
+      CHECK(done.has_value() == allowed);
+      if (allowed) {
+        CHECK(*done == after);
+      } else {
+        CHECK(done.error().code == Code::conflict);
+        CHECK(done.error().context ==
+              fmt::format("a machine that is {} can't become {}", name(before), name(after)));
+      }
+    }
+  }
+}
+
+TEST_CASE("signals have names and numbers, as Linux has them") {
+  const std::pair<const char*, int> good[] = {{"SIGTERM", 15},  {"INT", 2},     {"sigusr1", 10},
+                                              {"SIGWINCH", 28}, {"SIGSYS", 31}, {"9", 9},
+                                              {"SIGHUP", 1},    {"ALRM", 14},   {"SIGABRT", 6}};
+  for (const auto& [text, number] : good) {
+    CAPTURE(text);
+    CHECK(signal_number(text).value() == number);
+  }
+  for (const char* bad : {"", "SIG", "SIGFOO", "0", "32", "-1", "TERM ", "SIG15"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(signal_number(bad).has_value());
+  }
 }
 
 TEST_CASE("a machine lives by the table") {

@@ -70,10 +70,13 @@ struct RestartPolicy {
 };
 
 struct StopConfig {
-  std::string signal = "SIGINT";
+  std::string signal = "SIGINT";  // a name that signals.h knows
   Duration timeout = 5s;
   bool operator==(const StopConfig&) const = default;
 };
+
+// How often control starts a machine by itself (schedule.h).
+enum class Schedule { none, hourly, daily, weekly, monthly };
 
 struct MachineConfig {
   std::string image;  // as the user wrote it, or "sha256:…" of an uploaded manifest
@@ -85,6 +88,7 @@ struct MachineConfig {
   RestartPolicy restart;
   StopConfig stop;
   bool auto_destroy = false;
+  Schedule schedule = Schedule::none;
   bool operator==(const MachineConfig&) const = default;
 };
 
@@ -110,6 +114,15 @@ struct App {
 
 enum class DesiredState { started, stopped, suspended, destroyed };
 
+// Who asked for the desired state.
+enum class Origin {
+  user,
+  deploy,
+  proxy,     // a request that found no machine running
+  autostop,  // no requests for a while
+  schedule,
+};
+
 struct Machine {
   MachineId id;  // 14 hex digits
   std::string name;
@@ -122,7 +135,11 @@ struct Machine {
   ImageRef image;
   DesiredState desired = DesiredState::started;
   std::int64_t desired_sequence = 1;  // +1 at every start or stop call: a repeated call acts again
-  bool cordoned = false;              // kept out of routing
+  Origin origin = Origin::user;       // of the newest change of `desired`
+  // How this stop or restart differs from config.stop; goes with the next change of `desired`.
+  std::optional<StopConfig> stop_override;
+  bool cordoned = false;  // kept out of routing
+  WallTime scheduled_at;  // the newest slot of its schedule that was seen to; 0: none yet
   std::int64_t release = 0;
   WallTime created_at;
   WallTime updated_at;
@@ -180,7 +197,7 @@ struct ExitEvent {
 struct MachineEvent {
   std::string type;    // launch, start, stop, exit, restart, update, destroy
   std::string status;  // the state after it
-  std::string source;  // user, worker
+  std::string source;  // worker, or an Origin's name: user, deploy, proxy, autostop, schedule
   WallTime at;
   std::optional<ExitEvent> exit;
   bool operator==(const MachineEvent&) const = default;
@@ -223,6 +240,7 @@ struct RouteTarget {
   std::string address;  // "10.201.0.2"
   MachineState state = MachineState::stopped;
   bool listening = false;
+  bool wakeable = false;  // it rests, and a request may have it started (autostart)
   bool operator==(const RouteTarget&) const = default;
 };
 

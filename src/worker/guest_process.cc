@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <utility>
-
-#include "base/text.h"
 
 namespace perigee::worker {
 namespace {
@@ -70,26 +67,6 @@ Result<vm::GuestProcess> guest_process(const image::Config& image, const model::
   process.user = image.user;
   process.directory = image.directory;
   return process;
-}
-
-Result<int> signal_number(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, int>, 10> kSignals{{{"HUP", SIGHUP},
-                                                                       {"INT", SIGINT},
-                                                                       {"QUIT", SIGQUIT},
-                                                                       {"ABRT", SIGABRT},
-                                                                       {"KILL", SIGKILL},
-                                                                       {"USR1", SIGUSR1},
-                                                                       {"USR2", SIGUSR2},
-                                                                       {"TERM", SIGTERM},
-                                                                       {"CONT", SIGCONT},
-                                                                       {"WINCH", SIGWINCH}}};
-  std::string_view bare = name;
-  if (bare.starts_with("SIG")) bare.remove_prefix(3);
-  for (const auto& [known, number] : kSignals) {
-    if (known == bare) return number;
-  }
-  return fail(Code::invalid_argument, "signal '{}' is not known (SIGINT, SIGTERM, SIGQUIT, …)",
-              name);
 }
 
 }  // namespace perigee::worker

@@ -16,7 +16,4 @@ namespace perigee::worker {
 Result<vm::GuestProcess> guest_process(const image::Config& image, const model::Machine& machine,
                                        std::string_view private_ip);
 
-// "SIGTERM" or "TERM" → 15.
-Result<int> signal_number(std::string_view name);
-
 }  // namespace perigee::worker

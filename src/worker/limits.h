@@ -24,7 +24,6 @@ inline constexpr Duration kMaxBootRetry = 15s;
 
 inline constexpr Duration kKillAgain = 5s;    // a killed VMM that is still there
 inline constexpr Duration kRetryAction = 1s;  // after a step that failed (disk full, driver away)
-inline constexpr Duration kMaxStopTimeout = 5min;
 
 // The readiness probe of a started machine.
 inline constexpr Duration kProbeInterval = 50ms;

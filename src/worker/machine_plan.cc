@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "model/limits.h"
 #include "worker/limits.h"
 
 namespace perigee::worker {
@@ -28,8 +29,9 @@ Plan wait_until(MonotonicTime at) {
   return {.action = Action::wait, .wake_at = at};
 }
 
-Duration stop_timeout(const Record& record) {
-  return std::clamp(record.machine.config.stop.timeout, Duration::zero(), kMaxStopTimeout);
+Duration stop_timeout(const Record& record, const Observed& observed) {
+  const Duration timeout = stop_config(record, observed).timeout;
+  return std::clamp(timeout, Duration::zero(), model::kMaxStopTimeout);
 }
 
 // A VM that has to go: recorded, signalled, and killed when its time is up.
@@ -41,7 +43,7 @@ Plan plan_stop(const Record& record, const Observed& observed, MonotonicTime now
   }
   if (observed.vm->state == vm::VmState::booting) return do_now(Action::kill);  // nobody hears yet
   if (!observed.signalled_at) return do_now(Action::signal);
-  const MonotonicTime patience_ends = *observed.signalled_at + stop_timeout(record);
+  const MonotonicTime patience_ends = *observed.signalled_at + stop_timeout(record, observed);
   return now < patience_ends ? wait_until(patience_ends) : do_now(Action::kill);
 }
 
@@ -65,6 +67,7 @@ Plan plan_suspend(const Record& record, const Observed& observed) {
 Plan plan_running(const Record& record, const Observed& observed, MonotonicTime now) {
   const bool stale = observed.vm->instance_id != record.machine.instance_id;
   const bool going = stale || is_going(record.status.state);
+  if (observed.suspended && !going) return {};  // saved: its exit is about to be told
   if (wants_suspended(record, observed) && !going) return plan_suspend(record, observed);
   if (!wants_vm(record, observed) || going) return plan_stop(record, observed, now);
   const bool runs = observed.vm->state == vm::VmState::running;
@@ -116,6 +119,11 @@ bool may_resume(const Record& record) {
 bool is_fresh(const Record& record) {
   return record.status.acted_sequence < record.machine.desired_sequence ||
          record.status.instance_id != record.machine.instance_id;
+}
+
+const model::StopConfig& stop_config(const Record& record, const Observed& observed) {
+  const auto& override = record.machine.stop_override;
+  return override && !observed.node_down ? *override : record.machine.config.stop;
 }
 
 MachineState stop_state(const Record& record, const Observed& observed) {

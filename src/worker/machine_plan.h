@@ -41,6 +41,9 @@ Plan plan(const Record& record, const Observed& observed, MonotonicTime now);
 // its place) restarting.
 model::MachineState stop_state(const Record& record, const Observed& observed);
 
+// How the VM is stopped: as the call said, else as the machine's configuration has it.
+const model::StopConfig& stop_config(const Record& record, const Observed& observed);
+
 // Control wants something that the worker has not acted on yet.
 bool is_fresh(const Record& record);
 

@@ -126,6 +126,48 @@ TEST_CASE("a machine without a VM that is wanted") {
   });
 }
 
+TEST_CASE(
+    "a stop goes by the call's signal and patience, that of the node by the configuration's") {
+  Record record = fresh(settled(kStopped, MachineState::stopping, BootPhase::ordered));
+  Observed observed = with_vm(VmState::running);
+  observed.signalled_at = kNow;
+  CHECK(plan(record, observed, kNow).wake_at == kNow + 5s);
+  record.machine.stop_override = model::StopConfig{.signal = "SIGKILL", .timeout = 90s};
+  CHECK(plan(record, observed, kNow).wake_at == kNow + 90s);
+  CHECK(stop_config(record, observed).signal == "SIGKILL");
+  observed.node_down = true;
+  CHECK(plan(record, observed, kNow).wake_at == kNow + 5s);
+  CHECK(stop_config(record, observed).signal == "SIGINT");
+}
+
+TEST_CASE(
+    "a machine that is wanted again while it is being saved waits for its end, then resumes") {
+  Record record = fresh(settled(kStarted, MachineState::suspending, BootPhase::ordered));
+  Observed observed = with_vm(VmState::running);
+  observed.suspended = true;
+  CHECK(plan(record, observed, kNow).action == Action::wait);
+  vm::VmStatus saved = vm_in(VmState::exited);
+  saved.exit = vm::VmExit{.suspended = true};
+  note_exit(record, saved, WallTime{1});
+  note_forgotten(record);
+  CHECK(record.status.state == MachineState::suspended);
+  CHECK(plan(record, {}, kNow).action == Action::boot);
+  CHECK(may_resume(record));
+}
+
+TEST_CASE("an event names who gave the order") {
+  Record record = fresh(settled(kStarted, MachineState::stopped, BootPhase::none));
+  record.machine.origin = model::Origin::proxy;
+  order_boot(record, WallTime{1});
+  CHECK(record.status.events.back().source == "proxy");
+  record.machine.desired = kSuspended;
+  record.machine.origin = model::Origin::autostop;
+  accept_running(record, vm_in(VmState::running), WallTime{2});
+  CHECK(record.status.events.back().source == "worker");
+  begin_suspend(record, WallTime{3});
+  CHECK(record.status.events.back().source == "autostop");
+}
+
 TEST_CASE("a machine without a VM that is to have none") {
   Observed down;
   down.node_down = true;

@@ -6,6 +6,7 @@
 #include "async/combine.h"
 #include "base/log.h"
 #include "model/json.h"
+#include "model/signals.h"
 #include "worker/guest_process.h"
 #include "worker/limits.h"
 #include "worker/machine_record.h"
@@ -352,8 +353,8 @@ async::Task<Result<void>> MachineReconciler::discard() {
 
 async::Task<Result<void>> MachineReconciler::signal() {
   observed_.signalled_at = tools_.host.loop.now();
-  const std::string wanted = record_.machine.config.stop.signal;
-  const int number = signal_number(wanted).value_or(*signal_number("SIGTERM"));
+  const std::string& wanted = stop_config(record_, observed_).signal;
+  const int number = model::signal_number(wanted).value_or(*model::signal_number("SIGTERM"));
   const Result<void> sent = co_await tools_.driver.signal(record_.machine.id, number);
   if (!sent) {  // it may have ended just now; if not, it is killed when its time is up
     log_debug("worker", "machine {}: {}", record_.machine.id, sent.error().context);

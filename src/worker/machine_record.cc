@@ -14,7 +14,8 @@ namespace {
 using model::DesiredState;
 using model::MachineState;
 
-enum class Source { user, worker };
+// Whose doing an event is: the worker's own, or that of whoever gave the newest order.
+enum class Source { order, worker };
 
 void add_event(Record& record, std::string type, std::string status, Source source, WallTime now,
                std::optional<model::ExitEvent> exit = std::nullopt) {
@@ -22,7 +23,9 @@ void add_event(Record& record, std::string type, std::string status, Source sour
   if (events.size() >= model::kMaxMachineEvents) events.erase(events.begin());
   events.push_back({.type = std::move(type),
                     .status = std::move(status),
-                    .source = source == Source::user ? "user" : "worker",
+                    .source = source == Source::worker
+                                  ? "worker"
+                                  : std::string(model::name(record.machine.origin)),
                     .at = now,
                     .exit = std::move(exit)});
 }
@@ -82,7 +85,7 @@ Record new_record(model::Machine machine) {
 }
 
 void order_boot(Record& record, WallTime now) {
-  const Source source = is_fresh(record) ? Source::user : Source::worker;
+  const Source source = is_fresh(record) ? Source::order : Source::worker;
   if (is_fresh(record)) {
     record.restarts.clear();
     record.status.restart_count = 0;
@@ -120,7 +123,7 @@ void acknowledge(Record& record) {
 void begin_suspend(Record& record, WallTime now) {
   acknowledge(record);
   record.status.listening = false;
-  move_to(record, MachineState::suspending, "suspend", Source::user, now);
+  move_to(record, MachineState::suspending, "suspend", Source::order, now);
 }
 
 void note_suspend_failure(Record& record, const Error& error, WallTime now) {
@@ -141,7 +144,7 @@ void begin_stop(Record& record, MachineState state, bool node_down, WallTime now
   const char* type = state == MachineState::destroying   ? "destroy"
                      : state == MachineState::restarting ? "update"
                                                          : "stop";
-  move_to(record, state, type, node_down ? Source::worker : Source::user, now);
+  move_to(record, state, type, node_down ? Source::worker : Source::order, now);
 }
 
 std::optional<Duration> note_exit(Record& record, const vm::VmStatus& vm, WallTime now) {
@@ -216,7 +219,7 @@ void settle(Record& record, bool node_down, WallTime now) {
   if (state == MachineState::suspended && !record.snapshot.empty()) return;
   if (state == MachineState::failed && node_down) return;
   record.status.error.clear();
-  move_to(record, MachineState::stopped, "stop", wanted ? Source::worker : Source::user, now);
+  move_to(record, MachineState::stopped, "stop", wanted ? Source::worker : Source::order, now);
 }
 
 void begin_removal(Record& record) {

@@ -104,12 +104,6 @@ TEST_CASE("an image without a command is refused by name") {
       "image 127.0.0.1:5000/hello:1: it has neither ENTRYPOINT nor CMD"));
 }
 
-TEST_CASE("signals have names") {
-  CHECK(signal_number("SIGTERM").value() == 15);
-  CHECK(signal_number("INT").value() == 2);
-  CHECK_FALSE(signal_number("SIGFOO").has_value());
-}
-
 // ---- the feed ----
 
 class Recorder : public FeedSink {

@@ -1,0 +1,38 @@
+#include "control/machine_calls.h"
+
+#include "control/app_api.h"
+#include "control/machine_view.h"
+
+namespace perigee::control {
+
+Result<StoredMachine> machine_of(const Context& context, const api::Call& call) {
+  TRY(const AppName app, app_of(call));
+  // Machines outlive their app by the time that their removal takes.
+  const MachineId id(call.param("machine"));
+  if (!context.desired.machines().contains(id)) {
+    TRY([[maybe_unused]] const auto known, context.desired.app(app));
+  }
+  return context.desired.machine(app, id);
+}
+
+model::MachineState state_of(const Context& context, const model::Machine& machine) {
+  return effective_state(machine, context.observed.status(machine.id));
+}
+
+json::Value view_of(const Context& context, const model::Machine& machine) {
+  return machine_view(machine, context.observed.status(machine.id));
+}
+
+Result<Judged> machine_for(const Context& context, const api::Call& call, MachineAction action) {
+  Judged judged;
+  TRY(judged.machine, machine_of(context, call));
+  const model::Machine& machine = judged.machine.value;
+  TRY(judged.effect, judge_action(action, machine.id, state_of(context, machine)));
+  return judged;
+}
+
+json::Value ok() {
+  return json::object({{"ok", true}});
+}
+
+}  // namespace perigee::control
