@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""nested_kvm_test.py IMAGE KERNELDIR MONITOR: boots a microVM under TCG whose processor has SVM, and
-in it, with KVM, another one through perigee-monitor: the QEMU driver's KVM path, on any machine.
+"""nested_kvm_test.py IMAGE KERNELDIR MONITOR: boots a microVM under TCG whose processor has SVM,
+and in it, with KVM, another one through perigee-monitor: QEMU's KVM path, on any machine.
 Exits with 77, and a reason, where a tool is missing."""
 import json
 import os

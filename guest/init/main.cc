@@ -26,7 +26,7 @@ Status live(BootParameters& parameters) {
   if (auto done = load_modules(parameters.carrier); !done) {
     return done;
   }
-  Result<Link> link = Link::open();
+  Result<Link> link = Link::open(parameters.carrier);
   if (!link) {
     return std::unexpected(link.error());
   }

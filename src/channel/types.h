@@ -16,6 +16,7 @@ namespace perigee::channel {
 
 inline constexpr std::uint16_t kProtocolVersion = 1;
 inline constexpr std::string_view kPortName = "perigee.control";  // of the virtio-serial port
+inline constexpr std::uint32_t kVsockPort = 1000;  // which init listens on; below 1024: root's
 
 enum class DecodeError : std::uint8_t {
   kTruncated,    // the payload ends inside a field

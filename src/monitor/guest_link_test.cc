@@ -34,8 +34,9 @@ class FakeVmm : public Vmm {
     co_return fail(Code::unavailable, "none");
   }
   async::Task<Result<void>> suspend(pid_t, Deadline) override { return not_here(); }
-  async::Task<Result<void>> load(Deadline) override { return not_here(); }
+  async::Task<Result<void>> start_guest(Deadline) override { return not_here(); }
   async::Task<Result<void>> run_on(Deadline) override { return not_here(); }
+  std::string exit_words(const sys::ExitStatus& status) const override { return status.str(); }
   std::string distinctive_argument() const override { return ""; }
   void clean_up() override {}
 

@@ -3,10 +3,12 @@
 #include <csignal>
 
 #include "monitor/snapshot.h"
+#include "monitor/vmm.h"
 
 namespace perigee::monitor {
 
 async::Task<Result<void>> record_lost_vm(sys::Host& host, vm::BootSpec boot) {
+  make_vmm(host, boot)->clean_up();
   const std::string path(vm::kExitFile);
   CO_TRY(const bool there, co_await host.disk.exists(path));
   if (there) co_return Result<void>();

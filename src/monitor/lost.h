@@ -8,8 +8,8 @@
 
 namespace perigee::monitor {
 
-// Writes exit.json in the working directory, unless one is there. A VM with a snapshot is
-// suspended.
+// Removes what the VMM has left and writes exit.json in the working directory, unless one is there.
+// A VM with a snapshot is suspended.
 async::Task<Result<void>> record_lost_vm(sys::Host& host, vm::BootSpec boot);
 
 }  // namespace perigee::monitor

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "channel/codec.h"
-#include "monitor/qemu_vmm.h"
 #include "monitor/snapshot.h"
 #include "sys/procfs.h"
 
@@ -23,7 +22,7 @@ constexpr Duration kBootTimeout = 180s;    // until init's first word; a busy ho
 constexpr Duration kPowerOffTimeout = 5s;  // from the app's end to the VMM's
 constexpr Duration kDrainTimeout = 2s;     // from the VMM's end to its sockets'
 constexpr Duration kSuspendTimeout = 60s;
-constexpr Duration kResumeTimeout = 30s;
+constexpr Duration kStartTimeout = 30s;  // of the VMM, to the guest's first instruction
 constexpr Duration kRunOnTimeout = 5s;
 constexpr Duration kFarewellTimeout = 500ms;
 constexpr Duration kConsoleRetry = 200ms;
@@ -35,6 +34,10 @@ constexpr unsigned kRecordMode = 0600;
 
 std::string here(std::string_view name) {
   return fmt::format("./{}", name);
+}
+
+async::Task<void> keep_result(async::Task<Result<void>> task, Result<void>& into) {
+  into = co_await std::move(task);
 }
 
 channel::Configure configure(const vm::VmSpec& spec) {
@@ -78,7 +81,7 @@ Monitor::Monitor(sys::Host& host, vm::BootSpec boot)
   status_.machine = boot_.vm.machine;
   status_.instance_id = boot_.vm.instance_id;
   status_.monitor_pid = ::getpid();
-  vmm_ = std::make_unique<QemuVmm>(host_, boot_);
+  vmm_ = make_vmm(host_, boot_);
 }
 
 Monitor::~Monitor() = default;
@@ -140,8 +143,19 @@ async::Task<Result<void>> Monitor::boot() {
 
 async::Task<Result<void>> Monitor::start_up() {
   CO_TRY_VOID(co_await write_vmm_record());
-  if (boot_.vm.resume) CO_TRY_VOID(co_await vmm_->load(host_.loop.deadline_in(kResumeTimeout)));
+  CO_TRY_VOID(co_await start_guest(kStartTimeout));
   co_return control_.listen(boot_.socket);
+}
+
+// Where the VMM ends meanwhile, its words are the better ones.
+async::Task<Result<void>> Monitor::start_guest(Duration timeout) {
+  Result<void> done = fail(Code::unavailable, "the VMM ended");
+  const auto winner = co_await async::first_of(
+      host_.loop, keep_result(vmm_->start_guest(host_.loop.deadline_in(timeout)), done),
+      vmm_ended());
+  if (done || winner == async::Winner::first) co_return done;
+  co_return fail(Code::unavailable, "the VMM ended: {}: {}",
+                 vmm_->exit_words(co_await process_->wait()), co_await vmm_words());
 }
 
 async::Task<Result<void>> Monitor::write_vmm_record() {
@@ -294,7 +308,7 @@ vm::VmExit Monitor::death(const sys::ExitStatus& status, const std::string& word
     return exit;
   }
   exit.reason = status.success() ? "the guest ended without a word" + console_words()
-                                 : fmt::format("the VMM died ({}){}{}", status.str(),
+                                 : fmt::format("the VMM died ({}){}{}", vmm_->exit_words(status),
                                                words.empty() ? "" : ": ", words);
   return exit;
 }
@@ -374,15 +388,19 @@ async::Task<Result<void>> Monitor::trial(Duration timeout) {
   CO_TRY(ConsoleLog console, ConsoleLog::open("."));
   console_ = std::move(console);
   CO_TRY_VOID(start_vmm());
-  auto answered = co_await async::with_deadline(host_.loop, host_.loop.deadline_in(timeout),
-                                                first_word(), "trial boot");
+  const Deadline deadline = host_.loop.deadline_in(timeout);
+  auto answered = co_await start_guest(timeout);
+  if (answered) {
+    answered = co_await async::with_deadline(host_.loop, deadline, first_word(), "trial boot");
+  }
   [[maybe_unused]] const auto killed = process_->signal(SIGKILL);
   const sys::ExitStatus status = co_await process_->wait();
   vmm_->clean_up();
   if (guest_spoke_.is_set()) co_return Result<void>();
   if (!answered)
     co_return fail(Code::unavailable, "{}{}", answered.error().context, console_words());
-  co_return fail(Code::unavailable, "the VMM ended: {}; {}", status.str(), co_await vmm_words());
+  co_return fail(Code::unavailable, "the VMM ended: {}; {}", vmm_->exit_words(status),
+                 co_await vmm_words());
 }
 
 // Until init speaks or the VMM is gone.

@@ -68,6 +68,7 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Task<Result<void>> take_up_suspend();
   async::Task<void> end_suspended();
   async::Task<Result<void>> start_up();
+  async::Task<Result<void>> start_guest(Duration timeout);
   async::Task<void> record_exit(vm::VmExit exit);
   vm::VmExit death(const sys::ExitStatus& status, const std::string& words) const;
   async::Task<std::string> vmm_words();

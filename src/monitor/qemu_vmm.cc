@@ -173,7 +173,9 @@ async::Task<Result<std::string>> QemuVmm::device_state(Qmp& qmp) {
   co_return state;
 }
 
-async::Task<Result<void>> QemuVmm::load(Deadline deadline) {
+// A VM that is not resumed runs as soon as QEMU does.
+async::Task<Result<void>> QemuVmm::start_guest(Deadline deadline) {
+  if (!boot_.vm.resume) co_return Result<void>();
   CO_TRY(const auto qmp, co_await Qmp::connect(host_, vm::kQmpSocket, deadline));
   co_return co_await async::with_deadline(host_.loop, deadline, load_state(host_, *qmp), "resume");
 }

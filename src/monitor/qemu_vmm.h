@@ -24,9 +24,10 @@ class QemuVmm : public Vmm {
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect_channel(Deadline deadline) override;
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect_console(Deadline deadline) override;
   async::Task<Result<void>> suspend(pid_t pid, Deadline deadline) override;
-  async::Task<Result<void>> load(Deadline deadline) override;
+  async::Task<Result<void>> start_guest(Deadline deadline) override;
   async::Task<Result<void>> run_on(Deadline deadline) override;
   std::string distinctive_argument() const override;
+  std::string exit_words(const sys::ExitStatus& status) const override { return status.str(); }
   void clean_up() override;
 
  private:

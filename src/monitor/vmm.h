@@ -5,17 +5,20 @@
 //   prepare()                       sockets, tap, memory, files; the VMM can now be connected to,
 //                                   even before it runs
 //   command() → spawn → started()   the VMM has its descriptors, ours are closed
-//   load()                          only where the VM is resumed: it runs from its snapshot on
+//   start_guest()                   the guest runs: from its start, or from its snapshot on
 //   connect_channel(), …            again after each drop
 //   suspend()                       the VM is on disk and holds still; the VMM is to be killed
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "async/task.h"
 #include "base/result.h"
+#include "sys/host.h"
 #include "sys/network.h"
 #include "sys/process.h"
+#include "vm/spec.h"
 
 namespace perigee::monitor {
 
@@ -31,14 +34,20 @@ class Vmm {
   // Saves the guest to the working directory (snapshot.h). After success it stands still for good;
   // after an error it runs on. `pid`: the VMM.
   virtual async::Task<Result<void>> suspend(pid_t pid, Deadline deadline) = 0;
-  // Lets a VMM that was started for a resume load the snapshot, uses that up, and runs the guest.
-  virtual async::Task<Result<void>> load(Deadline deadline) = 0;
+  // Has the VMM that was started run the guest. Where it is to be resumed the VMM loads the
+  // snapshot first, which is used up before the guest goes on.
+  virtual async::Task<Result<void>> start_guest(Deadline deadline) = 0;
   // Lets a guest run on that an earlier monitor had stopped to suspend it. An error: it can't.
   virtual async::Task<Result<void>> run_on(Deadline deadline) = 0;
   // An argument of the VMM's command line that no other VM's has.
   virtual std::string distinctive_argument() const = 0;
-  // Removes what the VMM leaves behind.
+  // How the VMM ended, for a person.
+  virtual std::string exit_words(const sys::ExitStatus& status) const = 0;
+  // Removes what the VMM leaves behind, also where an earlier monitor has started it.
   virtual void clean_up() = 0;
 };
+
+// The one that `boot` names. `boot` must outlive it.
+std::unique_ptr<Vmm> make_vmm(sys::Host& host, const vm::BootSpec& boot);
 
 }  // namespace perigee::monitor

@@ -317,4 +317,8 @@ Result<std::unique_ptr<sys::Listener>> NodeNetwork::listen(const sys::Address& a
   return network_.listen(node_, at);
 }
 
+Result<std::unique_ptr<sys::Stream>> NodeNetwork::open_pipe(const std::string& path) {
+  return fail(Code::unsupported, "{}: a simulated machine has no named pipes", path);
+}
+
 }  // namespace perigee::sim

@@ -120,6 +120,7 @@ class NodeNetwork : public sys::Network {
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect(sys::Address to,
                                                             Deadline deadline) override;
   Result<std::unique_ptr<sys::Listener>> listen(const sys::Address& at) override;
+  Result<std::unique_ptr<sys::Stream>> open_pipe(const std::string& path) override;
 
  private:
   SimNetwork& network_;

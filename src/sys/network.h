@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "async/task.h"
@@ -50,6 +51,8 @@ class Network {
   virtual async::Task<Result<std::unique_ptr<Stream>>> connect(Address to, Deadline deadline) = 0;
   // Port 0 picks a free one (see Listener::local). A stale Unix socket is replaced.
   virtual Result<std::unique_ptr<Listener>> listen(const Address& at) = 0;
+  // A named pipe, to be read from. Its writers may come and go: the stream has no end.
+  virtual Result<std::unique_ptr<Stream>> open_pipe(const std::string& path) = 0;
 };
 
 }  // namespace perigee::sys

@@ -1,5 +1,6 @@
 #include "sys/posix_stream.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -126,6 +127,12 @@ async::Task<Result<std::unique_ptr<Stream>>> PosixNetwork::connect(Address to, D
 Result<std::unique_ptr<Listener>> PosixNetwork::listen(const Address& at) {
   TRY(Fd fd, listen_socket(at, kBacklog));
   return std::make_unique<PosixListener>(port_, loop_, std::move(fd));
+}
+
+// Open for writing too, so that there is always a writer, and a reader for who opens it next.
+Result<std::unique_ptr<Stream>> PosixNetwork::open_pipe(const std::string& path) {
+  TRY(Fd fd, own(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC), "open " + path));
+  return std::make_unique<PosixStream>(port_, loop_, std::move(fd));
 }
 
 Result<Fd> listen_socket(const Address& at, int backlog) {

@@ -65,6 +65,22 @@ Result<Fd> open_tap(const std::string& name) {
   return tap;
 }
 
+// SAFETY: as above; who owns it may attach to it, and needs no other right for that.
+Result<void> make_lasting_tap(const std::string& name, uid_t owner) {
+  TRY(const Fd tap, open_tap(name));
+  if (::ioctl(tap.get(), TUNSETOWNER, static_cast<unsigned long>(owner)) < 0 ||
+      ::ioctl(tap.get(), TUNSETPERSIST, 1UL) < 0) {
+    return fail(errno_error(errno, fmt::format("keep tap {}", name)));
+  }
+  return {};
+}
+
+void remove_tap(const std::string& name) {
+  auto netlink = Netlink::open();
+  if (!netlink) return;
+  [[maybe_unused]] const auto removed = netlink->delete_link(name);
+}
+
 Result<void> set_up_tap(const TapSettings& settings) {
   const std::string what = fmt::format("tap {}", settings.name);
   TRY(Netlink netlink, Netlink::open());

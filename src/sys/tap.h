@@ -7,6 +7,8 @@
 //   TRY_VOID(set_up_tap({.name = …, .mtu = 1420, .host_address = "10.201.0.1", …}));
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "base/result.h"
@@ -25,6 +27,10 @@ struct TapSettings {
 // A tap whose frames carry the virtio header (IFF_VNET_HDR). `conflict` while another holds that
 // name.
 Result<Fd> open_tap(const std::string& name);
+// One that stays when nobody holds it, for a VMM that opens it by name as user `owner`; the same
+// name again takes over what an earlier VM has left. It must be removed.
+Result<void> make_lasting_tap(const std::string& name, uid_t owner);
+void remove_tap(const std::string& name);  // absent is fine
 // Up, addressed, routed; no IPv6 on the host's side (nothing to talk to by link-local addresses).
 Result<void> set_up_tap(const TapSettings& settings);
 

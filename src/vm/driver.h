@@ -52,6 +52,7 @@ struct VmSpec {
   Nic nic = {};
   std::string hostname = {};
   GuestProcess process = {};
+  uid_t uid = 0;  // the VMM's user and group, which no other living VM has; not root's
   // From the snapshot in its directory (see Driver::suspend), which is used up by it: `conflict` or
   // `not_found` when there is none that fits.
   bool resume = false;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "sys/procfs.h"
+#include "sys/tap.h"
 #include "vm/qemu.h"
 
 namespace perigee::vm {
@@ -228,6 +229,7 @@ async::Task<Result<VmmRecord>> MonitorDriver::vmm_record(MachineId machine) {
 // No monitor can be had: the VM is ended rather than lost from sight.
 async::Task<void> MonitorDriver::give_up(MachineId machine, Error why) {
   [[maybe_unused]] const auto killed = co_await kill_recorded(machine);
+  sys::remove_tap(tap_name(machine));  // Firecracker's lasts
   VmStatus status = vms_.at(machine).status;
   status.state = VmState::exited;
   status.ended_at = host_.clock.wall();

@@ -24,7 +24,9 @@ Value to_json(const GuestProcess& process) {
 }
 
 Value to_json(const VmmSettings& vmm) {
-  return json::object({{"program", vmm.program},
+  return json::object({{"kind", to_string(vmm.kind)},
+                       {"program", vmm.program},
+                       {"jailer", vmm.jailer},
                        {"accelerator", to_string(vmm.accelerator)},
                        {"kernel", vmm.kernel},
                        {"initrd", vmm.initrd},
@@ -67,6 +69,12 @@ Result<GuestProcess> process_from(const Value& value) {
 
 Result<VmmSettings> vmm_from(const Value& value) {
   VmmSettings vmm;
+  TRY(const std::string kind, value.optional_string("kind", "qemu"));
+  if (kind != "qemu" && kind != "firecracker") {
+    return fail(Code::invalid_argument, "kind: '{}' is neither qemu nor firecracker", kind);
+  }
+  vmm.kind = kind == "qemu" ? VmmKind::qemu : VmmKind::firecracker;
+  TRY(vmm.jailer, value.optional_string("jailer"));
   TRY(vmm.program, value.optional_string("program", vmm.program));
   TRY(const std::string accelerator, value.require_string("accelerator"));
   if (accelerator != "kvm" && accelerator != "tcg") {
@@ -141,11 +149,17 @@ Result<VmSpec> vm_from(const Value& value) {
   TRY_AS(vm.nic, nic_from(member(value, "nic")), "nic");
   TRY(vm.hostname, value.optional_string("hostname"));
   TRY_AS(vm.process, process_from(member(value, "process")), "process");
+  TRY(const int uid, small_int(value, "uid", 0));
+  vm.uid = static_cast<uid_t>(uid);
   TRY(vm.resume, value.optional_bool("resume", false));
   return vm;
 }
 
 }  // namespace
+
+std::string_view to_string(VmmKind kind) {
+  return kind == VmmKind::qemu ? "qemu" : "firecracker";
+}
 
 std::string_view to_string(Accelerator accelerator) {
   return accelerator == Accelerator::kvm ? "kvm" : "tcg";
@@ -162,6 +176,7 @@ json::Value to_json(const BootSpec& boot) {
                        {"nic", to_json(vm.nic)},
                        {"hostname", vm.hostname},
                        {"process", to_json(vm.process)},
+                       {"uid", static_cast<std::int64_t>(vm.uid)},
                        {"resume", vm.resume},
                        {"vmm", to_json(boot.vmm)},
                        {"socket", boot.socket}});

@@ -12,12 +12,16 @@
 
 namespace perigee::vm {
 
-enum class Accelerator { kvm, tcg };
+enum class VmmKind { qemu, firecracker };
+enum class Accelerator { kvm, tcg };  // Firecracker knows KVM alone
+std::string_view to_string(VmmKind kind);
 std::string_view to_string(Accelerator accelerator);
 
 // How the VM is run: the same for all VMs of a host.
 struct VmmSettings {
-  std::string program = "qemu-system-x86_64";
+  VmmKind kind = VmmKind::qemu;
+  std::string program = "qemu-system-x86_64";  // Firecracker's: absolute, no symbolic link
+  std::string jailer = {};                     // what starts Firecracker
   Accelerator accelerator = Accelerator::tcg;
   std::string kernel = {};  // vmlinux
   std::string initrd = {};
