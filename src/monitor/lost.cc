@@ -9,7 +9,7 @@ namespace perigee::monitor {
 
 async::Task<Result<void>> record_lost_vm(sys::Host& host, vm::BootSpec boot) {
   make_vmm(host, boot)->clean_up();
-  const std::string path(vm::kExitFile);
+  const std::string path = fmt::format("./{}", vm::kExitFile);  // its folder is synced
   CO_TRY(const bool there, co_await host.disk.exists(path));
   if (there) co_return Result<void>();
   vm::VmStatus status;
