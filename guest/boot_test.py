@@ -14,8 +14,10 @@ import traceback
 import urllib.request
 
 import guest_vm
-from guest_vm import (EXITED, EXITED_STATE, FAILED, HELLO, OUTPUT, PING, PONG, RUNNING, SHUTDOWN,
-                      SIGNAL, STARTED, TIME, WAITING, Channel, Vm, configure, frame, output_of)
+from guest_vm import (EXEC_CLOSE, EXEC_CREDIT, EXEC_EXITED, EXEC_INPUT_CREDIT, EXEC_OUTPUT,
+                      EXEC_RESIZE, EXEC_SIGNAL, EXEC_STARTED, EXITED, EXITED_STATE, FAILED, HELLO,
+                      HOST_MAGIC, OUTPUT, PING, PONG, RUNNING, SHUTDOWN, SIGNAL, STARTED, TIME,
+                      WAITING, Channel, Vm, configure, exec_frame, exec_input, frame, output_of)
 
 TAP = 'pgboot0'
 
@@ -254,6 +256,144 @@ def test_out_of_memory_is_reported(bench):
 def test_power_off_ends_qemu_too(bench):
     with bench.boot(exit_by='poweroff') as vm:
         assert bench.run(vm, 'true')[-1]['code'] == 0
+
+
+class Execs:
+    """Sessions on one channel; gives credit for all output, unless told not to."""
+
+    def __init__(self, channel):
+        self.channel, self.app, self.slow = channel, b'', set()
+        self.output, self.ended, self.started, self.taken = {}, {}, {}, {}
+
+    def start(self, session, *argv, **options):
+        self.output[session], self.taken[session] = {1: b'', 2: b''}, 0
+        self.channel.send(exec_frame(session, *argv, **options))
+
+    def step(self):
+        message = self.channel.next()
+        kind, session = message['kind'], message.get('session')
+        if kind == OUTPUT:
+            self.app += message['bytes']
+            self.channel.ack(message['sequence'])
+        elif kind == EXEC_STARTED:
+            self.started[session] = message['message'] or message['pid']
+        elif kind == EXEC_OUTPUT:
+            self.output[session][message['stream']] += message['bytes']
+            if session not in self.slow:
+                self.channel.send(frame(EXEC_CREDIT,
+                                        struct.pack('<II', session, len(message['bytes']))))
+        elif kind == EXEC_INPUT_CREDIT:
+            self.taken[session] += message['credit']
+        elif kind == EXEC_EXITED:
+            self.ended[session] = (message['code'], message['signal'])
+
+    def until(self, condition):
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, (self.ended, self.started)
+            self.step()
+
+    def end_of(self, session):
+        self.until(lambda: session in self.ended)
+        return self.output[session][1], self.output[session][2], self.ended[session]
+
+
+def app_and_execs(vm):
+    """An app that counts, as user web in /srv, with GREETING set; sessions beside it."""
+    script = 'i=0; while true; do echo tick $i; i=$((i+1)); sleep 0.05; done'
+    vm.channel.send(configure(argv=['sh', '-c', script], layers=1, user='web', workdir='/srv',
+                              env=['GREETING=hi']))
+    vm.channel.until(STARTED)
+    return Execs(vm.channel)
+
+
+def test_exec_runs_beside_the_app(bench):
+    with bench.boot() as vm:
+        execs = app_and_execs(vm)
+        execs.start(1, 'sh', '-c', 'cat; id -un; pwd; echo $GREETING $MORE; echo oops >&2; exit 7',
+                    env=['MORE=there'])
+        data = b'\0any bytes ' + HOST_MAGIC + b' \xf4\xf5\n'
+        vm.channel.send(exec_input(1, data) + exec_input(1, b'', end=True))
+        out, err, end = execs.end_of(1)
+        assert out == data + b'web\n/srv\nhi there\n', out
+        assert (err, end, execs.taken[1]) == (b'oops\n', (7, 0), len(data))
+        execs.start(2, 'id', '-un', user='root', directory='/')
+        assert execs.end_of(2) == (b'root\n', b'', (0, 0))
+        execs.start(3, 'nosuch')
+        execs.until(lambda: 3 in execs.started)
+        expect(execs.started[3], 'command "nosuch": not found')
+        execs.start(4, 'sleep', '1000')
+        execs.until(lambda: 4 in execs.started)
+        vm.channel.send(frame(EXEC_SIGNAL, struct.pack('<II', 4, 15)))
+        assert execs.end_of(4) == (b'', b'', (143, 15))
+        execs.start(5, 'sh', '-c', 'sleep 1000 & echo started')  # a job that goes on
+        assert execs.end_of(5) == (b'started\n', b'', (0, 0))
+        vm.channel.send(frame(SHUTDOWN))
+
+
+def test_exec_with_a_terminal(bench):
+    with bench.boot() as vm:
+        execs = app_and_execs(vm)
+        execs.start(1, 'sh', window=(24, 80))
+        vm.channel.send(exec_input(1, b'tty; stty size; echo $TERM\n'))
+        execs.until(lambda: b'xterm\r\n' in execs.output[1][1])
+        expect(execs.output[1][1].decode(), '/dev/pts/', '24 80')
+        vm.channel.send(frame(EXEC_RESIZE, struct.pack('<IHHB', 1, 50, 132, 0)))
+        vm.channel.send(exec_input(1, b'stty size; sleep 1000\n'))
+        execs.until(lambda: b'50 132' in execs.output[1][1])
+        vm.channel.send(exec_input(1, b'\x03'))  # ^C ends the sleep, not the shell
+        vm.channel.send(exec_input(1, b'echo st""ill here\nexit 4\n'))
+        out, _, end = execs.end_of(1)
+        expect(out.decode(), 'still here\r\n')
+        assert end == (4, 0), end
+        vm.channel.send(frame(SHUTDOWN))
+
+
+def test_a_slow_session_holds_up_neither_the_app_nor_others(bench):
+    with bench.boot() as vm:
+        execs = app_and_execs(vm)
+        execs.slow.add(1)
+        execs.start(1, 'sh', '-c', 'yes 0123456789abcde | head -c 300000')
+        execs.until(lambda: len(execs.output[1][1]) == 65536)  # the window
+        before = len(execs.app)
+        execs.start(2, 'sh', '-c', 'echo quick')
+        assert execs.end_of(2) == (b'quick\n', b'', (0, 0))
+        execs.until(lambda: len(execs.app) > before + 100)
+        assert len(execs.output[1][1]) == 65536 and 1 not in execs.ended
+        execs.slow.remove(1)
+        vm.channel.send(frame(EXEC_CREDIT, struct.pack('<II', 1, 65536)))
+        out, _, end = execs.end_of(1)
+        assert (len(out), end) == (300000, (0, 0))
+        vm.channel.send(frame(SHUTDOWN))
+
+
+def test_sessions_are_killed_with_their_client_or_host(bench):
+    with bench.boot() as vm:
+        execs = app_and_execs(vm)
+        # A shell with a job in a group of its own.
+        execs.start(1, 'sh', '-c', 'set -m; sleep 777 & sleep 777', window=(24, 80))
+        execs.until(lambda: 1 in execs.started)
+        time.sleep(0.3)
+        vm.channel.send(frame(EXEC_CLOSE, struct.pack('<I', 1)))
+        execs.start(2, 'sh', '-c', 'sleep 0.3; ps | grep -c "[s]leep 777"')
+        assert execs.end_of(2)[0] == b'0\n', execs.output
+        execs.start(3, 'sleep', '888')
+        execs.until(lambda: 3 in execs.started)
+        vm.channel.close()
+        second = Channel(vm.path, vm.channel.received)
+        execs = Execs(second)
+        execs.start(1, 'sh', '-c', 'sleep 0.3; ps | grep -c "[s]leep 888"')
+        assert execs.end_of(1)[0] == b'0\n', execs.output
+        second.send(frame(SHUTDOWN))
+        second.until(EXITED)
+        second.close()
+
+
+def test_an_app_with_a_terminal(bench):
+    with bench.boot() as vm:
+        messages = bench.run(vm, 'sh', '-c', 'tty; echo err >&2', tty=1)
+    expect(output_of(messages).decode(), '/dev/pts/', 'err\n')
+    assert b'\r' not in output_of(messages)
 
 
 def ip(*words):

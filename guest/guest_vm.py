@@ -12,10 +12,13 @@ import time
 HOST_MAGIC = bytes.fromhex('f59c1ed342b7086fa15de93077c48b12')
 GUEST_MAGIC = bytes.fromhex('f62790bc5e13cd843af9610ed87542ab')
 CONFIGURE, SIGNAL, SHUTDOWN, ACK, TIME, PING, ATTACH = 2, 3, 4, 5, 6, 7, 1
+EXEC, EXEC_INPUT, EXEC_RESIZE, EXEC_SIGNAL, EXEC_CREDIT, EXEC_CLOSE = range(9, 15)
+EXEC_STARTED, EXEC_OUTPUT, EXEC_EXITED, EXEC_INPUT_CREDIT = range(0x87, 0x8b)
 HELLO, STARTED, OUTPUT, EXITED, FAILED, PONG = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86
 WAITING, RUNNING, EXITED_STATE, FAILED_STATE = range(4)
 TAGS = {'argv': 1, 'env': 2, 'user': 3, 'workdir': 4, 'hostname': 5, 'addresses': 6,
-        'gateways': 7, 'nameservers': 8, 'hosts': 9, 'layers': 10, 'upper_disk': 11, 'mtu': 12}
+        'gateways': 7, 'nameservers': 8, 'hosts': 9, 'layers': 10, 'upper_disk': 11, 'mtu': 12,
+        'tty': 13}
 
 
 def frame(kind, payload=b''):
@@ -35,6 +38,27 @@ def configure(**fields):
     return frame(CONFIGURE, payload + struct.pack('<HI', 0, 0))
 
 
+def stuffed(data):
+    return data.replace(b'\xf4', b'\xf4\0').replace(b'\xf5', b'\xf4\1')
+
+
+def exec_frame(session, *argv, env=(), user='', directory='', window=None):
+    """`window`: (rows, columns) of a terminal."""
+    def text(value):
+        data = value.encode()
+        return struct.pack('<I', len(data)) + data
+
+    payload = struct.pack('<IBHH', session, window is not None, *(window or (0, 0)))
+    payload += text(user) + text(directory)
+    for words in (argv, env):
+        payload += struct.pack('<I', len(words)) + b''.join(map(text, words))
+    return frame(EXEC, stuffed(payload))
+
+
+def exec_input(session, data, end=False):
+    return frame(EXEC_INPUT, struct.pack('<IB', session, end) + stuffed(data))
+
+
 def parse(kind, data):
     """The message as a dict with its 'kind'."""
     if kind == HELLO:
@@ -47,6 +71,16 @@ def parse(kind, data):
     elif kind == EXITED:
         names = ('sequence', 'code', 'signal', 'oom')
         values = struct.unpack_from('<QiIB', data)
+    elif kind == EXEC_STARTED:
+        names = ('session', 'pid', 'message')
+        values = (*struct.unpack_from('<II', data), data[8:].decode())
+    elif kind == EXEC_OUTPUT:
+        names = ('session', 'stream', 'bytes')
+        values = (*struct.unpack_from('<IB', data), data[5:])
+    elif kind == EXEC_EXITED:
+        names, values = ('session', 'code', 'signal'), struct.unpack_from('<III', data)
+    elif kind == EXEC_INPUT_CREDIT:
+        names, values = ('session', 'credit'), struct.unpack_from('<II', data)
     elif kind == FAILED:
         names, values = ('sequence', 'message'), (struct.unpack_from('<Q', data)[0],
                                                   data[8:].decode())
@@ -163,7 +197,8 @@ def busybox_layer(folder):
     for name in ('bin', 'etc', 'home/web', 'www', 'run/kept'):
         os.makedirs(os.path.join(folder, name))
     shutil.copy('/bin/busybox', os.path.join(folder, 'bin/busybox'))
-    for applet in ('sh', 'id', 'cat', 'env', 'sleep', 'seq', 'httpd', 'ls', 'ip', 'pwd', 'kill',
+    for applet in ('sh', 'id', 'cat', 'env', 'stty', 'tty', 'ps', 'sleep', 'seq',
+                   'httpd', 'ls', 'ip', 'pwd', 'kill',
                    'hostname', 'mount', 'wget', 'dd', 'tail', 'date', 'wc', 'grep', 'yes', 'head',
                    'true'):
         os.symlink('busybox', os.path.join(folder, 'bin', applet))

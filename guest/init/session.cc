@@ -35,6 +35,7 @@ std::optional<HostMessage> Session::next() {
 // Whatever is half written belongs to the old connection: the host skips to this preamble.
 void Session::attach(const Attach& message) {
   attached_ = true;
+  ++attachments_;
   acknowledge(message.received);
   unsent_from_ = 0;
   out_start_ = 0;
@@ -100,6 +101,16 @@ void Session::failed(std::string message) {
   state_ = GuestState::kFailed;
   ++last_sequence_;
   keep(0, encode(Failed{last_sequence_, std::move(message)}));
+}
+
+void Session::send_unkept(std::string_view frame) {
+  if (attached_) {
+    out_ += frame;
+  }
+}
+
+bool Session::takes_unkept() const {
+  return attached_ && out_.size() - out_start_ < kWriteAhead;
 }
 
 bool Session::takes_output(std::int64_t now_ms) const {

@@ -26,15 +26,22 @@ class Session {
   explicit Session(std::int64_t now_ms) : detached_since_ms_(now_ms) {}
 
   void feed(std::string_view bytes) { decoder_.feed(bytes); }
-  // The next Configure, Signal, Shutdown or Time; the rest is answered in here.
+  // The next message that init acts on; Attach, Ack and Ping are answered in here.
   std::optional<channel::HostMessage> next();
   void host_gone(std::int64_t now_ms);
   bool attached() const { return attached_; }
+  // How often a host has attached: what lives with one connection ends when this rises.
+  std::uint64_t attachments() const { return attachments_; }
 
   void started(std::uint32_t pid);
   void output(channel::Stream stream, std::string_view bytes);
   void exited(channel::Exited report);
   void failed(std::string message);
+
+  // A frame for the host that is connected now, not to be repeated. While takes_unkept() is false
+  // there is enough under way: what can wait is to wait.
+  void send_unkept(std::string_view frame);
+  bool takes_unkept() const;
 
   bool takes_output(std::int64_t now_ms) const;
   // When takes_output() turns true by itself; nullopt: only an Ack can.
@@ -61,6 +68,7 @@ class Session {
 
   channel::GuestDecoder decoder_;
   bool attached_ = false;
+  std::uint64_t attachments_ = 0;
   std::int64_t detached_since_ms_;
   channel::GuestState state_ = channel::GuestState::kWaiting;
   std::uint32_t pid_ = 0;

@@ -64,10 +64,26 @@ void reseed(std::string_view entropy) {
   ioctl(random.get(), RNDRESEEDCRNG);
 }
 
+Command command_of(const channel::Configure& configure) {
+  Command command;
+  command.argv = configure.argv;
+  command.env = configure.env;
+  command.user = configure.user;
+  command.directory = configure.workdir;
+  if (configure.tty) {
+    command.terminal = WindowSize{};
+    command.newlines = Newlines::kAsWritten;
+  }
+  return command;
+}
+
 }  // namespace
 
 Supervisor::Supervisor(Link link)
-    : link_(std::move(link)), session_(monotonic_ms()), signals_(signal_descriptor()) {
+    : link_(std::move(link)),
+      session_(monotonic_ms()),
+      execs_(session_),
+      signals_(signal_descriptor()) {
   link_.signal_changes(true);
 }
 
@@ -82,15 +98,18 @@ void Supervisor::run() {
 void Supervisor::turn() {
   const bool takes_output = session_.takes_output(monotonic_ms());
   const short link_events = static_cast<short>(POLLIN | (session_.pending().empty() ? 0 : POLLOUT));
-  std::array<pollfd, 4> fds = {
+  constexpr std::size_t kOwn = 4;
+  std::array<pollfd, kOwn + Execs::kMaxPolled> fds = {
       pollfd{signals_.get(), POLLIN, 0},
       pollfd{linked_ ? link_.fd() : -1, link_events, 0},
       pollfd{takes_output ? app_.out.get() : -1, POLLIN, 0},
       pollfd{takes_output ? app_.err.get() : -1, POLLIN, 0},
   };
-  if (poll(fds.data(), fds.size(), timeout_ms()) < 0) {
+  const std::span<pollfd> sessions = execs_.watch(std::span(fds).subspan<kOwn>());
+  if (poll(fds.data(), kOwn + sessions.size(), timeout_ms()) < 0) {
     return;
   }
+  execs_.serve(sessions);
   if (fds[2].revents != 0) {
     read_output(app_.out, channel::Stream::kStdout);
   }
@@ -149,6 +168,8 @@ void Supervisor::reap() {
   for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
     if (pid == app_.pid && phase_ == Phase::kRunning) {
       app_ended(status);
+    } else {
+      execs_.child_ended(pid, status);
     }
   }
 }
@@ -158,6 +179,7 @@ void Supervisor::app_ended(int status) {
   exit_.code = exit_.signal != 0 ? 128 + exit_.signal : WEXITSTATUS(status);
   // SAFETY: PID 1 ends everyone else: the machine lives as long as its app.
   kill(-1, SIGKILL);
+  execs_.app_ended();
   enter(Phase::kDraining);
 }
 
@@ -184,6 +206,7 @@ void Supervisor::check_link(short events) {
   linked_ = connected;
   if (!connected) {
     session_.host_gone(monotonic_ms());
+    execs_.close_all();
     link_.signal_changes(true);
     linked_ = link_.connected();  // it may have come back before we asked: then no signal comes
   }
@@ -197,8 +220,17 @@ void Supervisor::read_link() {
   while (const std::size_t count = link_.read(buffer)) {
     session_.feed({buffer.data(), count});
     while (const auto message = session_.next()) {
+      end_sessions_of_earlier_host();
       handle(*message);
     }
+    end_sessions_of_earlier_host();
+  }
+}
+
+// Also where one host has followed another without init seeing the port closed between.
+void Supervisor::end_sessions_of_earlier_host() {
+  if (std::exchange(attachment_, session_.attachments()) != session_.attachments()) {
+    execs_.close_all();
   }
 }
 
@@ -224,6 +256,8 @@ void Supervisor::handle(const channel::HostMessage& message) {
     reseed(resumed->entropy);
   } else if (std::holds_alternative<channel::Shutdown>(message)) {
     shutdown();
+  } else {
+    execs_.handle(message);
   }
 }
 
@@ -239,14 +273,12 @@ void Supervisor::configure(const channel::Configure& message) {
     return;
   }
   session_.started(static_cast<std::uint32_t>(app_.pid));
+  execs_.app_started(message);
   enter(Phase::kRunning);
   write_link();
 }
 
 Status Supervisor::start(const channel::Configure& message) {
-  if (message.tty) {
-    return fail("terminal: not supported yet; run the machine without a tty");
-  }
   if (auto done = root_.enter(message.layers, message.upper_disk); !done) {
     return done;
   }
@@ -256,7 +288,7 @@ Status Supervisor::start(const channel::Configure& message) {
   if (auto done = configure_names(message); !done) {
     return done;
   }
-  Result<App> app = spawn(message);
+  Result<Child> app = spawn(command_of(message));
   if (!app) {
     return std::unexpected(app.error());
   }

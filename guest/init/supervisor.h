@@ -2,7 +2,8 @@
 // every orphan, reports how the app ended and returns; main() then powers the machine off.
 //
 // Everything happens on one thread in one poll(): signals by signalfd, the control channel, the
-// app's two pipes. The phases go one way: waiting, running, draining, reporting, done.
+// app's two pipes (or its terminal), the sessions beside it (exec.h). The phases go one way:
+// waiting, running, draining, reporting, done.
 #pragma once
 
 #include <poll.h>
@@ -11,6 +12,7 @@
 #include <span>
 
 #include "channel/types.h"
+#include "init/exec.h"
 #include "init/link.h"
 #include "init/oom.h"
 #include "init/root.h"
@@ -46,6 +48,7 @@ class Supervisor {
   void check_link(short events);
   void read_link();
   void write_link();
+  void end_sessions_of_earlier_host();
   void handle(const channel::HostMessage& message);
   void configure(const channel::Configure& message);
   Status start(const channel::Configure& message);
@@ -57,10 +60,12 @@ class Supervisor {
 
   Link link_;
   Session session_;
+  Execs execs_;
+  std::uint64_t attachment_ = 0;  // that the sessions of execs_ belong to
   Root root_;
   OomWatch oom_;
   Fd signals_;
-  App app_;
+  Child app_;
   Exit exit_;
   Phase phase_ = Phase::kWaiting;
   std::int64_t phase_since_ms_ = 0;

@@ -29,8 +29,23 @@ Configure full_configure() {
 }
 
 std::vector<HostMessage> every_host_message() {
-  return {Attach{7, 1, 42}, full_configure(), Configure{},      Signal{15}, Shutdown{},
-          Ack{99},          Time{-5},         Time{1700000000}, Ping{3}};
+  return {Attach{7, 1, 42},
+          full_configure(),
+          Configure{},
+          Signal{15},
+          Shutdown{},
+          Ack{99},
+          Time{-5},
+          Time{1700000000},
+          Ping{3},
+          Exec{1, {"sh", "-c", "\xf4\xf5"}, {"TERM=xterm"}, "web", "/srv", true, 24, 80},
+          Exec{2, {"true"}, {}, "", "", false, 0, 0},
+          ExecInput{1, false, std::string(kHostMagic) + "\xf4"},
+          ExecInput{1, true, ""},
+          ExecResize{1, 0xf5f5, 0xf5f5},
+          ExecSignal{1, 2},
+          ExecOutputCredit{1, 4096},
+          ExecClose{1}};
 }
 std::vector<GuestMessage> every_guest_message() {
   return {Hello{1, GuestState::kRunning, 12, 34},
@@ -39,7 +54,12 @@ std::vector<GuestMessage> every_guest_message() {
           Output{Stream::kStdout, 6, {}},
           Exited{8, 137, 9, true},
           Failed{9, "command \"x\": not found"},
-          Pong{3}};
+          Pong{3},
+          ExecStarted{1, 300, ""},
+          ExecStarted{2, 0, "command \"x\": not found"},
+          ExecOutput{1, Stream::kStderr, std::string("a\0b", 3)},
+          ExecExited{1, 130, 2},
+          ExecInputCredit{1, 512}};
 }
 
 template <typename Message>
@@ -189,6 +209,34 @@ TEST_CASE("types and trailing fields of a newer peer are skipped") {
   std::string longer = encode(Started{9}).substr(kFrameHeader) + "more";
   host.feed(guest_preamble(1) + encode_frame(0xF0, "new") + encode_frame(0x82, longer));
   CHECK(drain(host) == std::vector<GuestMessage>{Started{9}});
+}
+
+TEST_CASE("what a user's program reads may hold the host's magic and cuts no stream") {
+  const std::string magic = std::string(kHostMagic) + kHostMagic.front();
+  for (const HostMessage& message : {HostMessage(ExecInput{7, false, magic}),
+                                     HostMessage(Exec{7, {magic}, {}, "", "", false, 0, 0})}) {
+    const std::string bytes = bytes_of(message);
+    CHECK(bytes.find(kHostMagic.front()) == std::string::npos);
+    GuestDecoder guest;
+    guest.feed(encode(Attach{1}) + bytes);
+    CHECK(drain(guest).back() == message);
+  }
+}
+
+TEST_CASE("exec messages that are cut, too long or badly stuffed are refused") {
+  const auto refused = [](std::uint8_t type, std::string_view payload) {
+    const auto message = decode_host_frame({type, std::string(payload)});
+    return message.has_value() ? std::optional<DecodeError>() : message.error();
+  };
+  CHECK(refused(0x09, std::string_view("\1\0\0\0\0", 5)) == DecodeError::kTruncated);
+  CHECK(refused(0x0a, std::string_view("\1\0\0\0", 4)) == DecodeError::kTruncated);
+  CHECK(refused(0x0a, std::string_view("\1\0\0\0\0a\xf4", 7)) == DecodeError::kBadValue);
+  CHECK(refused(0x0a, std::string_view("\1\0\0\0\0a\xf4\2", 8)) == DecodeError::kBadValue);
+  std::string many(4 + 1 + 2 + 2 + 4 + 4, '\0');
+  put(many, std::uint32_t{kMaxItems + 1});
+  CHECK(refused(0x09, many) == DecodeError::kTooMany);
+  const auto exited = decode_guest_frame({0x89, std::string("\1\0\0\0\xff\xff\0\0\0\0\0\0", 12)});
+  CHECK(exited.error() == DecodeError::kBadValue);
 }
 
 TEST_CASE("Configure skips unknown tags and refuses what is cut or too much") {

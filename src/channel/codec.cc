@@ -263,7 +263,7 @@ Decoded<std::optional<HostMessage>> decode_host_frame(const Frame& frame) {
     case Type::kResumed:
       return any<HostMessage>(decode_resumed(frame.payload));
     default:
-      return std::optional<HostMessage>{};
+      return decode_exec_host_frame(frame);
   }
 }
 
@@ -285,7 +285,7 @@ Decoded<std::optional<GuestMessage>> decode_guest_frame(const Frame& frame) {
     case Type::kPong:
       return any<GuestMessage>(number<Pong, std::uint64_t>(frame.payload));
     default:
-      return std::optional<GuestMessage>{};
+      return decode_exec_guest_frame(frame);
   }
 }
 

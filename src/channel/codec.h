@@ -21,7 +21,7 @@ struct Frame {
 };
 
 // One whole frame. Attach is preceded by the host's preamble, Hello is not: see guest_preamble().
-// What a frame can't hold (a Configure above kMaxFrame) yields an empty string.
+// What a frame can't hold (a Configure or Exec above kMaxFrame) yields an empty string.
 std::string encode(const Attach& message);
 std::string encode(const Configure& message);
 std::string encode(const Signal& message);
@@ -30,12 +30,22 @@ std::string encode(const Ack& message);
 std::string encode(const Time& message);
 std::string encode(const Ping& message);
 std::string encode(const Resumed& message);
+std::string encode(const Exec& message);
+std::string encode(const ExecInput& message);
+std::string encode(const ExecResize& message);
+std::string encode(const ExecSignal& message);
+std::string encode(const ExecOutputCredit& message);
+std::string encode(const ExecClose& message);
 std::string encode(const Hello& message);
 std::string encode(const Started& message);
 std::string encode(const Output& message);
 std::string encode(const Exited& message);
 std::string encode(const Failed& message);
 std::string encode(const Pong& message);
+std::string encode(const ExecStarted& message);
+std::string encode(const ExecOutput& message);
+std::string encode(const ExecExited& message);
+std::string encode(const ExecInputCredit& message);
 
 // Any frame; empty when the payload is above kMaxFrame.
 std::string encode_frame(std::uint8_t type, std::string_view payload);
@@ -52,6 +62,10 @@ Decoded<Configure> decode_configure(std::string_view payload);
 Decoded<Hello> decode_hello(std::string_view payload);
 Decoded<Output> decode_output(std::string_view payload);
 Decoded<Exited> decode_exited(std::string_view payload);
+
+// The messages of exec (exec_codec.cc), by frame type; nullopt for another type.
+Decoded<std::optional<HostMessage>> decode_exec_host_frame(const Frame& frame);
+Decoded<std::optional<GuestMessage>> decode_exec_guest_frame(const Frame& frame);
 
 // The marks at which a stream is picked up again. They are random bytes, the first of which ends
 // no host message, and the guest's is valid only with the nonce of this connection.

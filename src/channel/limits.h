@@ -12,4 +12,8 @@ inline constexpr std::size_t kMaxMessage = std::size_t{8} * 1024;  // bytes of F
 inline constexpr std::size_t kMaxLayers = 16;
 inline constexpr std::size_t kEntropyBytes = 32;  // of Resumed
 
+inline constexpr std::size_t kMaxExecSessions = 16;
+inline constexpr std::size_t kExecWindow = std::size_t{64} * 1024;    // bytes under way, each way
+inline constexpr std::size_t kMaxExecChunk = std::size_t{16} * 1024;  // of ExecInput, ExecOutput
+
 }  // namespace perigee::channel

@@ -77,6 +77,49 @@ struct Ping {
   std::uint64_t token = 0;
   bool operator==(const Ping&) const = default;
 };
+
+// A process beside the app: `perigee console`, `perigee machine exec`. Ids are the host's and count
+// up; a session ends with its process, with ExecClose, or with the connection.
+struct Exec {
+  std::uint32_t id = 0;
+  std::vector<std::string> argv;
+  std::vector<std::string> env;  // "KEY=value", over the app's
+  std::string user;              // empty: the app's
+  std::string workdir;           // empty: the app's
+  bool tty = false;
+  std::uint16_t rows = 0;  // of the terminal; 0: unknown
+  std::uint16_t cols = 0;
+  bool operator==(const Exec&) const = default;
+};
+struct ExecInput {
+  std::uint32_t id = 0;
+  bool eof = false;  // nothing follows
+  std::string bytes;
+  bool operator==(const ExecInput&) const = default;
+};
+struct ExecResize {
+  std::uint32_t id = 0;
+  std::uint16_t rows = 0;
+  std::uint16_t cols = 0;
+  bool operator==(const ExecResize&) const = default;
+};
+// To the session's process group.
+struct ExecSignal {
+  std::uint32_t id = 0;
+  std::uint32_t signo = 0;
+  bool operator==(const ExecSignal&) const = default;
+};
+// The client has taken so many bytes: as many more may be sent.
+struct ExecOutputCredit {
+  std::uint32_t id = 0;
+  std::uint32_t bytes = 0;
+  bool operator==(const ExecOutputCredit&) const = default;
+};
+// The client is gone: whatever is left of the session is killed.
+struct ExecClose {
+  std::uint32_t id = 0;
+  bool operator==(const ExecClose&) const = default;
+};
 // The first message of each connection. `received` is the last sequence that the host kept:
 // the guest sends again what follows it.
 struct Attach {
@@ -129,7 +172,38 @@ struct Pong {
   bool operator==(const Pong&) const = default;
 };
 
-using HostMessage = std::variant<Attach, Configure, Signal, Shutdown, Ack, Time, Ping, Resumed>;
-using GuestMessage = std::variant<Hello, Started, Output, Exited, Failed, Pong>;
+// The answer to Exec. Without a pid it was refused, and `message` says why.
+struct ExecStarted {
+  std::uint32_t id = 0;
+  std::uint32_t pid = 0;
+  std::string message;
+  bool operator==(const ExecStarted&) const = default;
+};
+// Not repeated after an Attach: the session has ended by then.
+struct ExecOutput {
+  std::uint32_t id = 0;
+  Stream stream = Stream::kStdout;  // a terminal has only this one
+  std::string bytes;
+  bool operator==(const ExecOutput&) const = default;
+};
+// The last of a session.
+struct ExecExited {
+  std::uint32_t id = 0;
+  std::int32_t exit_code = 0;  // 128 + signal when signalled
+  std::uint32_t signal = 0;
+  bool operator==(const ExecExited&) const = default;
+};
+// The process has taken so many bytes of its input: as many more may be sent.
+struct ExecInputCredit {
+  std::uint32_t id = 0;
+  std::uint32_t bytes = 0;
+  bool operator==(const ExecInputCredit&) const = default;
+};
+
+using HostMessage =
+    std::variant<Attach, Configure, Signal, Shutdown, Ack, Time, Ping, Resumed, Exec, ExecInput,
+                 ExecResize, ExecSignal, ExecOutputCredit, ExecClose>;
+using GuestMessage = std::variant<Hello, Started, Output, Exited, Failed, Pong, ExecStarted,
+                                  ExecOutput, ExecExited, ExecInputCredit>;
 
 }  // namespace perigee::channel

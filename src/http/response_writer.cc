@@ -131,6 +131,21 @@ async::Task<Result<void>> Writer::finish() {
   co_return Result<void>();
 }
 
+async::Task<Result<sys::Stream*>> Writer::switch_protocols(std::string protocol) {
+  if (state_ != State::unstarted) co_return fail(out_of_order("change of protocol"));
+  ResponseHead head{.status = 101};
+  head.headers.add("Connection", "Upgrade");
+  head.headers.add("Upgrade", protocol);
+  std::string out;
+  CO_TRY_VOID(append_head(out, head));
+  close_ = true;
+  state_ = State::failed;  // until all of it is out
+  CO_TRY_VOID(co_await put(out));
+  state_ = State::finished;
+  switched_ = connection_.take_stream();
+  co_return switched_.get();
+}
+
 async::Task<void> Writer::closed() {
   co_await connection_.peer_gone();
 }

@@ -2,6 +2,7 @@
 // decision to keep the connection. Private to http.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "http/server_connection.h"
@@ -16,10 +17,12 @@ class Writer : public ResponseWriter {
   async::Task<Result<void>> write(std::string_view data) override;
   async::Task<Result<void>> finish() override;
   bool started() const override { return state_ != State::unstarted; }
+  async::Task<Result<sys::Stream*>> switch_protocols(std::string protocol) override;
   async::Task<void> closed() override;
 
   bool finished() const { return state_ == State::finished; }
   bool closes() const { return close_; }
+  bool switched() const { return switched_ != nullptr; }
   void close_after() { close_ = true; }
 
  private:
@@ -37,6 +40,7 @@ class Writer : public ResponseWriter {
   bool head_request_;
   int request_minor_;
   bool close_;
+  std::unique_ptr<sys::Stream> switched_;  // the connection after switch_protocols
 };
 
 }  // namespace perigee::http

@@ -6,6 +6,7 @@
 
 #include "async/combine.h"
 #include "base/text.h"
+#include "http/prefixed_stream.h"
 #include "http/response_writer.h"
 #include "sys/posix_host.h"
 
@@ -182,11 +183,19 @@ async::Task<ServerConnection::Next> ServerConnection::settle(Writer& writer, Bod
     const auto sent = co_await writer.send({.status = 500}, "no answer\n");
     if (!sent) co_return Next::close;
   }
+  if (writer.switched()) co_return Next::linger;
   if (!writer.finished()) co_return Next::close;  // cut: the client must not take it for whole
   if (body.done()) co_return writer.closes() ? Next::close : Next::request;
   if (writer.closes() || awaits_continue) co_return Next::linger;
   const auto discarded = co_await discard(body);
   co_return discarded ? Next::request : Next::linger;
+}
+
+// The connection for another protocol, with what the client has sent of that already.
+std::unique_ptr<sys::Stream> ServerConnection::take_stream() {
+  std::string ahead(input_.view());
+  input_.consume(ahead.size());
+  return std::make_unique<PrefixedStream>(std::move(ahead), *stream_);
 }
 
 async::Task<Result<void>> ServerConnection::discard(Body& body) {

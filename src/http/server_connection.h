@@ -50,6 +50,7 @@ class ServerConnection {
   async::Task<Next> settle(class Writer& writer, BodyReader& body, bool awaits_continue);
   async::Task<void> refuse(Malformed malformed);
   async::Task<Result<void>> write(std::string_view data);
+  std::unique_ptr<sys::Stream> take_stream();
   async::Task<Result<void>> discard(Body& body);
   async::Task<void> linger();
   async::Task<void> peer_gone();

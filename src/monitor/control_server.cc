@@ -2,6 +2,7 @@
 
 #include <array>
 #include <csignal>
+#include <utility>
 
 #include "async/combine.h"
 #include "base/log.h"
@@ -59,7 +60,7 @@ async::Task<void> ControlServer::serve(std::unique_ptr<sys::Stream> stream) {
     if (end != std::string::npos) {
       std::string line = pending.substr(0, end);
       pending.erase(0, end + 1);
-      if (!co_await answer(*stream, std::move(line))) co_return;
+      if (!co_await answer(*stream, std::move(line), pending)) co_return;
       continue;
     }
     const auto n = co_await stream->read(buffer);
@@ -68,7 +69,9 @@ async::Task<void> ControlServer::serve(std::unique_ptr<sys::Stream> stream) {
   }
 }
 
-async::Task<Result<void>> ControlServer::answer(sys::Stream& stream, std::string line) {
+// `rest`: what the client has sent behind the line.
+async::Task<Result<void>> ControlServer::answer(sys::Stream& stream, std::string line,
+                                                std::string& rest) {
   const auto request = json::parse(line);
   if (!request) co_return co_await stream.write(result_line(fail(request.error())));
   const auto command = request->require_string("command");
@@ -78,7 +81,16 @@ async::Task<Result<void>> ControlServer::answer(sys::Stream& stream, std::string
     co_return co_await stream.write(result_line(co_await target_.suspend_vm()));
   }
   if (*command == "subscribe") co_return co_await report_changes(stream);
+  if (*command == "exec") co_return co_await exec(stream, std::exchange(rest, {}));
   co_return co_await stream.write(result_line(act(*request, *command)));
+}
+
+async::Task<Result<void>> ControlServer::exec(sys::Stream& stream, std::string first_bytes) {
+  const Result<void> may = target_.may_exec();
+  CO_TRY_VOID(co_await stream.write(result_line(may)));
+  if (!may) co_return Result<void>();
+  co_await target_.exec(stream, std::move(first_bytes));
+  co_return fail(Code::cancelled, "the session has ended");  // closes the connection
 }
 
 Result<void> ControlServer::act(const json::Value& request, const std::string& command) {

@@ -9,6 +9,8 @@
 //   {"command":"signal","number":15}    → {"ok":true} | {"error":"…","code":"unavailable"}
 //   {"command":"kill"}                  → {"ok":true}
 //   {"command":"suspend"}               → {"ok":true} once the VM is on disk
+//   {"command":"exec"}                  → {"ok":true}; from there on the connection is an exec
+//                                         stream (docs/formats/exec-stream.md)
 #pragma once
 
 #include <memory>
@@ -31,6 +33,9 @@ class ControlTarget {
   virtual Result<void> signal_app(int number) = 0;
   virtual Result<void> kill_vm() = 0;
   virtual async::Task<Result<void>> suspend_vm() = 0;
+  // Whether a process can be started beside the app; then exec() serves one client to its end.
+  virtual Result<void> may_exec() const = 0;
+  virtual async::Task<void> exec(sys::Stream& stream, std::string first_bytes) = 0;
 };
 
 class ControlServer {
@@ -44,7 +49,8 @@ class ControlServer {
  private:
   async::Task<void> accept_all();
   async::Task<void> serve(std::unique_ptr<sys::Stream> stream);
-  async::Task<Result<void>> answer(sys::Stream& stream, std::string line);
+  async::Task<Result<void>> answer(sys::Stream& stream, std::string line, std::string& rest);
+  async::Task<Result<void>> exec(sys::Stream& stream, std::string first_bytes);
   async::Task<Result<void>> report_changes(sys::Stream& stream);
   async::Task<Result<void>> drained();
   Result<void> act(const json::Value& request, const std::string& command);

@@ -46,6 +46,7 @@ async::Task<void> GuestLink::run() {
     if (stream) {
       const auto ended = co_await converse(**stream);
       attached_ = false;
+      listener_.guest_lost();
       if (!ended) {
         log_warning("monitor", "guest channel: {}", ended.error().context);
         delay = kBrokenDelay;
@@ -110,6 +111,8 @@ async::Task<void> GuestLink::handle(channel::GuestMessage message) {
     const std::uint64_t sequence = failed->sequence;
     co_await listener_.guest_failed(std::move(*failed));
     acknowledge(sequence);
+  } else {
+    listener_.guest_exec(message);
   }
 }
 

@@ -28,6 +28,10 @@ class GuestListener {
   // Both return when the news is on disk: then it is acknowledged.
   virtual async::Task<void> guest_exited(channel::Exited exited) = 0;
   virtual async::Task<void> guest_failed(channel::Failed failed) = 0;
+  // A message of an exec session.
+  virtual void guest_exec(const channel::GuestMessage& message) = 0;
+  // The connection has ended, and with it every exec session.
+  virtual void guest_lost() = 0;
 };
 
 class GuestLink {

@@ -76,7 +76,13 @@ class Recorder : public GuestListener {
     events.push_back("failed " + failed.message);
     co_return;
   }
+  void guest_exec(const channel::GuestMessage& message) override {
+    if (const auto* output = std::get_if<channel::ExecOutput>(&message))
+      events.push_back(fmt::format("exec {} {}", output->id, output->bytes));
+  }
+  void guest_lost() override { ++lost; }
   std::vector<std::string> events;
+  int lost = 0;
 };
 
 struct Bench {
@@ -174,15 +180,18 @@ TEST_CASE("after a drop the link attaches again, behind what it has") {
   Bench bench;
   bench.start(41);
   CHECK(bench.attach({.state = channel::GuestState::kRunning, .pid = 5}).received == 41);
-  bench.say(channel::encode(channel::Output{.sequence = 42, .bytes = "x"}));
+  bench.say(channel::encode(channel::Output{.sequence = 42, .bytes = "x"}) +
+            channel::encode(channel::ExecOutput{.id = 3, .bytes = "y"}));
+  CHECK(bench.recorder.lost == 0);
   bench.vmm.hang_up();
   bench.settle();
   bench.settle();
+  CHECK(bench.recorder.lost == 1);
   REQUIRE(bench.vmm.connections() == 1);
   bench.decoder = {};
   CHECK(bench.attach({.state = channel::GuestState::kRunning, .pid = 5}).received == 42);
   CHECK(bench.recorder.events ==
-        Strings{"spoke", "started 5", "output 42 x", "spoke", "started 5"});
+        Strings{"spoke", "started 5", "output 42 x", "exec 3 y", "spoke", "started 5"});
 }
 
 TEST_CASE("a malformed frame ends the connection, not the link") {

@@ -76,6 +76,7 @@ Monitor::Monitor(sys::Host& host, vm::BootSpec boot)
       changed_(host.loop),
       link_ended_(host.loop),
       guest_spoke_(host.loop),
+      execs_(host, [this](std::string frame) { return link_->send(std::move(frame)); }),
       control_(host, *this),
       tasks_(host.loop, kMaxTasks) {
   status_.machine = boot_.vm.machine;
@@ -375,6 +376,15 @@ async::Task<void> Monitor::guest_failed(channel::Failed failed) {
 Result<void> Monitor::signal_app(int number) {
   if (status_.state == vm::VmState::exited) return fail(Code::not_found, "the VM has exited");
   return link_->send(channel::encode(channel::Signal{static_cast<std::uint32_t>(number)}));
+}
+
+Result<void> Monitor::may_exec() const {
+  if (status_.state == vm::VmState::running && !exit_) return {};
+  return fail(Code::conflict, "the machine's app does not run");
+}
+
+async::Task<void> Monitor::exec(sys::Stream& stream, std::string first_bytes) {
+  co_await execs_.serve(stream, std::move(first_bytes));
 }
 
 Result<void> Monitor::kill_vm() {

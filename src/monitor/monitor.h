@@ -14,6 +14,7 @@
 #include "async/task_group.h"
 #include "monitor/console_log.h"
 #include "monitor/control_server.h"
+#include "monitor/exec_sessions.h"
 #include "monitor/guest_link.h"
 #include "monitor/output_writer.h"
 #include "monitor/vmm.h"
@@ -45,12 +46,16 @@ class Monitor : public GuestListener, public ControlTarget {
   void guest_output(const channel::Output& output) override;
   async::Task<void> guest_exited(channel::Exited exited) override;
   async::Task<void> guest_failed(channel::Failed failed) override;
+  void guest_exec(const channel::GuestMessage& message) override { execs_.guest_says(message); }
+  void guest_lost() override { execs_.guest_lost(); }
 
   const vm::VmStatus& status() const override { return status_; }
   async::Notify& changed() override { return changed_; }
   Result<void> signal_app(int number) override;
   Result<void> kill_vm() override;
   async::Task<Result<void>> suspend_vm() override;
+  Result<void> may_exec() const override;
+  async::Task<void> exec(sys::Stream& stream, std::string first_bytes) override;
 
   Result<void> open_logs();
   Result<void> start_vmm();
@@ -89,6 +94,7 @@ class Monitor : public GuestListener, public ControlTarget {
   std::optional<vm::VmExit> exit_;
   std::string kill_reason_;  // why we killed it, if we did
   bool suspending_ = false;
+  ExecSessions execs_;
   ControlServer control_;
   async::TaskGroup tasks_;
 };

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "sys/network.h"
 
 namespace perigee::vm {
 
@@ -102,6 +104,9 @@ class Driver {
   // forgotten included.
   virtual async::Task<Result<void>> boot(VmSpec spec) = 0;
   virtual async::Task<Result<void>> signal(MachineId machine, int number) = 0;  // to the app
+  // A process beside the app: the stream is an exec stream (docs/formats/exec-stream.md), which the
+  // caller begins with a start. `conflict` when the app does not run. Closing it kills the process.
+  virtual async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId machine) = 0;
   virtual async::Task<Result<void>> kill(
       MachineId machine) = 0;  // the VMM, at once; exit follows as event
   virtual async::Task<Result<void>> forget(MachineId machine) = 0;  // an exited VM's record

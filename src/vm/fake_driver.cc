@@ -13,6 +13,9 @@ constexpr std::size_t kMaxVms = 4096;
 FakeVms::FakeVms(sys::Host& host, Snapshots kept)
     : host_(host),
       script_([](const VmSpec&) { return FakePlan{}; }),
+      execs_([](const MachineId& machine) -> Result<std::unique_ptr<sys::Stream>> {
+        return fail(Code::unsupported, "machine {}: no exec in this test", machine.str());
+      }),
       snapshots_(std::move(kept)),
       lives_(host.loop, kMaxVms) {}
 
@@ -125,6 +128,14 @@ async::Task<Result<void>> FakeDriver::signal(MachineId machine, int number) {
                            .signal = number,
                            .reason = fmt::format("signal {}", number)});
   co_return Result<void>();
+}
+
+async::Task<Result<std::unique_ptr<sys::Stream>>> FakeDriver::exec(MachineId machine) {
+  const auto it = vms_.vms_.find(machine);
+  if (it == vms_.vms_.end() || it->second.status.state != VmState::running) {
+    co_return fail(Code::conflict, "machine {}: its app does not run", machine.str());
+  }
+  co_return vms_.execs_(machine);
 }
 
 async::Task<Result<void>> FakeDriver::suspend(MachineId machine) {

@@ -41,6 +41,9 @@ class FakeVms {
   explicit FakeVms(sys::Host& host, Snapshots kept = {});
   using Script = std::function<FakePlan(const VmSpec&)>;
   void on_boot(Script script) { script_ = std::move(script); }
+  // Who answers exec: the driver's end of a stream whose other end the test has.
+  using Execs = std::function<Result<std::unique_ptr<sys::Stream>>(const MachineId&)>;
+  void on_exec(Execs execs) { execs_ = std::move(execs); }
 
   // What a test looks at and does.
   std::optional<VmStatus> status(const MachineId& machine) const;
@@ -68,6 +71,7 @@ class FakeVms {
 
   sys::Host& host_;
   Script script_;
+  Execs execs_;
   std::map<MachineId, Vm> vms_;
   Snapshots snapshots_;
   std::vector<std::pair<MachineId, int>> signals_;
@@ -89,6 +93,7 @@ class FakeDriver : public Driver {
   async::Task<Result<std::vector<VmStatus>>> adopt() override;
   async::Task<Result<void>> boot(VmSpec spec) override;
   async::Task<Result<void>> signal(MachineId machine, int number) override;
+  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId machine) override;
   async::Task<Result<void>> kill(MachineId machine) override;
   async::Task<Result<void>> forget(MachineId machine) override;
   async::Task<Result<void>> suspend(MachineId machine) override;

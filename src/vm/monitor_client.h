@@ -25,6 +25,10 @@ class MonitorClient {
   async::Task<Result<void>> subscribe();
   async::Task<Result<VmStatus>> next_status();
 
+  // The connection itself, after a command that turns it into something else. The monitor speaks
+  // no word on it before the caller does.
+  std::unique_ptr<sys::Stream> release() { return std::move(stream_); }
+
  private:
   MonitorClient(sys::Host& host, std::unique_ptr<sys::Stream> stream)
       : host_(host), stream_(std::move(stream)) {}

@@ -306,6 +306,17 @@ async::Task<Result<void>> MonitorDriver::signal(MachineId machine, int number) {
   co_return Result<void>();
 }
 
+async::Task<Result<std::unique_ptr<sys::Stream>>> MonitorDriver::exec(MachineId machine) {
+  if (!vms_.contains(machine)) {
+    co_return perigee::fail(Code::conflict, "machine {}: no VM runs", machine.str());
+  }
+  const std::string doing = fmt::format("exec in machine {}", machine.str());
+  CO_TRY_AS(const auto client, co_await MonitorClient::connect(host_, socket(machine)), doing);
+  CO_TRY_AS([[maybe_unused]] const json::Value answer,
+            co_await client->request(json::object({{"command", "exec"}})), doing);
+  co_return client->release();
+}
+
 async::Task<Result<void>> MonitorDriver::suspend(MachineId machine) {
   if (!vms_.contains(machine)) {
     co_return perigee::fail(Code::not_found, "machine {}: no VM runs", machine.str());

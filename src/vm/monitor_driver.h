@@ -51,6 +51,7 @@ class MonitorDriver : public Driver {
   async::Task<Result<std::vector<VmStatus>>> adopt() override;
   async::Task<Result<void>> boot(VmSpec spec) override;
   async::Task<Result<void>> signal(MachineId machine, int number) override;
+  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId machine) override;
   async::Task<Result<void>> kill(MachineId machine) override;
   // Output and console logs stay in the VM's directory, for the next boot to go on with.
   async::Task<Result<void>> forget(MachineId machine) override;

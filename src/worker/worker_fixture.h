@@ -84,6 +84,9 @@ class SteppingDriver : public vm::Driver {
   async::Task<Result<std::vector<vm::VmStatus>>> adopt() override { return inner_.adopt(); }
   async::Task<Result<void>> boot(vm::VmSpec spec) override;
   async::Task<Result<void>> signal(MachineId machine, int number) override;
+  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId machine) override {
+    return inner_.exec(std::move(machine));
+  }
   async::Task<Result<void>> kill(MachineId machine) override;
   async::Task<Result<void>> forget(MachineId machine) override;
   async::Task<Result<void>> suspend(MachineId machine) override;
