@@ -158,5 +158,22 @@ TEST_CASE("an acknowledgement makes room again") {
   CHECK(session.acknowledged());
 }
 
+TEST_CASE("a report goes to the host that asks, and to nobody later") {
+  Session session(0);
+  session.feed(encode(Attach{1}) + encode(Inquire{Topic::kListening}));
+  const auto question = session.next();
+  REQUIRE(question.has_value());
+  CHECK(std::holds_alternative<Inquire>(*question));
+  const Listening report{{{std::string(4, '\0'), 8080, "app"}}};
+  session.send_unkept(encode(report));
+  Host host(1);
+  CHECK(host.take(session).back() == GuestMessage(report));
+  session.host_gone(0);
+  session.send_unkept(encode(report));
+  send(session, encode(Attach{2}));
+  Host next(2);
+  CHECK(next.take(session).size() == 1);  // Hello alone
+}
+
 }  // namespace
 }  // namespace perigee::init

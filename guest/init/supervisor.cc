@@ -16,7 +16,9 @@
 #include <utility>
 #include <variant>
 
+#include "channel/codec.h"
 #include "channel/limits.h"
+#include "init/listening.h"
 #include "init/names.h"
 #include "init/network.h"
 
@@ -254,6 +256,8 @@ void Supervisor::handle(const channel::HostMessage& message) {
   } else if (const auto* resumed = std::get_if<channel::Resumed>(&message)) {
     set_clock(resumed->unix_ns);
     reseed(resumed->entropy);
+  } else if (std::holds_alternative<channel::Inquire>(message)) {
+    session_.send_unkept(channel::encode(find_listening()));
   } else if (std::holds_alternative<channel::Shutdown>(message)) {
     shutdown();
   } else {

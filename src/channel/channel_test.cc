@@ -45,21 +45,25 @@ std::vector<HostMessage> every_host_message() {
           ExecResize{1, 0xf5f5, 0xf5f5},
           ExecSignal{1, 2},
           ExecOutputCredit{1, 4096},
-          ExecClose{1}};
+          ExecClose{1},
+          Inquire{Topic::kListening}};
 }
 std::vector<GuestMessage> every_guest_message() {
-  return {Hello{1, GuestState::kRunning, 12, 34},
-          Started{77},
-          Output{Stream::kStderr, 5, std::string("a\0b\n", 4)},
-          Output{Stream::kStdout, 6, {}},
-          Exited{8, 137, 9, true},
-          Failed{9, "command \"x\": not found"},
-          Pong{3},
-          ExecStarted{1, 300, ""},
-          ExecStarted{2, 0, "command \"x\": not found"},
-          ExecOutput{1, Stream::kStderr, std::string("a\0b", 3)},
-          ExecExited{1, 130, 2},
-          ExecInputCredit{1, 512}};
+  return {
+      Hello{1, GuestState::kRunning, 12, 34},
+      Started{77},
+      Output{Stream::kStderr, 5, std::string("a\0b\n", 4)},
+      Output{Stream::kStdout, 6, {}},
+      Exited{8, 137, 9, true},
+      Failed{9, "command \"x\": not found"},
+      Pong{3},
+      ExecStarted{1, 300, ""},
+      ExecStarted{2, 0, "command \"x\": not found"},
+      ExecOutput{1, Stream::kStderr, std::string("a\0b", 3)},
+      ExecExited{1, 130, 2},
+      ExecInputCredit{1, 512},
+      Listening{},
+      Listening{{{std::string("\x7f\0\0\1", 4), 3000, "node"}, {std::string(16, '\0'), 80, ""}}}};
 }
 
 template <typename Message>
@@ -259,6 +263,35 @@ TEST_CASE("a message above the frame limit is not encoded") {
   huge.env = {std::string(kMaxFrame, 'x')};
   CHECK(encode(huge).empty());
   CHECK(encode(Output{Stream::kStdout, 1, std::string(kMaxFrame, 'x')}).empty());
+}
+
+std::string listening_payload(const ListeningSocket& socket) {
+  return encode(Listening{{socket}}).substr(kFrameHeader);
+}
+
+TEST_CASE("a guest's report of its sockets is taken only within its bounds") {
+  const std::string address(4, '\1');
+  CHECK(decode_listening(listening_payload({address, 80, "app"})).has_value());
+  CHECK(decode_listening(listening_payload({"12345", 80, "app"})).error() ==
+        DecodeError::kBadValue);
+  CHECK(decode_listening(listening_payload({address, 0, "app"})).error() == DecodeError::kBadValue);
+  std::string named(listening_payload({address, 80, ""}));
+  named.back() = 16;
+  CHECK(decode_listening(named + std::string(16, 'x')).error() == DecodeError::kBadValue);
+  CHECK(decode_listening(named + "short").error() == DecodeError::kTruncated);
+  std::string many;
+  put(many, static_cast<std::uint16_t>(kMaxListening + 1));
+  CHECK(decode_listening(many).error() == DecodeError::kTooMany);
+  CHECK(decode_listening("").error() == DecodeError::kTruncated);
+}
+
+TEST_CASE("no more sockets are sent than the host takes") {
+  Listening message;
+  message.sockets.assign(kMaxListening + 5, {std::string(4, '\1'), 80, "an overlong process name"});
+  const auto taken = decode_listening(encode(message).substr(kFrameHeader));
+  REQUIRE(taken.has_value());
+  CHECK(taken->sockets.size() == kMaxListening);
+  CHECK(taken->sockets.front().process == "an overlong pro");
 }
 
 }  // namespace

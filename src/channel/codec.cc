@@ -19,12 +19,14 @@ enum class Type : std::uint8_t {
   kTime = 0x06,
   kPing = 0x07,
   kResumed = 0x08,
+  kInquire = 0x10,
   kHello = 0x81,
   kStarted = 0x82,
   kOutput = 0x83,
   kExited = 0x84,
   kFailed = 0x85,
   kPong = 0x86,
+  kListening = kListeningType,
 };
 constexpr std::uint8_t kFromGuest = 0x80;
 
@@ -79,6 +81,18 @@ Decoded<Resumed> decode_resumed(std::string_view payload) {
     return std::unexpected(DecodeError::kTruncated);
   }
   return message;
+}
+
+Decoded<Inquire> decode_inquire(std::string_view payload) {
+  Reader in(payload);
+  const auto topic = static_cast<Topic>(in.get<std::uint8_t>());
+  if (!in.ok()) {
+    return std::unexpected(DecodeError::kTruncated);
+  }
+  if (topic != Topic::kListening) {
+    return std::unexpected(DecodeError::kBadValue);
+  }
+  return Inquire{topic};
 }
 
 Decoded<Failed> decode_failed(std::string_view payload) {
@@ -156,6 +170,9 @@ std::string encode(const Resumed& message) {
   payload.append(message.entropy, 0, kEntropyBytes).resize(8 + kEntropyBytes);
   put(payload, std::uint8_t{0});
   return frame(Type::kResumed, payload);
+}
+std::string encode(const Inquire& message) {
+  return frame_of(Type::kInquire, static_cast<std::uint8_t>(message.topic));
 }
 
 std::string encode(const Hello& message) {
@@ -262,6 +279,8 @@ Decoded<std::optional<HostMessage>> decode_host_frame(const Frame& frame) {
       return any<HostMessage>(number<Ping, std::uint64_t>(frame.payload));
     case Type::kResumed:
       return any<HostMessage>(decode_resumed(frame.payload));
+    case Type::kInquire:
+      return any<HostMessage>(decode_inquire(frame.payload));
     default:
       return decode_exec_host_frame(frame);
   }
@@ -284,6 +303,8 @@ Decoded<std::optional<GuestMessage>> decode_guest_frame(const Frame& frame) {
       return any<GuestMessage>(decode_failed(frame.payload));
     case Type::kPong:
       return any<GuestMessage>(number<Pong, std::uint64_t>(frame.payload));
+    case Type::kListening:
+      return any<GuestMessage>(decode_listening(frame.payload));
     default:
       return decode_exec_guest_frame(frame);
   }

@@ -13,6 +13,7 @@ namespace perigee::channel {
 
 inline constexpr std::size_t kFrameHeader = 5;
 inline constexpr std::uint8_t kConfigureType = 0x02;
+inline constexpr std::uint8_t kListeningType = 0x90;
 
 struct Frame {
   std::uint8_t type = 0;
@@ -36,6 +37,7 @@ std::string encode(const ExecResize& message);
 std::string encode(const ExecSignal& message);
 std::string encode(const ExecOutputCredit& message);
 std::string encode(const ExecClose& message);
+std::string encode(const Inquire& message);
 std::string encode(const Hello& message);
 std::string encode(const Started& message);
 std::string encode(const Output& message);
@@ -46,6 +48,7 @@ std::string encode(const ExecStarted& message);
 std::string encode(const ExecOutput& message);
 std::string encode(const ExecExited& message);
 std::string encode(const ExecInputCredit& message);
+std::string encode(const Listening& message);  // the first kMaxListening sockets
 
 // Any frame; empty when the payload is above kMaxFrame.
 std::string encode_frame(std::uint8_t type, std::string_view payload);
@@ -62,6 +65,7 @@ Decoded<Configure> decode_configure(std::string_view payload);
 Decoded<Hello> decode_hello(std::string_view payload);
 Decoded<Output> decode_output(std::string_view payload);
 Decoded<Exited> decode_exited(std::string_view payload);
+Decoded<Listening> decode_listening(std::string_view payload);
 
 // The messages of exec (exec_codec.cc), by frame type; nullopt for another type.
 Decoded<std::optional<HostMessage>> decode_exec_host_frame(const Frame& frame);

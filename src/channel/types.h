@@ -120,6 +120,12 @@ struct ExecClose {
   std::uint32_t id = 0;
   bool operator==(const ExecClose&) const = default;
 };
+// Asks the guest to report; it answers with the message of that name.
+enum class Topic : std::uint8_t { kListening = 1 };
+struct Inquire {
+  Topic topic = Topic::kListening;
+  bool operator==(const Inquire&) const = default;
+};
 // The first message of each connection. `received` is the last sequence that the host kept:
 // the guest sends again what follows it.
 struct Attach {
@@ -200,10 +206,23 @@ struct ExecInputCredit {
   bool operator==(const ExecInputCredit&) const = default;
 };
 
+// A TCP socket that waits for connections. `process`: its owner's name, empty where that is
+// unknown.
+struct ListeningSocket {
+  std::string address;  // 4 or 16 bytes in network order
+  std::uint16_t port = 0;
+  std::string process;
+  bool operator==(const ListeningSocket&) const = default;
+};
+struct Listening {
+  std::vector<ListeningSocket> sockets;
+  bool operator==(const Listening&) const = default;
+};
+
 using HostMessage =
     std::variant<Attach, Configure, Signal, Shutdown, Ack, Time, Ping, Resumed, Exec, ExecInput,
-                 ExecResize, ExecSignal, ExecOutputCredit, ExecClose>;
+                 ExecResize, ExecSignal, ExecOutputCredit, ExecClose, Inquire>;
 using GuestMessage = std::variant<Hello, Started, Output, Exited, Failed, Pong, ExecStarted,
-                                  ExecOutput, ExecExited, ExecInputCredit>;
+                                  ExecOutput, ExecExited, ExecInputCredit, Listening>;
 
 }  // namespace perigee::channel

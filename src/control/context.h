@@ -19,8 +19,9 @@ struct DeployTimes {
   Duration start = 600s;  // from a machine's creation to its app running: pull, disks, boot
   // From the app running to its port answering.
   Duration listen = 120s;
-  Duration stable = 2s;  // an app without services must run this long to count as well
-  Duration drain = 2s;   // between the switch of routes and the end of the old machines
+  Duration elsewhere = 45s;  // the same for an app that is known to listen, but not there
+  Duration stable = 2s;      // an app without services must run this long to count as well
+  Duration drain = 2s;       // between the switch of routes and the end of the old machines
 };
 
 struct Context {

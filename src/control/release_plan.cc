@@ -45,22 +45,29 @@ std::optional<WallTime> ready_by(const ReleaseMachine& each, WallTime now,
   const WallTime started = *each.status->started_at;
   if (port_of(each.machine) == 0)
     return now >= started + times.stable ? std::nullopt : std::optional(started + times.stable);
-  return each.status->listening ? std::nullopt : std::optional(started + times.listen);
+  if (each.status->listening) return std::nullopt;
+  return started + (each.status->listens_on.empty() ? times.listen : times.elsewhere);
+}
+
+// Why a machine that runs does not get ready.
+std::string silence_of(const ReleaseMachine& each, const DeployTimes& times) {
+  if (!each.status->error.empty()) return each.status->error;
+  const int port = port_of(each.machine);
+  return fmt::format(
+      "nothing listens on port {} after {} s; let the app listen on 0.0.0.0:{}, or set "
+      "internal_port to the port that it uses",
+      port, to_ms(times.listen) / 1000, port);
 }
 
 ReleaseStep too_late(const ReleaseMachine& each, const DeployTimes& times) {
   ReleaseStep step{.kind = Kind::fail, .culprit = each.machine.id};
   const bool runs = is_current(each) && each.status->state == MachineState::started;
-  const int port = port_of(each.machine);
   if (runs) {
-    step.reason = fmt::format(
-        "machine {}: nothing listens on port {} after {} s; let the app listen on 0.0.0.0:{}, or "
-        "set internal_port to the port that it uses",
-        each.machine.id, port, to_ms(times.listen) / 1000, port);
-  } else {
-    step.reason = fmt::format("machine {}: not started after {} s", each.machine.id,
-                              to_ms(times.start) / 1000);
+    step.reason = fmt::format("machine {}: {}", each.machine.id, silence_of(each, times));
+    return step;
   }
+  step.reason =
+      fmt::format("machine {}: not started after {} s", each.machine.id, to_ms(times.start) / 1000);
   if (each.status && !each.status->error.empty()) step.reason += ": " + each.status->error;
   return step;
 }

@@ -10,7 +10,8 @@ using Kind = ReleaseStep::Kind;
 using model::MachineState;
 
 constexpr WallTime kStart{1'000'000'000'000};
-constexpr DeployTimes kTimes{.start = 60s, .listen = 30s, .stable = 2s, .drain = 1s};
+constexpr DeployTimes kTimes{
+    .start = 60s, .listen = 30s, .elsewhere = 10s, .stable = 2s, .drain = 1s};
 
 struct Situation {
   Situation() {
@@ -109,6 +110,18 @@ TEST_CASE_FIXTURE(Situation, "a machine that fails, or takes too long, fails the
   CHECK(step(35s).reason ==
         "machine m1: nothing listens on port 8080 after 30 s; let the app listen on 0.0.0.0:8080, "
         "or set internal_port to the port that it uses");
+}
+
+TEST_CASE_FIXTURE(Situation,
+                  "an app that listens elsewhere fails the deploy sooner, saying where") {
+  ReleaseMachine& each = add(MachineState::started);
+  each.status->error = "nothing is listening on port 8080; the app listens on 0.0.0.0:3000";
+  each.status->listens_on = "0.0.0.0:3000";
+  CHECK(step(14s) == ReleaseStep{.kind = Kind::wait, .wake_at = kStart + 15s});
+  CHECK(step(15s).reason ==
+        "machine m1: nothing is listening on port 8080; the app listens on 0.0.0.0:3000");
+  each.status->listens_on.clear();
+  CHECK(step(15s).kind == Kind::wait);
 }
 
 TEST_CASE_FIXTURE(Situation, "after the switch the old machines are drained, then go") {

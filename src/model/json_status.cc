@@ -113,6 +113,7 @@ json::Value to_json(const MachineStatus& status) {
                                   {"acted_sequence", status.acted_sequence},
                                   {"private_ip", status.private_ip},
                                   {"listening", status.listening},
+                                  {"listens_on", status.listens_on},
                                   {"restart_count", status.restart_count},
                                   {"error", status.error},
                                   {"events", std::move(events)}});
@@ -131,6 +132,7 @@ Result<MachineStatus> machine_status_from(const json::Value& value) {
   TRY(status.acted_sequence, value.optional_int("acted_sequence", 0));
   TRY(status.private_ip, value.optional_string("private_ip"));
   TRY(status.listening, value.optional_bool("listening", false));
+  TRY(status.listens_on, value.optional_string("listens_on"));
   TRY(status.restart_count, int_in(value, "restart_count", 0, 0, kMaxRestarts));
   TRY(status.error, value.optional_string("error"));
   TRY(status.last_exit, optional_exit(value, "last_exit"));
@@ -218,6 +220,7 @@ json::Value public_machine(const Machine& machine, const MachineStatus* status) 
   if (status != nullptr) {
     for (const MachineEvent& event : status->events) events.push(to_json(event));
     out.set("listening", status->listening);
+    if (!status->listens_on.empty()) out.set("listens_on", status->listens_on);
     out.set("restart_count", status->restart_count);
     if (!status->error.empty()) out.set("error", status->error);
     if (status->started_at) out.set("started_at", to_rfc3339(*status->started_at));

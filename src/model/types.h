@@ -210,6 +210,7 @@ struct MachineStatus {
   std::int64_t acted_sequence = 0;  // Machine::desired_sequence that the worker has acted on
   std::string private_ip;           // the guest's address on its node, "10.201.0.2"
   bool listening = false;           // the first service's internal_port accepts connections
+  std::string listens_on;           // where the app listens instead; empty: unknown, or nowhere
   std::optional<WallTime> started_at;
   int restart_count = 0;
   std::optional<ExitEvent> last_exit;

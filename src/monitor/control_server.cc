@@ -80,6 +80,7 @@ async::Task<Result<void>> ControlServer::answer(sys::Stream& stream, std::string
   if (*command == "suspend") {
     co_return co_await stream.write(result_line(co_await target_.suspend_vm()));
   }
+  if (*command == "inquire") co_return co_await report(stream, *request);
   if (*command == "subscribe") co_return co_await report_changes(stream);
   if (*command == "exec") co_return co_await exec(stream, std::exchange(rest, {}));
   co_return co_await stream.write(result_line(act(*request, *command)));
@@ -112,6 +113,15 @@ async::Task<Result<void>> ControlServer::report_changes(sys::Stream& stream) {
     CO_TRY_VOID(co_await stream.write(status_line(told)));
   }
   co_return fail(Code::cancelled, "the VM has exited");  // closes the connection
+}
+
+async::Task<Result<void>> ControlServer::report(sys::Stream& stream, json::Value request) {
+  const auto topic = request.require_string("topic");
+  if (!topic) co_return co_await stream.write(result_line(fail(topic.error())));
+  const auto answer = co_await target_.inquire(*topic);
+  if (!answer) co_return co_await stream.write(result_line(fail(answer.error())));
+  const std::string line = json::object({{*topic, *answer}}).dump() + "\n";
+  co_return co_await stream.write(line);
 }
 
 async::Task<Result<void>> ControlServer::drained() {

@@ -11,6 +11,7 @@
 //   {"command":"suspend"}               → {"ok":true} once the VM is on disk
 //   {"command":"exec"}                  → {"ok":true}; from there on the connection is an exec
 //                                         stream (docs/formats/exec-stream.md)
+//   {"command":"inquire","topic":"listening"}  → {"listening":[…]}: the guest's answer
 #pragma once
 
 #include <memory>
@@ -36,6 +37,8 @@ class ControlTarget {
   // Whether a process can be started beside the app; then exec() serves one client to its end.
   virtual Result<void> may_exec() const = 0;
   virtual async::Task<void> exec(sys::Stream& stream, std::string first_bytes) = 0;
+  // What the guest says about `topic`: "listening".
+  virtual async::Task<Result<json::Value>> inquire(std::string topic) = 0;
 };
 
 class ControlServer {
@@ -52,6 +55,7 @@ class ControlServer {
   async::Task<Result<void>> answer(sys::Stream& stream, std::string line, std::string& rest);
   async::Task<Result<void>> exec(sys::Stream& stream, std::string first_bytes);
   async::Task<Result<void>> report_changes(sys::Stream& stream);
+  async::Task<Result<void>> report(sys::Stream& stream, json::Value request);
   async::Task<Result<void>> drained();
   Result<void> act(const json::Value& request, const std::string& command);
 

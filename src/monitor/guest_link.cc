@@ -111,6 +111,8 @@ async::Task<void> GuestLink::handle(channel::GuestMessage message) {
     const std::uint64_t sequence = failed->sequence;
     co_await listener_.guest_failed(std::move(*failed));
     acknowledge(sequence);
+  } else if (auto* listening = std::get_if<channel::Listening>(&message)) {
+    listener_.guest_listens(std::move(*listening));
   } else {
     listener_.guest_exec(message);
   }

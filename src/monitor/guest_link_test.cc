@@ -81,6 +81,9 @@ class Recorder : public GuestListener {
       events.push_back(fmt::format("exec {} {}", output->id, output->bytes));
   }
   void guest_lost() override { ++lost; }
+  void guest_listens(channel::Listening report) override {
+    events.push_back(fmt::format("listens {}", report.sockets.size()));
+  }
   std::vector<std::string> events;
   int lost = 0;
 };

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "channel/codec.h"
+#include "monitor/guest_report.h"
 #include "monitor/snapshot.h"
 #include "sys/procfs.h"
 
@@ -76,6 +77,7 @@ Monitor::Monitor(sys::Host& host, vm::BootSpec boot)
       changed_(host.loop),
       link_ended_(host.loop),
       guest_spoke_(host.loop),
+      listening_(host.loop, channel::Topic::kListening),
       execs_(host, [this](std::string frame) { return link_->send(std::move(frame)); }),
       control_(host, *this),
       tasks_(host.loop, kMaxTasks) {
@@ -385,6 +387,12 @@ Result<void> Monitor::may_exec() const {
 
 async::Task<void> Monitor::exec(sys::Stream& stream, std::string first_bytes) {
   co_await execs_.serve(stream, std::move(first_bytes));
+}
+
+async::Task<Result<json::Value>> Monitor::inquire(std::string topic) {
+  if (topic != "listening") co_return fail(Code::unsupported, "no such topic: {}", topic);
+  CO_TRY(const channel::Listening report, co_await listening_.ask(*link_));
+  co_return vm::to_json(shown(report));
 }
 
 Result<void> Monitor::kill_vm() {

@@ -16,6 +16,7 @@
 #include "monitor/control_server.h"
 #include "monitor/exec_sessions.h"
 #include "monitor/guest_link.h"
+#include "monitor/inquiry.h"
 #include "monitor/output_writer.h"
 #include "monitor/vmm.h"
 #include "sys/host.h"
@@ -48,6 +49,7 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Task<void> guest_failed(channel::Failed failed) override;
   void guest_exec(const channel::GuestMessage& message) override { execs_.guest_says(message); }
   void guest_lost() override { execs_.guest_lost(); }
+  void guest_listens(channel::Listening report) override { listening_.answered(std::move(report)); }
 
   const vm::VmStatus& status() const override { return status_; }
   async::Notify& changed() override { return changed_; }
@@ -56,6 +58,7 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Task<Result<void>> suspend_vm() override;
   Result<void> may_exec() const override;
   async::Task<void> exec(sys::Stream& stream, std::string first_bytes) override;
+  async::Task<Result<json::Value>> inquire(std::string topic) override;
 
   Result<void> open_logs();
   Result<void> start_vmm();
@@ -91,6 +94,7 @@ class Monitor : public GuestListener, public ControlTarget {
   std::unique_ptr<GuestLink> link_;
   async::Event link_ended_;
   async::Event guest_spoke_;  // the guest has said its first word
+  Inquiry<channel::Listening> listening_;
   std::optional<vm::VmExit> exit_;
   std::string kill_reason_;  // why we killed it, if we did
   bool suspending_ = false;

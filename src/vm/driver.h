@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "sys/network.h"
+#include "vm/guest_report.h"
 
 namespace perigee::vm {
 
@@ -116,6 +117,8 @@ class Driver {
   virtual async::Task<Result<void>> suspend(MachineId machine) = 0;
   // Removes what suspend() has saved; without a snapshot nothing happens.
   virtual async::Task<Result<void>> discard(MachineId machine) = 0;
+  // What the guest says that it listens on. `unavailable`: it does not answer now.
+  virtual async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) = 0;
   // The next change of any VM's status. One caller at a time.
   virtual async::Task<VmStatus> next_event() = 0;
 };

@@ -149,6 +149,14 @@ async::Task<Result<void>> FakeDriver::suspend(MachineId machine) {
   co_return Result<void>();
 }
 
+async::Task<Result<std::vector<ListeningSocket>>> FakeDriver::listening(MachineId machine) {
+  const auto it = vms_.vms_.find(machine);
+  if (it == vms_.vms_.end() || it->second.status.state != VmState::running) {
+    co_return fail(Code::unavailable, "machine {}: no VM runs", machine.str());
+  }
+  co_return it->second.plan.listening;
+}
+
 async::Task<Result<void>> FakeDriver::discard(MachineId machine) {
   vms_.snapshots_.erase(machine);
   co_return Result<void>();

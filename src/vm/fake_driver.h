@@ -30,6 +30,7 @@ struct FakePlan {
   bool ignores_signals = false;
   std::optional<Error> boot_error = std::nullopt;
   std::optional<Error> suspend_error = std::nullopt;
+  std::vector<ListeningSocket> listening = {};
   bool operator==(const FakePlan&) const = default;
 };
 
@@ -98,6 +99,7 @@ class FakeDriver : public Driver {
   async::Task<Result<void>> forget(MachineId machine) override;
   async::Task<Result<void>> suspend(MachineId machine) override;
   async::Task<Result<void>> discard(MachineId machine) override;
+  async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) override;
   async::Task<VmStatus> next_event() override;
 
  private:

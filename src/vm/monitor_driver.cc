@@ -332,6 +332,25 @@ async::Task<Result<void>> MonitorDriver::suspend(MachineId machine) {
   co_return Result<void>();
 }
 
+async::Task<Result<json::Value>> MonitorDriver::inquire(MachineId machine, std::string topic) {
+  if (!vms_.contains(machine)) {
+    co_return perigee::fail(Code::not_found, "machine {}: no VM runs", machine.str());
+  }
+  CO_TRY(const auto client, co_await MonitorClient::connect(host_, socket(machine)));
+  CO_TRY(const json::Value answer,
+         co_await client->request(json::object({{"command", "inquire"}, {"topic", topic}})));
+  const json::Value* report = answer.find(topic);
+  if (report == nullptr) {
+    co_return perigee::fail(Code::internal, "the monitor's answer has no {}", topic);
+  }
+  co_return *report;
+}
+
+async::Task<Result<std::vector<ListeningSocket>>> MonitorDriver::listening(MachineId machine) {
+  CO_TRY(const json::Value report, co_await inquire(std::move(machine), "listening"));
+  co_return listening_from(report);
+}
+
 // The record first: without it the others mean nothing.
 async::Task<Result<void>> MonitorDriver::discard(MachineId machine) {
   for (const std::string_view name : {kSnapshotFile, kStateFile, kRamFile}) {

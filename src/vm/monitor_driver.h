@@ -57,6 +57,7 @@ class MonitorDriver : public Driver {
   async::Task<Result<void>> forget(MachineId machine) override;
   async::Task<Result<void>> suspend(MachineId machine) override;
   async::Task<Result<void>> discard(MachineId machine) override;
+  async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) override;
   async::Task<VmStatus> next_event() override;
 
   // Where a machine's output log is (output_log.h).
@@ -72,6 +73,7 @@ class MonitorDriver : public Driver {
   MonitorDriver(sys::Host& host, MonitorDriverConfig config, VmmSettings vmm, std::string reason);
   std::string file(const MachineId& machine, std::string_view name) const;
   std::string socket(const MachineId& machine) const;
+  async::Task<Result<json::Value>> inquire(MachineId machine, std::string topic);
 
   async::Task<Result<void>> write_spec(VmSpec spec);
   async::Task<Result<void>> run_monitor(std::vector<std::string> arguments);

@@ -31,6 +31,8 @@ inline constexpr int kQuickProbes = 200;  // then the interval doubles up to
 inline constexpr Duration kMaxProbeInterval = 2s;
 inline constexpr Duration kQuickProbeTimeout = 250ms;
 inline constexpr Duration kProbeTimeout = 2s;
+inline constexpr Duration kSilencePatience = 5s;   // before the guest is asked what it listens on,
+inline constexpr Duration kInquiryInterval = 15s;  // and between two such questions
 
 // Talking to control.
 inline constexpr Duration kReportInterval = 3s;

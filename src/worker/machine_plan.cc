@@ -78,6 +78,10 @@ Plan plan_running(const Record& record, const Observed& observed, MonotonicTime 
   if (runs && observed.listening && !record.status.listening) {
     return do_now(Action::note_listening);
   }
+  if (runs && !record.status.listening && observed.silence &&
+      record.status.error != observed.silence->error) {
+    return do_now(Action::note_silence);
+  }
   return {};
 }
 
@@ -146,10 +150,10 @@ Plan plan(const Record& record, const Observed& observed, MonotonicTime now) {
 }
 
 std::string_view name(Action action) {
-  constexpr std::array<std::string_view, 16> kNames{
-      "wait",      "boot",    "accept",     "note_listening", "acknowledge", "begin_suspend",
-      "suspend",   "discard", "begin_stop", "signal",         "kill",        "note_exit",
-      "note_loss", "forget",  "settle",     "remove"};
+  constexpr std::array<std::string_view, 17> kNames{
+      "wait",          "boot",      "accept",  "note_listening", "note_silence", "acknowledge",
+      "begin_suspend", "suspend",   "discard", "begin_stop",     "signal",       "kill",
+      "note_exit",     "note_loss", "forget",  "settle",         "remove"};
   return kNames.at(static_cast<std::size_t>(action));
 }
 

@@ -210,6 +210,10 @@ TEST_CASE("a machine with a VM that runs") {
   listening.listening = true;
   Record listens = settled(kStarted, MachineState::started, BootPhase::ordered);
   listens.status.listening = true;
+  Observed silent = with_vm(VmState::running);
+  silent.silence = {.error = "it listens on 3000", .listens_on = "0.0.0.0:3000"};
+  Record told = settled(kStarted, MachineState::started, BootPhase::ordered);
+  note_silence(told, *silent.silence);
   Observed down = with_vm(VmState::running);
   down.node_down = true;
   const Record started = settled(kStarted, MachineState::started, BootPhase::ordered);
@@ -221,6 +225,9 @@ TEST_CASE("a machine with a VM that runs") {
       {"all is well", started, with_vm(VmState::running), Action::wait},
       {"its port answers", started, listening, Action::note_listening},
       {"its port answered before", listens, listening, Action::wait},
+      {"it listens elsewhere", started, silent, Action::note_silence},
+      {"it still listens elsewhere", told, silent, Action::wait},
+      {"it listened elsewhere, and now here", told, listening, Action::note_listening},
       {"start is called again", fresh(started), with_vm(VmState::running), Action::acknowledge},
       {"a new version", new_version(started), with_vm(VmState::running), Action::begin_stop},
       {"to be stopped", settled(kStopped, MachineState::started, BootPhase::ordered),

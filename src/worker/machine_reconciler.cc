@@ -9,6 +9,7 @@
 #include "model/signals.h"
 #include "worker/guest_process.h"
 #include "worker/limits.h"
+#include "worker/listen_advice.h"
 #include "worker/machine_record.h"
 
 namespace perigee::worker {
@@ -204,6 +205,8 @@ void MachineReconciler::apply(Action action) {
       return accept_running(record_, *observed_.vm, now);
     case Action::note_listening:
       return note_listening(record_);
+    case Action::note_silence:
+      return note_silence(record_, *observed_.silence);
     case Action::acknowledge:
       return acknowledge(record_);
     case Action::begin_suspend:
@@ -271,6 +274,7 @@ void MachineReconciler::reset_boot_state() {
   observed_.suspended = false;
   observed_.retry_at.reset();
   observed_.listening = false;
+  observed_.silence.reset();
   probes_.cancel_all();
   handed_over_ = false;
 }
@@ -412,15 +416,31 @@ async::Task<void> MachineReconciler::probe(MachineReconciler& self, std::string 
   const auto to = sys::Address::ip(address, static_cast<std::uint16_t>(port));
   if (!to) co_return;
   Duration pause = kProbeInterval;
+  MonotonicTime ask_at = host.loop.now() + kSilencePatience;
   for (int i = 0;; ++i) {
     const bool quick = i < kQuickProbes;
     const Duration patience = quick ? kQuickProbeTimeout : kProbeTimeout;
     if (co_await host.network.connect(*to, host.loop.deadline_in(patience))) break;
+    if (host.loop.now() >= ask_at) {
+      co_await self.explain_silence(port);
+      ask_at = host.loop.now() + kInquiryInterval;
+    }
     co_await host.loop.sleep(pause);
     if (!quick) pause = std::min(pause * 2, kMaxProbeInterval);
   }
   self.observed_.listening = true;
   self.poke();
+}
+
+async::Task<void> MachineReconciler::explain_silence(int port) {
+  const auto sockets = co_await tools_.driver.listening(record_.machine.id);
+  if (!sockets) {
+    log_debug("worker", "machine {}: {}", record_.machine.id, sockets.error().context);
+    co_return;
+  }
+  observed_.silence = {.error = listen_advice(port, *sockets),
+                       .listens_on = describe_sockets(*sockets)};
+  poke();
 }
 
 }  // namespace perigee::worker

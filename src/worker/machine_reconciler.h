@@ -62,6 +62,7 @@ class MachineReconciler {
   static async::Task<void> attempt_boot(MachineReconciler& self);
   static async::Task<void> probe(MachineReconciler& self, std::string address, int port);
 
+  async::Task<void> explain_silence(int port);
   async::Task<void> rest(std::optional<MonotonicTime> until);
   async::Task<Result<void>> absorb();
   async::Task<Result<void>> perform(Action action);

@@ -96,6 +96,7 @@ void order_boot(Record& record, WallTime now) {
   record.status.instance_id = record.machine.instance_id;
   record.status.acted_sequence = record.machine.desired_sequence;
   record.status.listening = false;
+  record.status.listens_on.clear();
   record.status.started_at.reset();
   const bool again = record.status.state == MachineState::starting;
   if (again && source == Source::worker) return;  // the same boot, tried again
@@ -114,6 +115,13 @@ void accept_running(Record& record, const vm::VmStatus& vm, WallTime now) {
 
 void note_listening(Record& record) {
   record.status.listening = true;
+  record.status.listens_on.clear();
+  record.status.error.clear();
+}
+
+void note_silence(Record& record, const Silence& silence) {
+  record.status.error = silence.error;
+  record.status.listens_on = silence.listens_on;
 }
 
 void acknowledge(Record& record) {

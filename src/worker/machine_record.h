@@ -16,6 +16,7 @@ Record new_record(model::Machine machine);
 void order_boot(Record& record, WallTime now);
 void accept_running(Record& record, const vm::VmStatus& vm, WallTime now);
 void note_listening(Record& record);
+void note_silence(Record& record, const Silence& silence);
 void acknowledge(Record& record);
 void begin_suspend(Record& record, WallTime now);
 // The VM could not be saved: it runs on.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/time.h"
@@ -30,6 +31,13 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
+// Why the readiness probe has not got through.
+struct Silence {
+  std::string error;       // a sentence for the machine's owner
+  std::string listens_on;  // where the app listens instead; empty: nowhere
+  bool operator==(const Silence&) const = default;
+};
+
 struct Observed {
   std::optional<vm::VmStatus> vm;
   std::optional<MonotonicTime> signalled_at;  // the stop signal was sent by this worker
@@ -38,6 +46,7 @@ struct Observed {
   std::optional<MonotonicTime> retry_at;  // not to boot before
   int failed_boots = 0;                   // in a row
   bool listening = false;                 // the probe got through to this boot
+  std::optional<Silence> silence;         // what the guest said, asked after a while
   bool node_down = false;                 // all VMs are to be stopped
 };
 

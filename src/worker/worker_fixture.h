@@ -91,6 +91,9 @@ class SteppingDriver : public vm::Driver {
   async::Task<Result<void>> forget(MachineId machine) override;
   async::Task<Result<void>> suspend(MachineId machine) override;
   async::Task<Result<void>> discard(MachineId machine) override;
+  async::Task<Result<std::vector<vm::ListeningSocket>>> listening(MachineId machine) override {
+    return inner_.listening(std::move(machine));
+  }
   async::Task<vm::VmStatus> next_event() override { return inner_.next_event(); }
 
  private:

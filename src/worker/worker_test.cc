@@ -197,6 +197,27 @@ TEST_CASE("the port's first answer is reported at once, and survives the worker"
   CHECK_FALSE(bench.control.status(kId)->listening);
 }
 
+TEST_CASE("a port that does not answer is reported with what the app listens on instead") {
+  Bench bench(1);
+  bench.vms->on_boot(
+      [](const vm::VmSpec&) { return vm::FakePlan{.listening = {{"127.0.0.1", 3000, "node"}}}; });
+  bench.start();
+  model::Machine machine = Bench::machine("m1");
+  machine.config.services.emplace_back();
+  bench.control.want(machine);
+  REQUIRE(bench.until(kId, MachineState::started));
+  CHECK(bench.control.status(kId)->error == "");
+  bench.run_for(10s);
+  CHECK(bench.control.status(kId)->listens_on == "127.0.0.1:3000 (node)");
+  CHECK(bench.control.status(kId)->error.starts_with(
+      "nothing is listening on port 8080; the app listens on 127.0.0.1:3000 (bind"));
+  const auto app = bench.node.host().network.listen(*sys::Address::parse("10.201.0.2:8080"));
+  bench.run_for(10s);
+  CHECK(bench.control.status(kId)->listening);
+  CHECK(bench.control.status(kId)->listens_on == "");
+  CHECK(bench.control.status(kId)->error == "");
+}
+
 TEST_CASE("without control a worker keeps its machines as they were") {
   Bench bench(1);
   bench.start();

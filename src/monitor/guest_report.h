@@ -1,0 +1,15 @@
+// A guest's reports as they came over the channel, made into what the monitor's socket shows
+// (vm/guest_report.h): addresses as text, names with nothing in them but what a terminal may be
+// sent. Pure.
+#pragma once
+
+#include <vector>
+
+#include "channel/types.h"
+#include "vm/guest_report.h"
+
+namespace perigee::monitor {
+
+std::vector<vm::ListeningSocket> shown(const channel::Listening& report);
+
+}  // namespace perigee::monitor
