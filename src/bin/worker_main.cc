@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "bin/role.h"
+#include "sys/cgroup.h"
 #include "vm/firewall.h"
 #include "vm/monitor_driver.h"
 #include "worker/worker.h"
@@ -59,6 +60,13 @@ std::optional<vm::Accelerator> forced_accelerator(const std::string& name) {
   return std::nullopt;
 }
 
+// Named after the node's state directory, as its firewall is.
+std::string cgroup_of(const RoleContext& context) {
+  std::string name = vm::firewall_table(context.paths.state);
+  std::ranges::replace(name, '_', '-');
+  return name;
+}
+
 vm::MonitorDriverConfig driver_config(const RoleContext& context) {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
@@ -67,7 +75,8 @@ vm::MonitorDriverConfig driver_config(const RoleContext& context) {
           .host_dir = context.paths.host_cache(),
           .guest_dir = context.node.guest_directory,
           .monitor_program = (program.parent_path() / "perigee-monitor").string(),
-          .accelerator = forced_accelerator(context.node.accelerator)};
+          .accelerator = forced_accelerator(context.node.accelerator),
+          .cgroup = cgroup_of(context)};
 }
 
 worker::Config worker_config(const RoleContext& context) {
@@ -82,13 +91,17 @@ worker::Config worker_config(const RoleContext& context) {
           ? context.node.memory_mib
           : std::max<std::int64_t>(kMinimumMemoryMib, total_memory_mib() - kHostMemoryMib);
   config.nameservers = host_nameservers();
+  config.first_vm_uid = context.node.first_vm_uid;
   return config;
 }
 
 // `perigee down`: ends the machines too, and what they needed of the host.
-async::Task<Result<void>> take_down(sys::Host& host, worker::Worker& worker, std::string table) {
+async::Task<Result<void>> take_down(sys::Host& host, worker::Worker& worker, std::string table,
+                                    std::string cgroup) {
   log_info("worker", "stopping all machines");
   CO_TRY_VOID(co_await worker.stop_all(host.loop.deadline_in(kStopAll)));
+  CO_TRY(const sys::Cgroups cgroups, sys::Cgroups::detect());
+  cgroups.remove_empty(cgroup);
   co_return co_await vm::remove_firewall(host, std::move(table));
 }
 
@@ -98,7 +111,7 @@ async::Task<Result<void>> live(RoleContext& context, worker::Worker& worker, std
   const int number = co_await context.host.wait_for_signal({SIGTERM, SIGINT});
   log_info("worker", "ending on signal {}", number);
   if (!std::filesystem::exists(context.paths.down_marker())) co_return Result<void>();
-  co_return co_await take_down(context.host.host(), worker, std::move(table));
+  co_return co_await take_down(context.host.host(), worker, std::move(table), cgroup_of(context));
 }
 
 async::Task<void> keep(async::Task<Result<void>> task, Result<void>& result) {

@@ -16,6 +16,8 @@ namespace perigee::config {
 namespace {
 
 constexpr std::int64_t kMaxUid = 4'000'000'000;
+constexpr std::int64_t kMinVmUid = 1000;           // above a system's own users
+constexpr std::int64_t kMaxVmUid = 0x7f000000 - 1;  // room for the addresses of a /8
 constexpr std::array<std::string_view, 3> kRoles{"control", "worker", "router"};
 constexpr std::array<std::string_view, 3> kAccelerators{"auto", "kvm", "tcg"};
 
@@ -81,6 +83,8 @@ Result<void> read_worker(Section& top, NodeConfig& config) {
   TRY(auto network, worker->string("network"));
   TRY(const auto memory, worker->integer("memory_mib", 0, kMaxMemoryMib));
   TRY(auto accelerator, worker->string("accelerator"));
+  TRY(const auto first_uid, worker->integer("first_uid", kMinVmUid, kMaxVmUid));
+  if (first_uid) config.first_vm_uid = static_cast<uid_t>(*first_uid);
   take(config.network, std::move(network));
   take(config.accelerator, std::move(accelerator));
   if (memory) config.memory_mib = static_cast<int>(*memory);

@@ -30,6 +30,7 @@ struct NodeConfig {
   std::string network = "10.201.0.0/16";  // [worker] network: the machines' addresses
   int memory_mib = 0;                     // [worker] memory_mib; 0: all but 512 MiB
   std::string accelerator = "auto";       // [worker] accelerator: auto, kvm, tcg
+  uid_t first_vm_uid = 0x70000000;        // [worker] first_uid: VMMs run as it and those above
 
   std::vector<std::string> warnings;  // unknown keys
   bool runs(std::string_view role) const;

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "async/combine.h"
 #include "base/log.h"
 #include "monitor/snapshot.h"
@@ -23,6 +25,10 @@ constexpr std::uint64_t kMib = 1024 * 1024;
 Result<sys::Fd> listen_at(std::string_view name) {
   TRY(const sys::Address address, sys::Address::unix_path(name));
   return sys::listen_socket(address, kBacklog);
+}
+
+std::string migration_socket() {
+  return fmt::format("{}/{}", vm::kVmmFolder, vm::kMigrationSocket);
 }
 
 async::Task<Result<std::unique_ptr<sys::Stream>>> connect_to(sys::Host& host, std::string_view name,
@@ -82,6 +88,7 @@ Result<void> QemuVmm::prepare() {
   TRY(qmp_, listen_at(vm::kQmpSocket));
   TRY(log_, sys::own(::open(kVmmLog, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), kVmmLog));
   TRY_VOID(prepare_ram());
+  TRY_VOID(sandbox_.prepare(boot_));
   if (boot_.vm.nic.tap.empty()) return {};
   return prepare_tap();
 }
@@ -95,6 +102,7 @@ Result<void> QemuVmm::prepare_ram() {
   }
   TRY_VOID(check_record(vm::hardware_of(boot_)));
   TRY(ram_, open_saved_ram());
+  TRY_VOID(give_to_vmm(ram_.get(), boot_.vm));
   const std::string path(vm::kStateFile);
   TRY(state_, sys::own(::open(path.c_str(), O_RDONLY | O_CLOEXEC), "open " + path));
   return {};
@@ -121,11 +129,13 @@ sys::Spawn QemuVmm::command() {
   if (state_.valid()) spawn.descriptors.emplace_back(state_.get(), vm::kStateFd);
   if (tap_.valid()) spawn.descriptors.emplace_back(tap_.get(), vm::kTapFd);
   spawn.new_session = true;
+  sandbox_.fill(spawn);
   return spawn;
 }
 
 void QemuVmm::started() {
   for (sys::Fd* fd : {&channel_, &console_, &qmp_, &tap_, &ram_, &state_, &log_}) fd->reset();
+  sandbox_.started();
 }
 
 async::Task<Result<std::unique_ptr<sys::Stream>>> QemuVmm::connect_channel(Deadline deadline) {
@@ -163,8 +173,12 @@ async::Task<Result<void>> QemuVmm::save(Qmp& qmp, pid_t pid) {
 
 async::Task<Result<std::string>> QemuVmm::device_state(Qmp& qmp) {
   CO_TRY_VOID(co_await leave_memory_in_place(qmp));
-  CO_TRY(const sys::Address address, sys::Address::unix_path(vm::kMigrationSocket));
+  const std::string socket = migration_socket();
+  CO_TRY(const sys::Address address, sys::Address::unix_path(socket));
   CO_TRY(const auto listener, host_.network.listen(address));
+  if (::chown(socket.c_str(), boot_.vm.uid, boot_.vm.uid) < 0) {
+    co_return fail(errno_error(errno, "give the VMM " + socket));
+  }
   CO_TRY([[maybe_unused]] const json::Value begun,
          co_await qmp.execute(
              "migrate", json::object({{"uri", fmt::format("unix:{}", vm::kMigrationSocket)}})));
@@ -197,10 +211,11 @@ std::string QemuVmm::distinctive_argument() const {
 }
 
 void QemuVmm::clean_up() {
-  for (const std::string_view name :
-       {vm::kChannelSocket, vm::kConsoleSocket, vm::kQmpSocket, vm::kMigrationSocket}) {
+  for (const std::string_view name : {vm::kChannelSocket, vm::kConsoleSocket, vm::kQmpSocket}) {
     ::unlink(std::string(name).c_str());
   }
+  ::unlink(migration_socket().c_str());
+  Sandbox::remove(boot_);
 }
 
 }  // namespace perigee::monitor

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "monitor/qmp.h"
+#include "monitor/sandbox.h"
 #include "monitor/vmm.h"
 #include "sys/fd.h"
 #include "sys/host.h"
@@ -45,6 +46,7 @@ class QemuVmm : public Vmm {
   sys::Fd ram_;
   sys::Fd state_;
   sys::Fd log_;
+  Sandbox sandbox_;
 };
 
 }  // namespace perigee::monitor

@@ -13,6 +13,7 @@
 #include "async/task.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "sys/confinement.h"
 
 namespace perigee::sys {
 
@@ -33,8 +34,9 @@ struct Spawn {
   std::vector<std::pair<int, int>> descriptors =
       {};  // {ours, number in the child}; all others are closed
   std::optional<std::pair<uid_t, gid_t>> user = std::nullopt;  // drops groups too
-  bool new_session = false;  // survives our terminal and our death
-  int max_open_files = 0;    // 0: inherited
+  bool new_session = false;                               // survives our terminal and our death
+  int max_open_files = 0;                                 // 0: inherited
+  std::optional<Confinement> confinement = std::nullopt;  // without `user` and `directory`
 };
 
 class Process {

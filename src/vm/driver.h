@@ -45,6 +45,17 @@ struct Nic {
   bool operator==(const Nic&) const = default;
 };
 
+// What the VMM may take of its host beyond the guest's memory. 0: no bound.
+struct VmLimits {
+  int cpu_percent = 0;   // of one core, the VMM's own threads included
+  int cpu_weight = 100;  // against other VMs, where processors are short
+  bool operator==(const VmLimits&) const = default;
+};
+
+// The users that VMMs run as. The first is nobody's machine's: trial boots use it. The range is one
+// that neither distributions nor systemd give out.
+inline constexpr uid_t kFirstVmUid = 0x70000000;
+
 struct VmSpec {
   MachineId machine = {};
   std::string instance_id = {};
@@ -55,7 +66,9 @@ struct VmSpec {
   Nic nic = {};
   std::string hostname = {};
   GuestProcess process = {};
-  uid_t uid = 0;  // the VMM's user and group, which no other living VM has; not root's
+  uid_t uid = kFirstVmUid;  // the VMM's user and group, which no other living VM has
+  std::string cgroup = {};  // "parent/name" of the VMM's control groups; empty: none of its own
+  VmLimits limits = {};
   // From the snapshot in its directory (see Driver::suspend), which is used up by it: `conflict` or
   // `not_found` when there is none that fits.
   bool resume = false;

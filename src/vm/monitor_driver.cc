@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "sys/cgroup.h"
 #include "sys/procfs.h"
 #include "sys/tap.h"
 #include "vm/qemu.h"
@@ -129,6 +130,7 @@ async::Task<Result<void>> MonitorDriver::write_spec(VmSpec spec) {
   CO_TRY_VOID(co_await host_.disk.make_directories(vm_directory(machine), 0700));
   CO_TRY_VOID(co_await remove_records(machine));
   if (!spec.resume) CO_TRY_VOID(co_await discard(machine));
+  spec.cgroup = cgroup(machine);
   const BootSpec boot{.vm = std::move(spec), .vmm = vmm_, .socket = socket(machine)};
   co_return co_await host_.disk.write_file(file(machine, kSpecFile), to_json(boot).dump(), 0600,
                                            sys::Durability::cached);
@@ -290,6 +292,7 @@ async::Task<Result<std::vector<VmStatus>>> MonitorDriver::adopt() {
     found.push_back(vms_.at(machine).status);
     if (found.back().state != VmState::exited) watchers_.spawn(watch(machine));
   }
+  remove_empty_cgroups();
   co_return found;
 }
 
@@ -389,11 +392,33 @@ async::Task<Result<void>> MonitorDriver::forget(MachineId machine) {
   co_return Result<void>();
 }
 
-// The spec first: without it the others mean nothing to adopt().
+// ---- control groups ----
+
+std::string MonitorDriver::cgroup(const MachineId& machine) const {
+  return config_.cgroup.empty() ? "" : fmt::format("{}/{}", config_.cgroup, machine.str());
+}
+
+void MonitorDriver::remove_cgroup(const MachineId& machine) const {
+  if (config_.cgroup.empty()) return;
+  const auto cgroups = sys::Cgroups::detect();
+  if (!cgroups) return;
+  const auto removed = cgroups->remove(cgroup(machine));
+  if (!removed) log_warning("vm", "machine {}: {}", machine.str(), removed.error().context);
+}
+
+// What VMs have left whose monitors were killed while no worker was there.
+void MonitorDriver::remove_empty_cgroups() const {
+  if (config_.cgroup.empty()) return;
+  if (const auto cgroups = sys::Cgroups::detect()) cgroups->remove_empty(config_.cgroup);
+}
+
+// The spec first: without it the others mean nothing to adopt(). The control group is gone already,
+// unless the monitor was killed.
 async::Task<Result<void>> MonitorDriver::remove_records(MachineId machine) {
   for (const std::string_view name : {kSpecFile, kVmmFile, kExitFile, kMonitorLog}) {
     CO_TRY_VOID(co_await host_.disk.remove(file(machine, name)));
   }
+  remove_cgroup(machine);
   co_return Result<void>();
 }
 

@@ -33,6 +33,7 @@ struct MonitorDriverConfig {
   std::string monitor_program;  // perigee-monitor
   std::optional<Accelerator> accelerator = std::nullopt;  // unset: a trial boot decides
   std::string qemu_program = "qemu-system-x86_64";
+  std::string cgroup = {};  // VMMs' control groups are made in it; empty: they have none
 };
 
 class MonitorDriver : public Driver {
@@ -86,6 +87,9 @@ class MonitorDriver : public Driver {
   async::Task<Result<VmmRecord>> vmm_record(MachineId machine);
   async::Task<Result<void>> kill_recorded(MachineId machine);
   async::Task<Result<void>> remove_records(MachineId machine);
+  std::string cgroup(const MachineId& machine) const;
+  void remove_cgroup(const MachineId& machine) const;
+  void remove_empty_cgroups() const;
   void update(VmStatus status);
 
   sys::Host& host_;

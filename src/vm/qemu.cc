@@ -29,6 +29,11 @@ class Command {
   std::vector<std::string> argv_;
 };
 
+// Opens the descriptor's file anew, with the VMM's own rights.
+std::string by_descriptor(int fd) {
+  return fmt::format("/proc/self/fd/{}", fd);
+}
+
 void add_machine(Command& command, const BootSpec& boot) {
   const bool kvm = boot.vmm.accelerator == Accelerator::kvm;
   command.add("-name", qemu_name(boot.vm.machine))
@@ -36,28 +41,25 @@ void add_machine(Command& command, const BootSpec& boot) {
       .add("-no-user-config")
       .add("-no-reboot")
       .add("-display", "none")
-      .add("-object", fmt::format("memory-backend-file,id=ram,size={}M,mem-path=/proc/self/fd/{},"
-                                  "share=on",
-                                  boot.vm.memory_mib, kRamFd))
+      .add("-object", fmt::format("memory-backend-file,id=ram,size={}M,mem-path={},share=on",
+                                  boot.vm.memory_mib, by_descriptor(kRamFd)))
       .add("-machine", "microvm,auto-kernel-cmdline=off,memory-backend=ram")
       .add("-accel", kvm ? "kvm" : "tcg,tb-size=64")
       .add("-cpu", kvm ? "host" : "max")
       .add("-smp", fmt::format("{}", boot.vm.cpus))
       .add("-m", fmt::format("{}M", boot.vm.memory_mib))
       .add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
-      .add("-kernel", boot.vmm.kernel)
-      .add("-initrd", boot.vmm.initrd)
+      .add("-kernel", by_descriptor(kKernelFd))
+      .add("-initrd", by_descriptor(kInitrdFd))
       .add("-append", kernel_command_line(boot.vmm));
 }
 
-enum class Access { read_only, scratch };
-
 // The upper disk is made anew at each start, so nothing on it is worth a flush.
-void add_disk(Command& command, std::size_t index, const std::string& path, Access access) {
-  const char* mode = access == Access::read_only ? "readonly=on" : "cache=unsafe";
+void add_disk(Command& command, int index, DiskAccess access) {
+  const char* mode = access == DiskAccess::read_only ? "readonly=on" : "cache=unsafe";
   command
-      .add("-drive",
-           fmt::format("id=disk{},if=none,format=raw,{},file={}", index, mode, escaped(path)))
+      .add("-drive", fmt::format("id=disk{},if=none,format=raw,{},file={}", index, mode,
+                                 by_descriptor(kFirstDiskFd + index)))
       .add("-device", fmt::format("virtio-blk-device,drive=disk{}", index));
 }
 
@@ -80,6 +82,13 @@ std::string kernel_command_line(const VmmSettings& vmm) {
   return text;
 }
 
+std::vector<Disk> disks_of(const VmSpec& vm) {
+  std::vector<Disk> disks;
+  for (const std::string& layer : vm.layers) disks.push_back({layer, DiskAccess::read_only});
+  if (!vm.upper.empty()) disks.push_back({vm.upper, DiskAccess::scratch});
+  return disks;
+}
+
 std::string qemu_name(const MachineId& machine) {
   return "guest=perigee-" + escaped(machine.str());
 }
@@ -87,11 +96,8 @@ std::string qemu_name(const MachineId& machine) {
 std::vector<std::string> qemu_command(const BootSpec& boot) {
   Command command(boot.vmm.program);
   add_machine(command, boot);
-  std::size_t index = 0;
-  for (const std::string& layer : boot.vm.layers) {
-    add_disk(command, index++, layer, Access::read_only);
-  }
-  if (!boot.vm.upper.empty()) add_disk(command, index, boot.vm.upper, Access::scratch);
+  int index = 0;
+  for (const Disk& disk : disks_of(boot.vm)) add_disk(command, index++, disk.access);
   if (!boot.vm.nic.tap.empty()) {
     command.add("-netdev", fmt::format("tap,id=net0,fd={}", kTapFd))
         .add("-device", "virtio-net-device,netdev=net0,mac=" + boot.vm.nic.mac);

@@ -23,6 +23,10 @@ Value to_json(const GuestProcess& process) {
                        {"directory", process.directory}});
 }
 
+Value to_json(const VmLimits& limits) {
+  return json::object({{"cpu_percent", limits.cpu_percent}, {"cpu_weight", limits.cpu_weight}});
+}
+
 Value to_json(const VmmSettings& vmm) {
   return json::object({{"kind", to_string(vmm.kind)},
                        {"program", vmm.program},
@@ -65,6 +69,13 @@ Result<GuestProcess> process_from(const Value& value) {
   TRY(process.user, value.optional_string("user"));
   TRY(process.directory, value.optional_string("directory"));
   return process;
+}
+
+Result<VmLimits> limits_from(const Value& value) {
+  VmLimits limits;
+  TRY(limits.cpu_percent, small_int(value, "cpu_percent", limits.cpu_percent));
+  TRY(limits.cpu_weight, small_int(value, "cpu_weight", limits.cpu_weight));
+  return limits;
 }
 
 Result<VmmSettings> vmm_from(const Value& value) {
@@ -149,8 +160,10 @@ Result<VmSpec> vm_from(const Value& value) {
   TRY_AS(vm.nic, nic_from(member(value, "nic")), "nic");
   TRY(vm.hostname, value.optional_string("hostname"));
   TRY_AS(vm.process, process_from(member(value, "process")), "process");
-  TRY(const int uid, small_int(value, "uid", 0));
+  TRY(const int uid, small_int(value, "uid", static_cast<int>(kFirstVmUid)));
   vm.uid = static_cast<uid_t>(uid);
+  TRY(vm.cgroup, value.optional_string("cgroup"));
+  TRY_AS(vm.limits, limits_from(member(value, "limits")), "limits");
   TRY(vm.resume, value.optional_bool("resume", false));
   return vm;
 }
@@ -177,6 +190,8 @@ json::Value to_json(const BootSpec& boot) {
                        {"hostname", vm.hostname},
                        {"process", to_json(vm.process)},
                        {"uid", static_cast<std::int64_t>(vm.uid)},
+                       {"cgroup", vm.cgroup},
+                       {"limits", to_json(vm.limits)},
                        {"resume", vm.resume},
                        {"vmm", to_json(boot.vmm)},
                        {"socket", boot.socket}});

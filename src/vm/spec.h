@@ -67,7 +67,9 @@ inline constexpr std::string_view kConsoleLog = "console.log";
 inline constexpr std::string_view kChannelSocket = "channel.sock";
 inline constexpr std::string_view kConsoleSocket = "console.sock";
 inline constexpr std::string_view kQmpSocket = "qmp.sock";
-inline constexpr std::string_view kMigrationSocket = "migration.sock";
+// What the VMM sees of the VM's directory.
+inline constexpr std::string_view kVmmFolder = "vmm";
+inline constexpr std::string_view kMigrationSocket = "migration.sock";  // in it
 // A snapshot: the guest's memory, the state of its devices, and, once both are on disk, the record
 // that makes them one. It is removed before the guest goes on: a snapshot is resumed once.
 inline constexpr std::string_view kRamFile = "ram";

@@ -27,6 +27,9 @@ BootSpec example() {
   boot.vm.hostname = "148ed21a031189";
   boot.vm.process = {
       .argv = {"/bin/app", "a b"}, .env = {"K=V=W"}, .user = "web:www", .directory = "/srv"};
+  boot.vm.uid = 1879048194;
+  boot.vm.cgroup = "perigee-12345678/148ed21a031189";
+  boot.vm.limits = {.cpu_percent = 50, .cpu_weight = 200};
   boot.vmm = {.accelerator = Accelerator::tcg,
               .kernel = "/guest/vmlinux",
               .initrd = "/guest/initrd.cpio",
@@ -63,24 +66,24 @@ max
 -sandbox
 on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
 -kernel
-/guest/vmlinux
+/proc/self/fd/9
 -initrd
-/guest/initrd.cpio
+/proc/self/fd/10
 -append
 )"
         "console=ttyS0 quiet reboot=t panic=-1 no_timer_check cryptomgr.notests "
         "init_on_alloc=0 tsc_early_khz=2596138 tsc=reliable"
         R"(
 -drive
-id=disk0,if=none,format=raw,readonly=on,file=/disks/a.erofs
+id=disk0,if=none,format=raw,readonly=on,file=/proc/self/fd/16
 -device
 virtio-blk-device,drive=disk0
 -drive
-id=disk1,if=none,format=raw,readonly=on,file=/disks/b,,c.erofs
+id=disk1,if=none,format=raw,readonly=on,file=/proc/self/fd/17
 -device
 virtio-blk-device,drive=disk1
 -drive
-id=disk2,if=none,format=raw,cache=unsafe,file=/machines/148ed21a031189/upper.ext4
+id=disk2,if=none,format=raw,cache=unsafe,file=/proc/self/fd/18
 -device
 virtio-blk-device,drive=disk2
 -netdev

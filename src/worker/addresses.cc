@@ -9,6 +9,8 @@
 namespace perigee::worker {
 namespace {
 
+constexpr std::uint32_t kFirstNumber = 2;  // after the network's own and the gateway's
+
 std::optional<std::uint32_t> parse_ipv4(std::string_view text) {
   const std::vector<std::string_view> parts = split(text, '.');
   if (parts.size() != 4) return std::nullopt;
@@ -44,7 +46,7 @@ Result<AddressPool> AddressPool::open(std::string_view network) {
     return fail(Code::invalid_argument, "worker.network '{}': {} is not the start of a /{}",
                 network, parts->first, *prefix);
   }
-  return AddressPool(*base + 2, *base + size - 2);  // without network, gateway and broadcast
+  return AddressPool(*base + kFirstNumber, *base + size - 2);  // the last one is for broadcast
 }
 
 std::string AddressPool::gateway() const {
@@ -71,6 +73,10 @@ bool AddressPool::reserve(std::string_view address) {
   if (!taken_.insert(*value).second) return false;
   next_ = std::max(next_, (*value - first_ + 1) % (last_ - first_ + 1));
   return true;
+}
+
+std::uint32_t AddressPool::number_of(std::string_view address) const {
+  return parse_ipv4(address).value_or(0) - (first_ - kFirstNumber);
 }
 
 void AddressPool::give_back(std::string_view address) {

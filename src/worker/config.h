@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/id.h"
+#include "vm/driver.h"
 
 namespace perigee::worker {
 
@@ -18,6 +19,7 @@ struct Config {
   std::int64_t memory_mib = 1024;                      // for machines
   std::uint64_t upper_bytes = std::uint64_t{8} << 30;  // of a machine's writable disk
   std::vector<std::string> nameservers;                // of the guests
+  std::uint32_t first_vm_uid = vm::kFirstVmUid;  // with an address's number: its VMM's user
   std::uint32_t allowed_uid = 0;                       // who, besides root, may use worker.sock
 };
 

@@ -22,6 +22,17 @@ async::Task<void> sleep_until(async::Loop& loop, MonotonicTime at) {
   co_await loop.sleep_until(at);
 }
 
+// A machine has its processors, and a quarter of one for what the VMM does beside running the
+// guest. Where processors are short, a shared one has a quarter of a performance one's part.
+vm::VmLimits vm_limits(const model::Guest& guest) {
+  constexpr int kVmmPercent = 25;
+  constexpr int kSharedWeight = 25;
+  constexpr int kPerformanceWeight = 100;
+  return {
+      .cpu_percent = guest.cpus * 100 + kVmmPercent,
+      .cpu_weight = (guest.cpu_kind == "shared" ? kSharedWeight : kPerformanceWeight) * guest.cpus};
+}
+
 // A VM that the driver knows better than we do; stopping it is always right.
 vm::VmStatus unknown_vm(const MachineId& machine) {
   vm::VmStatus vm;
@@ -325,6 +336,8 @@ async::Task<Result<vm::VmSpec>> MachineReconciler::make_spec() {
   spec.memory_mib = machine.config.guest.memory_mib;
   spec.layers = std::move(image.layers);
   spec.hostname = machine.id.str();
+  spec.uid = tools_.config.first_vm_uid + tools_.addresses.number_of(record_.status.private_ip);
+  spec.limits = vm_limits(machine.config.guest);
   spec.nic.tap = vm::tap_name(machine.id);
   spec.nic.mac = vm::mac_address(machine.id);
   spec.nic.address = record_.status.private_ip;
