@@ -14,27 +14,8 @@ namespace {
 constexpr int kDiskWaitMs = 2000;
 constexpr std::uint32_t kMaxDisks = 26;
 
-std::string disk_path(std::uint32_t index) {
-  return std::string("/dev/vd") + static_cast<char>('a' + index);
-}
 std::string layer_path(std::uint32_t index) {
   return "/layer" + std::to_string(index);
-}
-
-Status await_disk(std::uint32_t index, std::string_view what) {
-  if (index >= kMaxDisks) {
-    return fail("disk " + std::to_string(index) + ": a machine has at most " +
-                std::to_string(kMaxDisks) + " disks");
-  }
-  const std::int64_t deadline = monotonic_ms() + kDiskWaitMs;
-  while (!exists(disk_path(index))) {
-    if (monotonic_ms() > deadline) {
-      return fail(disk_path(index) + " (" + std::string(what) +
-                  "): no such disk; the VMM was given fewer disks than the host announced");
-    }
-    sleep_ms(1);
-  }
-  return {};
 }
 
 Status mount_disk(std::uint32_t index, const std::string& path, const char* type,
@@ -91,6 +72,26 @@ void make_usual_directories() {
 }
 
 }  // namespace
+
+std::string disk_path(std::uint32_t index) {
+  return std::string("/dev/vd") + static_cast<char>('a' + index);
+}
+
+Status await_disk(std::uint32_t index, std::string_view what) {
+  if (index >= kMaxDisks) {
+    return fail("disk " + std::to_string(index) + ": a machine has at most " +
+                std::to_string(kMaxDisks) + " disks");
+  }
+  const std::int64_t deadline = monotonic_ms() + kDiskWaitMs;
+  while (!exists(disk_path(index))) {
+    if (monotonic_ms() > deadline) {
+      return fail(disk_path(index) + " (" + std::string(what) +
+                  "): no such disk; the VMM was given fewer disks than the host announced");
+    }
+    sleep_ms(1);
+  }
+  return {};
+}
 
 Status Root::mount_layers(std::uint32_t layers) {
   for (std::uint32_t i = 0; i < layers; ++i) {

@@ -5,11 +5,17 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "init/result.h"
 #include "init/system.h"
 
 namespace perigee::init {
+
+// Waits for a disk to appear; `what` is for the message.
+Status await_disk(std::uint32_t index, std::string_view what);
+std::string disk_path(std::uint32_t index);
 
 class Root {
  public:

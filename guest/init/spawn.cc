@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "init/command.h"
-#include "init/user.h"
 
 namespace perigee::init {
 namespace {
@@ -69,8 +68,7 @@ Status enter_directory(const std::string& directory, Workdir workdir) {
 
 Result<Plan> make_plan(const Command& command) {
   Plan plan;
-  auto user = resolve_user(command.user, read_file("/etc/passwd").value_or(""),
-                           read_file("/etc/group").value_or(""));
+  auto user = app_user(command.user);
   if (!user) {
     return std::unexpected(user.error());
   }
@@ -196,6 +194,11 @@ int become(const Plan& plan, const Streams& streams) {
 }
 
 }  // namespace
+
+Result<User> app_user(std::string_view spec) {
+  return resolve_user(spec, read_file("/etc/passwd").value_or(""),
+                      read_file("/etc/group").value_or(""));
+}
 
 Result<Child> spawn(const Command& command) {
   const Result<Plan> plan = make_plan(command);

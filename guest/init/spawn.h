@@ -6,11 +6,13 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "init/result.h"
 #include "init/system.h"
 #include "init/terminal.h"
+#include "init/user.h"
 
 namespace perigee::init {
 
@@ -27,6 +29,9 @@ struct Command {
   std::optional<WindowSize> terminal;  // in place of pipes
   Newlines newlines = Newlines::kTranslated;
 };
+
+// By the image's /etc/passwd and /etc/group.
+Result<User> app_user(std::string_view spec);
 
 // Our ends, non-blocking. With a terminal `out` is its master, `err` is empty, and `in` the master
 // once more where input was asked for.

@@ -94,6 +94,7 @@ void Supervisor::run() {
   while (phase_ != Phase::kDone) {
     turn();
   }
+  volumes_.close();
   root_.close();
 }
 
@@ -284,6 +285,9 @@ void Supervisor::configure(const channel::Configure& message) {
 
 Status Supervisor::start(const channel::Configure& message) {
   if (auto done = root_.enter(message.layers, message.upper_disk); !done) {
+    return done;
+  }
+  if (auto done = volumes_.open(message.volumes, message.user); !done) {
     return done;
   }
   if (auto done = configure_network(message.addresses, message.gateways, message.mtu); !done) {

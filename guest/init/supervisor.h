@@ -18,6 +18,7 @@
 #include "init/root.h"
 #include "init/session.h"
 #include "init/spawn.h"
+#include "init/volumes.h"
 
 namespace perigee::init {
 
@@ -63,6 +64,7 @@ class Supervisor {
   Execs execs_;
   std::uint64_t attachment_ = 0;  // that the sessions of execs_ belong to
   Root root_;
+  Volumes volumes_;
   OomWatch oom_;
   Fd signals_;
   Child app_;

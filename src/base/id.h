@@ -30,6 +30,8 @@ using AppName = Id<struct AppTag>;
 using MachineId = Id<struct MachineTag>;
 using NodeId = Id<struct NodeTag>;
 using RegionCode = Id<struct RegionTag>;
+using VolumeId = Id<struct VolumeTag>;
+using SnapshotId = Id<struct SnapshotTag>;
 
 }  // namespace perigee
 

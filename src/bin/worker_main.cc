@@ -129,11 +129,12 @@ Result<void> worker_main(RoleContext context) {
       context.host.loop().run(vm::MonitorDriver::open(host, driver_config(context))));
   log_info("worker", "machines run on {}{}{}", driver->accelerator(),
            driver->accelerator_reason().empty() ? "" : "; no KVM: ", driver->accelerator_reason());
+  worker::HostVolumeDisks disks(host);
   worker::ImageStore images(host, context.paths.state);
   NftFabric fabric(host, table);
   worker::HttpControlLink link(host, control, context.node.node);
   TRY(const auto worker,
-      worker::Worker::make(host, worker_config(context), *driver, images, fabric, link));
+      worker::Worker::make(host, worker_config(context), *driver, images, disks, fabric, link));
   Result<void> result;
   async::Loop& loop = context.host.loop();
   loop.run(async::first_of(loop, keep(worker->run(std::move(listener)), result),

@@ -25,6 +25,7 @@ Configure full_configure() {
   message.layers = 3;
   message.upper_disk = 5;
   message.mtu = 1420;
+  message.volumes = {{.disk = 6, .path = "/var/lib/data"}};
   return message;
 }
 
@@ -256,6 +257,11 @@ TEST_CASE("Configure skips unknown tags and refuses what is cut or too much") {
   many.layers = 1;
   many.argv.assign(kMaxItems + 1, "x");
   CHECK(decode_configure(encode(many).substr(kFrameHeader)).error() == DecodeError::kTooMany);
+  many.argv.clear();
+  many.volumes.assign(kMaxVolumes + 1, {.disk = 1, .path = "/v"});
+  CHECK(decode_configure(encode(many).substr(kFrameHeader)).error() == DecodeError::kTooMany);
+  const std::string short_volume("\x14\0\x03\0\0\0abc", 9);
+  CHECK(decode_configure(short_volume + payload).error() == DecodeError::kTruncated);
 }
 
 TEST_CASE("a message above the frame limit is not encoded") {

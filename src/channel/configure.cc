@@ -23,6 +23,7 @@ enum class Tag : std::uint16_t {
   kUpperDisk = 11,
   kMtu = 12,
   kTty = 13,
+  kVolume = 20,
 };
 
 void put_record(std::string& out, Tag tag, std::string_view value) {
@@ -88,6 +89,20 @@ Applied apply_number(Configure& message, Tag tag, std::string_view value) {
   return true;
 }
 
+Applied append_volume(Configure& message, std::string_view value) {
+  if (message.volumes.size() >= kMaxVolumes) {
+    return std::unexpected(DecodeError::kTooMany);
+  }
+  Reader in(value);
+  VolumeMount mount{.disk = in.get<std::uint32_t>(), .path = {}};
+  if (!in.ok()) {
+    return std::unexpected(DecodeError::kTruncated);
+  }
+  mount.path = std::string(value.substr(sizeof mount.disk));
+  message.volumes.push_back(std::move(mount));
+  return true;
+}
+
 Applied apply(Configure& message, Tag tag, std::string_view value) {
   switch (tag) {
     case Tag::kArgv:
@@ -113,6 +128,8 @@ Applied apply(Configure& message, Tag tag, std::string_view value) {
     case Tag::kMtu:
     case Tag::kTty:
       return apply_number(message, tag, value);
+    case Tag::kVolume:
+      return append_volume(message, value);
     default:
       return true;
   }
@@ -137,6 +154,11 @@ std::string encode(const Configure& message) {
   }
   put_number(out, Tag::kMtu, message.mtu);
   put_number(out, Tag::kTty, message.tty ? 1 : 0);
+  for (const VolumeMount& mount : message.volumes) {
+    std::string value;
+    put(value, mount.disk);
+    put_record(out, Tag::kVolume, value + mount.path);
+  }
   put_record(out, Tag::kEnd, {});
   return encode_frame(kConfigureType, out);
 }

@@ -13,6 +13,7 @@ inline constexpr std::size_t kMaxLayers = 16;
 inline constexpr std::size_t kEntropyBytes = 32;    // of Resumed
 inline constexpr std::size_t kMaxListening = 64;    // sockets of one Listening
 inline constexpr std::size_t kMaxProcessName = 15;  // bytes, as Linux keeps them
+inline constexpr std::size_t kMaxVolumes = 8;
 
 inline constexpr std::size_t kMaxExecSessions = 16;
 inline constexpr std::size_t kExecWindow = std::size_t{64} * 1024;    // bytes under way, each way

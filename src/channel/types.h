@@ -32,6 +32,13 @@ using Decoded = std::expected<T, DecodeError>;
 
 // Host to guest ------------------------------------------------------------------------------
 
+// A disk that outlives the machine: an ext4 file system, mounted in the app's root.
+struct VolumeMount {
+  std::uint32_t disk = 0;  // its index, as `upper_disk`
+  std::string path;
+  bool operator==(const VolumeMount&) const = default;
+};
+
 // What init is to run and on what. Strings are used as they are; init reports what it can't use.
 struct Configure {
   std::vector<std::string> argv;
@@ -47,6 +54,7 @@ struct Configure {
   std::optional<std::uint32_t> upper_disk;  // index of the writable disk; default: after the layers
   std::uint32_t mtu = 0;                    // of eth0; 0: left as it is
   bool tty = false;
+  std::vector<VolumeMount> volumes;
   bool operator==(const Configure&) const = default;
 };
 struct Signal {

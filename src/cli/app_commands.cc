@@ -37,7 +37,8 @@ void print_app(const client::AppInfo& app) {
 
 bool confirmed(const AppName& app) {
   if (::isatty(STDIN_FILENO) == 0) return false;
-  std::cout << fmt::format("Destroy {} with all its machines? Type its name: ", app) << std::flush;
+  std::cout << fmt::format("Destroy {} with all its machines and volumes? Type its name: ", app)
+            << std::flush;
   std::string answer;
   std::getline(std::cin, answer);
   return answer == app.str();

@@ -47,6 +47,22 @@ async::Task<Result<void>> run(Session& session) {
     case Verb::machine_cordon:
     case Verb::machine_uncordon:
       return run_machine_act(session);
+    case Verb::volumes_list:
+      return run_volumes_list(session);
+    case Verb::volumes_show:
+      return run_volumes_show(session);
+    case Verb::volumes_create:
+      return run_volumes_create(session);
+    case Verb::volumes_extend:
+      return run_volumes_extend(session);
+    case Verb::volumes_destroy:
+      return run_volumes_destroy(session);
+    case Verb::snapshots_list:
+      return run_snapshots_list(session);
+    case Verb::snapshots_create:
+      return run_snapshots_create(session);
+    case Verb::snapshots_destroy:
+      return run_snapshots_destroy(session);
     case Verb::version:
       break;
   }

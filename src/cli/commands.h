@@ -21,6 +21,15 @@ async::Task<Result<void>> run_machine_status(Session& session);
 // start, stop, restart, suspend, cordon or uncordon, as options().verb says.
 async::Task<Result<void>> run_machine_act(Session& session);
 
+async::Task<Result<void>> run_volumes_list(Session& session);
+async::Task<Result<void>> run_volumes_show(Session& session);
+async::Task<Result<void>> run_volumes_create(Session& session);
+async::Task<Result<void>> run_volumes_extend(Session& session);
+async::Task<Result<void>> run_volumes_destroy(Session& session);
+async::Task<Result<void>> run_snapshots_list(Session& session);
+async::Task<Result<void>> run_snapshots_create(Session& session);
+async::Task<Result<void>> run_snapshots_destroy(Session& session);
+
 // A deploy of `app` with what `config` and the options say; used by launch too.
 async::Task<Result<void>> deploy(Session& session, AppName app, config::AppConfig config);
 // Creates the app unless it exists.

@@ -109,6 +109,54 @@ void add_machine_commands(CLI::App& app, Options& o, Verbs& verbs) {
   }
 }
 
+void add_size_options(CLI::App& sub, Options& o) {
+  CLI::Option* gib =
+      sub.add_option("-s,--size", o.size_gib, "Its size in GiB")->check(CLI::Range(1, 256));
+  sub.add_option("--size-mb", o.size_mib, "Its size in MiB, for small ones")
+      ->check(CLI::Range(16, 262144))
+      ->excludes(gib);
+}
+
+CLI::App* volume_command(CLI::App& parent, Options& o, Verbs& verbs, Verb verb,
+                         const std::string& name, const std::string& what,
+                         const std::string& examples) {
+  CLI::App* sub = command(parent, verbs, verb, name, what, examples);
+  sub->add_option("VOLUME", o.volume, "The volume's id")->required();
+  return sub;
+}
+
+void add_volume_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* volumes = app.add_subcommand("volumes", "Disks that outlive an app's machines");
+  volumes->require_subcommand(1);
+  command(*volumes, verbs, Verb::volumes_list, "list", "List an app's volumes", "");
+  volume_command(*volumes, o, verbs, Verb::volumes_show, "show", "Show a volume", "");
+  CLI::App* create =
+      command(*volumes, verbs, Verb::volumes_create, "create",
+              "Make a volume; a machine whose [mounts] source has its name gets it",
+              "  perigee volumes create data --size 10\n"
+              "  perigee volumes create data --snapshot vs_4k2…   # a copy, as it was then");
+  create->add_option("NAME", o.name, "Its name: a-z, 0-9 and _")->required();
+  create->add_option("--region", o.region, "Where, such as iad");
+  create->add_option("--snapshot", o.snapshot, "Begin with this snapshot of a volume of the app");
+  add_size_options(*create, o);
+  CLI::App* extend =
+      volume_command(*volumes, o, verbs, Verb::volumes_extend, "extend", "Make a volume larger",
+                     "  perigee volumes extend ID --size 20");
+  add_size_options(*extend, o);
+  CLI::App* destroy = volume_command(*volumes, o, verbs, Verb::volumes_destroy, "destroy",
+                                     "Destroy a volume with its data and its snapshots", "");
+  destroy->add_flag("-y,--yes", o.yes, "Don't ask");
+  CLI::App* snapshots = volumes->add_subcommand("snapshots", "Copies of a volume at one moment");
+  snapshots->require_subcommand(1);
+  volume_command(*snapshots, o, verbs, Verb::snapshots_list, "list", "List a volume's snapshots",
+                 "");
+  volume_command(*snapshots, o, verbs, Verb::snapshots_create, "create",
+                 "Copy a volume as it is now", "");
+  volume_command(*snapshots, o, verbs, Verb::snapshots_destroy, "destroy", "Destroy a snapshot", "")
+      ->add_option("SNAPSHOT", o.snapshot, "The snapshot's id")
+      ->required();
+}
+
 void add_global_options(CLI::App& app, Options& o) {
   app.add_flag("-j,--json", o.json, "Print JSON");
   app.add_option("-a,--app", o.app, "The app (default: the one in perigee.toml)")
@@ -137,6 +185,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_deploy_commands(app, options, verbs);
   add_app_commands(app, options, verbs);
   add_machine_commands(app, options, verbs);
+  add_volume_commands(app, options, verbs);
   command(app, verbs, Verb::version, "version", "Print the version", "");
   try {
     app.parse(argc, argv);

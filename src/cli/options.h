@@ -25,6 +25,14 @@ enum class Verb {
   machine_cordon,
   machine_uncordon,
   machine_status,
+  volumes_list,
+  volumes_show,
+  volumes_create,
+  volumes_extend,
+  volumes_destroy,
+  snapshots_list,
+  snapshots_create,
+  snapshots_destroy,
   version,
 };
 
@@ -38,7 +46,7 @@ struct Options {
   std::string token;
   // some
   bool detach = false;         // deploy
-  bool yes = false;            // destroy
+  bool yes = false;            // destroy, volumes destroy
   bool no_deploy = false;      // launch
   bool no_tail = false;        // logs
   bool keep_machines = false;  // down
@@ -50,7 +58,11 @@ struct Options {
   std::vector<std::string> build_args;
   std::string region;
   std::string machine;    // logs, machine …
-  std::string name;       // launch
+  std::string name;       // launch, volumes create
+  std::string volume;     // volumes …
+  std::string snapshot;   // volumes create, snapshots destroy
+  int size_gib = 0;       // volumes create, extend
+  int size_mib = 0;       // the same, instead
   int internal_port = 0;  // launch; 0: from EXPOSE
 };
 

@@ -68,6 +68,15 @@ class Client {
   async::Task<Result<MachineInfo>> machine(std::string app, std::string id);
   // `action`: start, stop, restart, suspend, cordon, uncordon.
   async::Task<Result<void>> act(std::string app, std::string id, std::string action);
+  // Volumes, as the API shows them. `size`: an object with `size_gb` or `size_mb`.
+  async::Task<Result<std::vector<json::Value>>> volumes(std::string app);
+  async::Task<Result<json::Value>> volume(std::string app, std::string id);
+  async::Task<Result<json::Value>> create_volume(std::string app, json::Value body);
+  async::Task<Result<json::Value>> extend_volume(std::string app, std::string id, json::Value size);
+  async::Task<Result<void>> destroy_volume(std::string app, std::string id);
+  async::Task<Result<json::Value>> snapshots(std::string app, std::string volume);
+  async::Task<Result<json::Value>> create_snapshot(std::string app, std::string volume);
+  async::Task<Result<void>> destroy_snapshot(std::string app, std::string volume, std::string id);
   async::Task<Result<bool>> has_blob(std::string digest);
   async::Task<Result<void>> put_blob(std::string digest, std::string path, OnBytes sent);
   async::Task<Result<std::vector<ReleaseInfo>>> releases(std::string app);

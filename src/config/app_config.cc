@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "base/text.h"
+#include "config/mounts.h"
 #include "config/toml.h"
 #include "config/vm_size.h"
 #include "model/json.h"
@@ -258,7 +259,7 @@ Result<void> read_restart(Section& top, AppConfig& config) {
 }
 
 Result<void> refuse_later(const Section& top) {
-  return top.refuse({"checks", "mounts", "processes", "statics", "metrics", "files", "swap_size_mb",
+  return top.refuse({"checks", "processes", "statics", "metrics", "files", "swap_size_mb",
                      "console_command", "host_dedication_id", "machine_config", "container",
                      "deploy", "experimental"});
 }
@@ -279,6 +280,7 @@ Result<AppConfig> parse_app_config(std::string_view text, std::string_view file)
   TRY_VOID(read_services(top, config));
   TRY_VOID(read_vm(top, config));
   TRY_VOID(read_restart(top, config));
+  TRY(config.machine.mounts, read_mounts(top));
   top.warn_unknown();
   TRY_VOID_AS(model::validate(config.machine), file);
   config.warnings = std::move(reading.warnings);

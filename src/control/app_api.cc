@@ -42,7 +42,7 @@ json::Value AppApi::view(const model::App& app) const {
        {"status", status_of(app, machines > 0)},
        {"hostname", context_.publisher.host_of(app.name)},
        {"machine_count", static_cast<std::int64_t>(machines)},
-       {"volume_count", 0},
+       {"volume_count", static_cast<std::int64_t>(context_.desired.volumes_of(app.name).size())},
        {"network", "default"},
        {"current_release", app.current_release},
        {"last_release", app.last_release},
@@ -104,6 +104,10 @@ async::Task<Result<api::Reply>> AppApi::destroy(api::Call& call) {
     transaction.remove(release_key(name, at->first.second));
   for (const Stored<model::Machine>& each : context_.desired.machines_of(name))
     put(transaction, destroyed(each.value, context_.host.clock.wall()), each.revision);
+  for (Stored<model::Volume>& each : context_.desired.volumes_of(name)) {
+    each.value.destroyed = true;  // its worker waits for the machine that has it
+    put(transaction, each.value, each.revision);
+  }
   CO_TRY_VOID_AS(co_await context_.desired.commit(std::move(transaction)),
                  fmt::format("destroy app \"{}\"", name));
   co_return api::Reply{202, {}};

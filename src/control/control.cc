@@ -16,6 +16,7 @@
 #include "control/node_api.h"
 #include "control/release_api.h"
 #include "control/release_reconciler.h"
+#include "control/volume_api.h"
 #include "crypto/hash.h"
 #include "http/server.h"
 
@@ -41,6 +42,7 @@ struct Control::Parts {
   MachineApi machines{context};
   MachineOrderApi machine_orders{context};
   MachineWatchApi machine_watch{context};
+  VolumeApi volumes{context};
   ReleaseApi releases{context};
   BlobApi blobs{context};
   LogApi logs{context};
@@ -77,6 +79,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   machines.add_routes(public_routes, token);
   machine_orders.add_routes(public_routes, token);
   machine_watch.add_routes(public_routes, token);
+  volumes.add_routes(public_routes, token);
   releases.add_routes(public_routes, token);
   blobs.add_routes(public_routes, token);
   logs.add_routes(public_routes, token);
@@ -113,6 +116,7 @@ async::Task<void> Control::run(std::vector<std::unique_ptr<sys::Listener>> api,
   p.tasks.spawn(p.reconciler.run());
   p.tasks.spawn(p.housekeeping.tend_machines());
   p.tasks.spawn(p.housekeeping.renew_certificates());
+  p.tasks.spawn(p.housekeeping.expire_snapshots());
   p.tasks.spawn(p.internal_server.serve(std::move(internal)));
   for (auto& listener : api) {
     log_info("control", "API on {}", listener->local());

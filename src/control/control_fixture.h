@@ -201,6 +201,7 @@ struct ControlFixture {
     report.memory_mib = memory_mib;
     report.memory_free_mib = memory_mib;
     report.accelerator = "tcg";
+    report.disk_free_mib = 10'000;
     return report;
   }
   void send(const model::NodeReport& report) {
@@ -228,7 +229,23 @@ struct ControlFixture {
       if (change) change(machine, status);
       report.machines.push_back(std::move(status));
     }
+    report.volumes = volumes_as_wanted();
     send(report);
+  }
+  std::vector<model::VolumeStatus> volumes_as_wanted() {
+    std::vector<model::VolumeStatus> out;
+    for (const auto& entry : loop().run(store.list("/volumes/"))->entries) {
+      const model::Volume volume = *model::volume_from(*json::parse(entry.value));
+      model::VolumeStatus status;
+      status.id = volume.id;
+      status.state = volume.destroyed ? model::VolumeState::destroyed : model::VolumeState::created;
+      status.size_mib = volume.size_mib;
+      status.used_mib = 1;
+      for (const model::Snapshot& snapshot : volume.snapshots)
+        status.snapshots.push_back({.id = snapshot.id, .size_mib = 1});
+      out.push_back(std::move(status));
+    }
+    return out;
   }
 
   // Waits until `condition` holds, looking at every change for at most ten seconds.

@@ -41,6 +41,7 @@ DesiredTable::DesiredTable(async::Loop& loop, store::Store& store, async::Notify
 void DesiredTable::clear() {
   apps_.clear();
   machines_.clear();
+  volumes_.clear();
   releases_.clear();
   certificates_.clear();
   tokens_.clear();
@@ -95,6 +96,8 @@ void DesiredTable::apply(const std::string& key, const std::optional<std::string
     done = store_in(apps_, AppName(std::move(name)), text, revision, model::app_from);
   } else if (kind == "machines") {
     done = store_in(machines_, MachineId(std::move(name)), text, revision, model::machine_from);
+  } else if (kind == "volumes") {
+    done = store_in(volumes_, VolumeId(std::move(name)), text, revision, model::volume_from);
   } else if (kind == "releases") {
     if (auto id = release_id(name))
       done = store_in(releases_, *std::move(id), text, revision, release_record_from);
@@ -121,6 +124,24 @@ Result<Stored<model::Machine>> DesiredTable::machine(const AppName& app,
   if (found == machines_.end() || found->second.value.app != app)
     return fail(Code::not_found, "app \"{}\" has no machine \"{}\"", app, id);
   return found->second;
+}
+
+Result<Stored<model::Volume>> DesiredTable::volume(const AppName& app, const VolumeId& id) const {
+  const auto found = volumes_.find(id);
+  if (found == volumes_.end() || found->second.value.app != app)
+    return fail(Code::not_found,
+                "app \"{}\" has no volume \"{}\"; see `perigee volumes list -a {}`", app, id, app);
+  return found->second;
+}
+
+std::vector<Stored<model::Volume>> DesiredTable::volumes_of(const AppName& app) const {
+  std::vector<Stored<model::Volume>> out;
+  for (const auto& [id, stored] : volumes_) {
+    if (stored.value.app == app && !stored.value.destroyed) out.push_back(stored);
+  }
+  std::ranges::sort(out, {},
+                    [](const auto& s) { return std::pair(s.value.created_at.ns, s.value.id); });
+  return out;
 }
 
 Result<Stored<ReleaseRecord>> DesiredTable::release(const AppName& app,
@@ -150,6 +171,11 @@ void put(store::Transaction& t, const model::App& app, store::Revision expected)
 void put(store::Transaction& t, const model::Machine& machine, store::Revision expected) {
   t.expect(machine_key(machine.id), expected);
   t.put(machine_key(machine.id), model::to_json(machine).dump());
+}
+
+void put(store::Transaction& t, const model::Volume& volume, store::Revision expected) {
+  t.expect(volume_key(volume.id), expected);
+  t.put(volume_key(volume.id), model::to_json(volume).dump());
 }
 
 void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected) {

@@ -39,12 +39,16 @@ class DesiredTable {
 
   Result<Stored<model::App>> app(const AppName& name) const;  // not_found with the next step
   Result<Stored<model::Machine>> machine(const AppName& app, const MachineId& id) const;
+  Result<Stored<model::Volume>> volume(const AppName& app, const VolumeId& id) const;
   Result<Stored<ReleaseRecord>> release(const AppName& app, std::int64_t version) const;
   // Those not to be destroyed, oldest first.
   std::vector<Stored<model::Machine>> machines_of(const AppName& app) const;
 
   const std::map<AppName, Stored<model::App>>& apps() const { return apps_; }
   const std::map<MachineId, Stored<model::Machine>>& machines() const { return machines_; }
+  const std::map<VolumeId, Stored<model::Volume>>& volumes() const { return volumes_; }
+  // Those not to be destroyed, oldest first.
+  std::vector<Stored<model::Volume>> volumes_of(const AppName& app) const;
   const std::map<ReleaseId, Stored<ReleaseRecord>>& releases() const { return releases_; }
   const std::map<std::string, Stored<CertificateRecord>>& certificates() const {
     return certificates_;
@@ -65,6 +69,7 @@ class DesiredTable {
   store::Revision revision_ = 0;
   std::map<AppName, Stored<model::App>> apps_;
   std::map<MachineId, Stored<model::Machine>> machines_;
+  std::map<VolumeId, Stored<model::Volume>> volumes_;
   std::map<ReleaseId, Stored<ReleaseRecord>> releases_;
   std::map<std::string, Stored<CertificateRecord>> certificates_;
   std::map<std::string, Stored<TokenRecord>> tokens_;
@@ -74,6 +79,7 @@ class DesiredTable {
 // Writers of one object as a put that expects what was read (revision 0: that it is new).
 void put(store::Transaction& t, const model::App& app, store::Revision expected);
 void put(store::Transaction& t, const model::Machine& machine, store::Revision expected);
+void put(store::Transaction& t, const model::Volume& volume, store::Revision expected);
 void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected);
 
 }  // namespace perigee::control

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "control/limits.h"
 #include "control/machine_frontend.h"
+#include "control/volume_frontend.h"
 
 namespace perigee::control {
 
@@ -21,6 +22,18 @@ Duty duty_of(const model::Machine& machine, const model::MachineStatus* status) 
   return machine.config.auto_destroy && at_rest && exited ? Duty::destroy : Duty::none;
 }
 
+// Volumes that their workers have removed.
+void Housekeeping::forget_volumes(store::Transaction& transaction) const {
+  for (const auto& [id, stored] : context_.desired.volumes()) {
+    const model::VolumeStatus* status = context_.observed.status(id);
+    const bool gone = stored.value.destroyed && status != nullptr &&
+                      status->state == model::VolumeState::destroyed;
+    if (!gone || transaction.changes.size() >= kMaxMachinesPerApp) continue;
+    transaction.expect(volume_key(id), stored.revision);
+    transaction.remove(volume_key(id));
+  }
+}
+
 async::Task<void> Housekeeping::tend_machines() {
   for (;;) {
     store::Transaction transaction;
@@ -32,8 +45,10 @@ async::Task<void> Housekeeping::tend_machines() {
       } else {
         transaction.expect(machine_key(id), stored.revision);
         transaction.remove(machine_key(id));
+        detach(context_, transaction, id);
       }
     }
+    forget_volumes(transaction);
     if (transaction.changes.empty()) {
       co_await context_.changed.wait();
       continue;
@@ -43,6 +58,23 @@ async::Task<void> Housekeeping::tend_machines() {
     if (done.error().code != Code::conflict)
       log_warning("control", "housekeeping: {}", done.error().context);
     co_await context_.host.loop.sleep(100ms);
+  }
+}
+
+async::Task<void> Housekeeping::expire_snapshots() {
+  for (;;) {
+    store::Transaction transaction;
+    const WallTime now = context_.host.clock.wall();
+    for (const auto& [id, stored] : context_.desired.volumes()) {
+      const model::Volume left = without_expired_snapshots(stored.value, now);
+      const bool keeps = left == stored.value || !check_no_restore(context_, stored.value, {});
+      if (!keeps) put(transaction, left, stored.revision);
+    }
+    if (!transaction.changes.empty()) {
+      const Result<void> done = co_await context_.desired.commit(std::move(transaction));
+      if (!done) log_warning("control", "old snapshots: {}", done.error().context);
+    }
+    co_await context_.host.loop.sleep(kSnapshotCheck);
   }
 }
 

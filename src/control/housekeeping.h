@@ -1,6 +1,6 @@
 // Housekeeping: the small duties of control that no request starts: keys of destroyed machines go
 // when their worker has removed them, machines with auto_destroy go when they have exited,
-// certificates are renewed, nodes are counted as lost.
+// certificates are renewed, old snapshots go, nodes are counted as lost.
 #pragma once
 
 #include "control/context.h"
@@ -12,8 +12,10 @@ class Housekeeping {
   explicit Housekeeping(const Context& context) : context_(context) {}
   async::Task<void> tend_machines();       // for ever
   async::Task<void> renew_certificates();  // for ever
+  async::Task<void> expire_snapshots();    // for ever
 
  private:
+  void forget_volumes(store::Transaction& transaction) const;
   async::Task<Result<void>> renew(AppName app);
 
   const Context& context_;

@@ -10,6 +10,7 @@ namespace perigee::control {
 inline constexpr std::size_t kMaxReportBytes = 32 * 1024 * 1024;
 inline constexpr std::size_t kMaxTombstones = 1024;     // deleted keys that a feed remembers
 inline constexpr std::size_t kMaxMachinesPerApp = 256;  // not counting destroyed ones
+inline constexpr std::size_t kMaxVolumesPerApp = 256;   // likewise
 inline constexpr std::size_t kMaxApps = 4096;
 inline constexpr std::size_t kKeptReleases = 50;  // per app
 inline constexpr std::size_t kRememberedDestroyed = 1024;
@@ -32,5 +33,6 @@ inline constexpr Duration kLogRetry = 1s;
 inline constexpr int kCertificateDays = 397;
 inline constexpr Duration kCertificateRenewal = 24h * 30;  // before its end
 inline constexpr Duration kCertificateCheck = 1h;
+inline constexpr Duration kSnapshotCheck = 1h;
 
 }  // namespace perigee::control

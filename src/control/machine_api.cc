@@ -3,6 +3,7 @@
 #include "control/app_api.h"
 #include "control/machine_calls.h"
 #include "control/machine_frontend.h"
+#include "control/volume_frontend.h"
 #include "model/json.h"
 
 namespace perigee::control {
@@ -61,11 +62,13 @@ async::Task<Result<Reply>> MachineApi::create(Call& call) {
   CO_TRY(wanted.cordoned, call.body.optional_bool("skip_service_registration", false));
   if (skip_launch) wanted.desired = DesiredState::stopped;
   CO_TRY(wanted.image, co_await context_.images.resolve(wanted.config.image));
+  CO_TRY(wanted.node, node_of(context_, app, wanted.config.mounts));
   CO_TRY(const model::Machine machine, make_machine(context_, std::move(wanted), {}));
   CO_TRY(const auto known, context_.desired.app(app));
   store::Transaction transaction;
   transaction.expect(app_key(app), known.revision);
   put(transaction, machine, 0);
+  CO_TRY_VOID(attach(context_, transaction, machine));
   CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
   co_return Reply{200, view_of(context_, machine)};
 }
@@ -85,6 +88,7 @@ async::Task<Result<Reply>> MachineApi::update(Call& call) {
                    machine.value.instance_id);
   CO_TRY(const bool skip_launch, call.body.optional_bool("skip_launch", false));
   CO_TRY(model::ImageRef image, co_await context_.images.resolve(config.image));
+  CO_TRY_VOID(check_update(machine.value, config));
   model::Machine next = updated(machine.value, std::move(config), std::move(image), context_.host);
   if (!skip_launch) next.desired = DesiredState::started;
   CO_TRY_VOID(co_await replace(context_, machine, next));

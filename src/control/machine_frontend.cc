@@ -65,7 +65,10 @@ Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
   if (have >= kMaxMachinesPerApp)
     return fail(Code::resource_exhausted, "app \"{}\" has {} machines: that is the most",
                 wanted.app, have);
-  TRY(const NodeRoom room, place(rooms(context, planned), wanted.region, wanted.config.guest));
+  std::vector<NodeRoom> nodes = rooms(context, planned);
+  if (!wanted.node.empty())
+    std::erase_if(nodes, [&](const NodeRoom& room) { return room.node != wanted.node; });
+  TRY(const NodeRoom room, place(nodes, wanted.region, wanted.config.guest));
   model::Machine machine;
   machine.id = MachineId(sys::random_hex(context.host.entropy, kMachineIdBytes));
   machine.name = wanted.name.empty()

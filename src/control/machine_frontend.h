@@ -10,6 +10,7 @@ struct NewMachine {
   AppName app{};
   std::string name{};   // empty: made up
   RegionCode region{};  // empty: where there is room
+  NodeId node{};        // where its volume is; empty: where there is room
   model::MachineConfig config{};
   model::ImageRef image{};
   std::int64_t release = 0;

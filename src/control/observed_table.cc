@@ -18,6 +18,8 @@ void ObservedTable::report(model::NodeReport report) {
   if (same) return;
   for (const auto& status : node.report.machines) machines_.erase(status.id);
   for (const auto& status : report.machines) machines_[status.id] = status;
+  for (const auto& status : node.report.volumes) volumes_.erase(status.id);
+  for (const auto& status : report.volumes) volumes_[status.id] = status;
   node.report = std::move(report);
   changed_.notify_all();
 }
@@ -41,6 +43,11 @@ async::Task<void> ObservedTable::expire() {
 const model::MachineStatus* ObservedTable::status(const MachineId& id) const {
   const auto found = machines_.find(id);
   return found == machines_.end() ? nullptr : &found->second;
+}
+
+const model::VolumeStatus* ObservedTable::status(const VolumeId& id) const {
+  const auto found = volumes_.find(id);
+  return found == volumes_.end() ? nullptr : &found->second;
 }
 
 const ObservedTable::Node* ObservedTable::node(const NodeId& id) const {

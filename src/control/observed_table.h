@@ -24,6 +24,7 @@ class ObservedTable {
 
   // Null: nothing known. A lost node's machines stay known as they were.
   const model::MachineStatus* status(const MachineId& id) const;
+  const model::VolumeStatus* status(const VolumeId& id) const;
   const std::map<NodeId, Node>& nodes() const { return nodes_; }
   const Node* node(const NodeId& id) const;
   bool reported(const NodeId& id) const { return nodes_.contains(id); }
@@ -36,6 +37,7 @@ class ObservedTable {
   MonotonicTime start_;
   std::map<NodeId, Node> nodes_;
   std::map<MachineId, model::MachineStatus> machines_;
+  std::map<VolumeId, model::VolumeStatus> volumes_;
 };
 
 }  // namespace perigee::control

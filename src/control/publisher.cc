@@ -21,6 +21,25 @@ const model::Release* release_at(const DesiredTable& desired, const AppName& app
   return found == desired.releases().end() ? nullptr : &found->second.value.release;
 }
 
+// The objects of one kind that are of this node, as far as they have changed.
+template <typename Objects, typename Key, typename Published>
+void publish_objects(const NodeId& node, const Objects& objects, Key key_of, Published& published,
+                     Feed& feed) {
+  for (const auto& [id, stored] : objects) {
+    if (stored.value.node != node) continue;
+    store::Revision& revision = published[id];
+    if (revision == stored.revision) continue;
+    revision = stored.revision;
+    feed.set(key_of(id), model::to_json(stored.value).dump());
+  }
+  std::erase_if(published, [&](const auto& each) {
+    const auto found = objects.find(each.first);
+    if (found != objects.end() && found->second.value.node == node) return false;
+    feed.set(key_of(each.first), std::nullopt);
+    return true;
+  });
+}
+
 }  // namespace
 
 Publisher::Publisher(async::Loop& loop, const DesiredTable& desired, const ObservedTable& observed,
@@ -56,20 +75,10 @@ Feed& Publisher::node(const NodeId& id) {
   return *found->second.feed;
 }
 
+// A machine's volumes are told before it is.
 void Publisher::publish_node(const NodeId& id, NodeFeed& node) {
-  for (const auto& [machine_id, stored] : desired_.machines()) {
-    if (stored.value.node != id) continue;
-    store::Revision& published = node.published[machine_id];
-    if (published == stored.revision) continue;
-    published = stored.revision;
-    node.feed->set(machine_key(machine_id), model::to_json(stored.value).dump());
-  }
-  std::erase_if(node.published, [&](const auto& each) {
-    const auto found = desired_.machines().find(each.first);
-    if (found != desired_.machines().end() && found->second.value.node == id) return false;
-    node.feed->set(machine_key(each.first), std::nullopt);
-    return true;
-  });
+  publish_objects(id, desired_.volumes(), volume_key, node.volumes, *node.feed);
+  publish_objects(id, desired_.machines(), machine_key, node.machines, *node.feed);
 }
 
 void Publisher::publish_routes() {

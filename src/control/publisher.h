@@ -1,5 +1,5 @@
 // Publisher: keeps the feeds true: one for the routers (routes of all apps), one per node (its
-// machines), derived from desired and observed state at every change.
+// machines and volumes), derived from desired and observed state at every change.
 #pragma once
 
 #include <map>
@@ -32,7 +32,8 @@ class Publisher {
   struct NodeFeed {
     explicit NodeFeed(std::unique_ptr<Feed> made) : feed(std::move(made)) {}
     std::unique_ptr<Feed> feed;
-    std::map<MachineId, store::Revision> published;
+    std::map<MachineId, store::Revision> machines;  // as published
+    std::map<VolumeId, store::Revision> volumes;
   };
   bool all_reported() const;
   async::Task<bool> wait_reported();

@@ -75,6 +75,9 @@ std::string certificate_key(std::string_view host) {
 std::string token_key(std::string_view name) {
   return fmt::format("/tokens/{}", name);
 }
+std::string volume_key(const VolumeId& id) {
+  return "/volumes/" + id.str();
+}
 std::string node_key(const NodeId& node) {
   return "/nodes/" + node.str();
 }

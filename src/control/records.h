@@ -52,6 +52,7 @@ std::string machine_key(const MachineId& id);
 std::string release_key(const AppName& app, std::int64_t version);
 std::string certificate_key(std::string_view host);
 std::string token_key(std::string_view name);
+std::string volume_key(const VolumeId& id);
 std::string node_key(const NodeId& node);
 
 }  // namespace perigee::control

@@ -106,6 +106,14 @@ Result<ReleaseRecord> ReleaseApi::read(const AppName& app, const json::Value& bo
   if (config != nullptr && !config->is_null()) {
     TRY_AS(record.release.config, model::machine_config_from(*config), "config");
   }
+  for (const model::Mount& mount : record.release.config.mounts) {
+    if (mount.name.empty() || !mount.volume.empty())
+      return fail(
+          Code::invalid_argument,
+          "config.mounts: {}: a deploy names its volumes (\"name\"), and each machine gets one "
+          "of that name",
+          mount.path);
+  }
   if (image.empty()) return fail(Code::invalid_argument, "image: missing");
   record.release.config.image = image;
   TRY(const std::string region, body.optional_string("region"));

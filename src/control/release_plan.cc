@@ -41,7 +41,7 @@ std::optional<std::string> failure_of(const ReleaseMachine& each) {
 std::optional<WallTime> ready_by(const ReleaseMachine& each, WallTime now,
                                  const DeployTimes& times) {
   if (!is_current(each) || each.status->state != MachineState::started || !each.status->started_at)
-    return each.machine.created_at + times.start;
+    return std::max(each.machine.created_at, each.machine.updated_at) + times.start;
   const WallTime started = *each.status->started_at;
   if (port_of(each.machine) == 0)
     return now >= started + times.stable ? std::nullopt : std::optional(started + times.stable);
@@ -103,6 +103,11 @@ ReleaseStep plan_release(const ReleaseView& view, WallTime now, const DeployTime
       return {.kind = Kind::fail, .reason = *std::move(reason), .culprit = each.machine.id};
   }
   const int missing = view.release.count - static_cast<int>(view.ours.size());
+  if (missing > 0 && !view.holders.empty()) {
+    ReleaseStep before = await_machines(view, now, times);
+    if (before.kind != Kind::activate) return before;
+    return {.kind = Kind::take_over, .machine = view.holders.front()};
+  }
   if (missing > 0) return {.kind = Kind::create, .missing = missing};
   return await_machines(view, now, times);
 }

@@ -148,5 +148,51 @@ TEST_CASE_FIXTURE(Situation, "progress is told in sentences") {
         std::vector<std::string>{"machine m1 runs", "machine m1 listens on port 8080"});
 }
 
+TEST_CASE_FIXTURE(Situation, "machines that hold a volume are taken over, one after the other") {
+  view.release.count = 3;
+  view.others = 2;
+  view.holders = {MachineId("h1"), MachineId("h2")};
+  CHECK(step() == ReleaseStep{.kind = Kind::take_over, .machine = MachineId("h1")});
+  view.others = 1;
+  view.holders = {MachineId("h2")};
+  add(MachineState::starting);
+  CHECK(step().kind == Kind::wait);
+  view.ours.clear();
+  add(MachineState::started, true);
+  CHECK(step() == ReleaseStep{.kind = Kind::take_over, .machine = MachineId("h2")});
+  view.others = 0;
+  view.holders.clear();
+  add(MachineState::started, true);
+  CHECK(step() == ReleaseStep{.kind = Kind::create, .missing = 1});
+  add(MachineState::started, true);
+  CHECK(step().kind == Kind::activate);
+}
+
+TEST_CASE_FIXTURE(Situation,
+                  "a machine that fails after it was taken over stops the deploy there") {
+  view.release.count = 2;
+  view.others = 1;
+  view.holders = {MachineId("h2")};
+  add(MachineState::failed);
+  CHECK(step().kind == Kind::fail);
+}
+
+TEST_CASE_FIXTURE(Situation, "holders beyond the number of machines are retired after the switch") {
+  view.release.count = 1;
+  view.others = 1;
+  view.holders = {MachineId("h2")};
+  add(MachineState::started, true);
+  CHECK(step().kind == Kind::activate);
+  view.app.current_release = 2;
+  view.drained = true;
+  CHECK(step().kind == Kind::retire);
+}
+
+TEST_CASE_FIXTURE(Situation, "the time of a machine that was taken over counts from then") {
+  add(MachineState::restarting).machine.updated_at = kStart + 100s;
+  CHECK(step(61s).kind == Kind::wait);
+  CHECK(step(161s).kind == Kind::fail);
+}
+
 }  // namespace
 }  // namespace perigee::control

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "control/limits.h"
 #include "control/machine_frontend.h"
+#include "control/release_machines.h"
 #include "model/limits.h"
 
 namespace perigee::control {
@@ -87,12 +88,20 @@ std::optional<ReleaseReconciler::Seen> ReleaseReconciler::look(const ReleaseId& 
   const auto app = context_.desired.app(id.first);
   const auto release = context_.desired.release(id.first, id.second);
   if (!app || !release || is_finished(release->value.release)) return std::nullopt;
-  Seen seen{.view = {.app = app->value, .release = release->value, .ours = {}, .drained = drained},
+  Seen seen{.view = {.app = app->value,
+                     .release = release->value,
+                     .ours = {},
+                     .holders = {},
+                     .drained = drained},
             .app = app->revision,
             .release = release->revision,
             .machines = context_.desired.machines_of(id.first)};
   for (const auto& each : seen.machines) {
-    if (is_of_other_release(each.value, id.second)) ++seen.view.others;
+    if (is_of_other_release(each.value, id.second)) {
+      ++seen.view.others;
+      if (holds_volumes_of(each.value, release->value.release.config))
+        seen.view.holders.push_back(each.value.id);
+    }
     if (!is_of(each.value, id.second)) continue;
     const model::MachineStatus* status = context_.observed.status(each.value.id);
     seen.view.ours.push_back(
@@ -107,6 +116,8 @@ async::Task<Result<void>> ReleaseReconciler::take(Seen seen, ReleaseStep step) {
       co_return co_await wait(step.wake_at);
     case ReleaseStep::Kind::resolve:
       co_return co_await resolve(std::move(seen));
+    case ReleaseStep::Kind::take_over:
+      co_return co_await take_over(std::move(seen), std::move(step.machine));
     case ReleaseStep::Kind::create:
       co_return co_await create(std::move(seen), step.missing);
     case ReleaseStep::Kind::activate:
@@ -177,33 +188,44 @@ async::Task<Result<void>> ReleaseReconciler::resolve(Seen seen) {
   co_return co_await context_.desired.commit(std::move(transaction));
 }
 
+// It keeps its place in routing: there is no other to answer meanwhile.
+async::Task<Result<void>> ReleaseReconciler::take_over(Seen seen, MachineId id) {
+  ReleaseRecord& record = seen.view.release;
+  store::Transaction transaction;
+  for (const auto& each : seen.machines) {
+    if (each.value.id != id) continue;
+    put(transaction, taken_over(each.value, record.release, context_.host), each.revision);
+    add_event(record, "step",
+              fmt::format("machine {} (v{}) is updated in place: it holds a volume", id,
+                          each.value.release));
+  }
+  put(transaction, record, seen.release);
+  co_return co_await context_.desired.commit(std::move(transaction));
+}
+
 async::Task<Result<void>> ReleaseReconciler::create(Seen seen, int missing) {
   ReleaseRecord& record = seen.view.release;
-  std::vector<model::Machine> planned;
-  for (int i = 0; i < missing; ++i) {
-    Result<model::Machine> machine = make_machine(context_,
-                                                  {.app = record.release.app,
-                                                   .region = record.region,
-                                                   .config = record.release.config,
-                                                   .image = record.release.image,
-                                                   .release = record.release.version,
-                                                   .cordoned = true},
-                                                  planned);
-    if (!machine) {
-      const WallTime patience = record.release.created_at + kPlacementPatience;
-      const bool may_come = machine.error().code == Code::unavailable;
-      if (may_come && context_.host.clock.wall() < patience) co_return co_await wait(patience);
-      co_return co_await fail_release(std::move(seen), machine.error().context, {});
-    }
-    planned.push_back(*std::move(machine));
+  const Result<PlannedMachines> planned = plan_machines(context_, record, missing);
+  if (!planned) {
+    const WallTime patience = record.release.created_at + kPlacementPatience;
+    const bool may_come = planned.error().code == Code::unavailable;
+    if (may_come && context_.host.clock.wall() < patience) co_return co_await wait(patience);
+    co_return co_await fail_release(std::move(seen), planned.error().context, {});
   }
   store::Transaction transaction;
   transaction.expect(app_key(record.release.app), seen.app);
-  for (const model::Machine& machine : planned) {
+  for (const model::Machine& machine : planned->machines) {
     put(transaction, machine, 0);
     add_event(
         record, "step",
         fmt::format("machine {} is made on {} ({})", machine.id, machine.node, machine.region));
+  }
+  for (const auto& [volume, revision] : planned->volumes) {
+    put(transaction, volume, revision);
+    add_event(
+        record, "step",
+        fmt::format("volume {} ({}, {} MiB) {} machine {}", volume.id, volume.name, volume.size_mib,
+                    revision == 0 ? "is made for" : "goes to", volume.machine));
   }
   put(transaction, record, seen.release);
   co_return co_await context_.desired.commit(std::move(transaction));
@@ -269,6 +291,17 @@ async::Task<Result<void>> ReleaseReconciler::succeed(Seen seen) {
   co_return Result<void>();
 }
 
+// A machine that was taken over goes back to the release that the app runs; others go.
+model::Machine ReleaseReconciler::given_up(const model::Machine& machine,
+                                           const model::App& app) const {
+  const auto current = context_.desired.release(app.name, app.current_release);
+  const bool was_taken_over = machine.version > 1;
+  if (was_taken_over && current && holds_volumes_of(machine, current->value.release.config))
+    return taken_over(machine, current->value.release, context_.host);
+  return ordered(machine, model::DesiredState::destroyed, model::Origin::deploy,
+                 context_.host.clock.wall());
+}
+
 async::Task<Result<void>> ReleaseReconciler::fail_release(Seen seen, std::string reason,
                                                           MachineId culprit) {
   ReleaseRecord& record = seen.view.release;
@@ -284,10 +317,7 @@ async::Task<Result<void>> ReleaseReconciler::fail_release(Seen seen, std::string
   put(transaction, record, seen.release);
   for (const auto& each : seen.machines) {
     if (is_of(each.value, record.release.version))
-      put(transaction,
-          ordered(each.value, model::DesiredState::destroyed, model::Origin::deploy,
-                  context_.host.clock.wall()),
-          each.revision);
+      put(transaction, given_up(each.value, seen.view.app), each.revision);
   }
   CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
   log_warning("control", "deploy {} v{} failed: {}", record.release.app, record.release.version,

@@ -34,12 +34,14 @@ class ReleaseReconciler {
   async::Task<Result<void>> wait(std::optional<WallTime> wake_at);
   async::Task<Result<void>> tell_progress(Seen seen, std::vector<std::string> news);
   async::Task<Result<void>> resolve(Seen seen);
+  async::Task<Result<void>> take_over(Seen seen, MachineId id);
   async::Task<Result<void>> create(Seen seen, int missing);
   async::Task<Result<void>> activate(Seen seen);
   async::Task<Result<void>> drain();
   async::Task<Result<void>> retire(Seen seen);
   async::Task<Result<void>> succeed(Seen seen);
   async::Task<Result<void>> fail_release(Seen seen, std::string reason, MachineId culprit);
+  model::Machine given_up(const model::Machine& machine, const model::App& app) const;
   void add_event(ReleaseRecord& record, std::string_view kind, std::string message) const;
 
   const Context& context_;

@@ -29,11 +29,20 @@ json::Value to_json(const MachineStatus& status);
 Result<MachineStatus> machine_status_from(const json::Value& value);
 json::Value to_json(const NodeReport& report);
 Result<NodeReport> node_report_from(const json::Value& value);
+json::Value to_json(const Volume& volume);
+Result<Volume> volume_from(const json::Value& value);
+json::Value to_json(const VolumeStatus& status);
+Result<VolumeStatus> volume_status_from(const json::Value& value);
 json::Value to_json(const AppRoute& route);
 Result<AppRoute> app_route_from(const json::Value& value);
 
 // The public API's machine object: desired and observed joined.
 json::Value public_machine(const Machine& machine, const MachineStatus* status);
+// In MiB: `size_mb`, or `size_gb` as the public API has it; 0 where neither is there.
+Result<std::int64_t> volume_size_in(const json::Value& value);
+// The public API's volume object and its snapshots, likewise.
+json::Value public_volume(const Volume& volume, const VolumeStatus* status);
+json::Value public_snapshots(const Volume& volume, const VolumeStatus* status);
 
 std::string_view name(MachineState state);
 Result<MachineState> machine_state_from(std::string_view name);
@@ -45,5 +54,7 @@ std::string_view name(Origin origin);
 Result<AppName> parse_app_name(std::string_view text);
 Result<RegionCode> parse_region(std::string_view text);
 Result<void> validate(const MachineConfig& config);
+// a-z, 0-9 and _, starting with a letter, at most 30: as the Machines API has it.
+Result<void> check_volume_name(std::string_view name);
 
 }  // namespace perigee::model

@@ -211,6 +211,11 @@ json::Value to_json(const MachineConfig& config) {
                                   {"restart", to_json(config.restart)},
                                   {"stop_config", to_json(config.stop)},
                                   {"auto_destroy", config.auto_destroy}});
+  if (!config.mounts.empty()) {
+    json::Value mounts = json::array();
+    for (const Mount& mount : config.mounts) mounts.push(to_json(mount));
+    out.set("mounts", std::move(mounts));
+  }
   if (config.schedule != Schedule::none) out.set("schedule", name_of(kSchedules, config.schedule));
   return out;
 }
@@ -227,6 +232,7 @@ Result<MachineConfig> machine_config_from(const json::Value& value) {
   TRY_VOID(read_part(value, "stop_config", config.stop,
                      [](const json::Value& part) { return stop_config_from(part, {}); }));
   TRY(config.services, list_of<Service>(value, "services", kMaxServices, service_from));
+  TRY(config.mounts, list_of<Mount>(value, "mounts", kMaxMounts, mount_from));
   TRY(config.auto_destroy, value.optional_bool("auto_destroy", false));
   TRY(config.schedule, enum_in(kSchedules, value, "schedule", Schedule::none));
   TRY_VOID(validate(config));
@@ -276,6 +282,7 @@ Result<void> validate(const MachineConfig& config) {
                 kMemoryStep, kMinMemoryMib);
   }
   TRY_VOID(validate_env(config.env));
+  for (const Mount& mount : config.mounts) TRY_VOID(validate_mount(mount));
   return validate_services(config.services);
 }
 

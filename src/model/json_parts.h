@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "json/json.h"
+#include "model/types.h"
 
 namespace perigee::model {
 
@@ -51,6 +52,11 @@ inline Result<int> int_in(const json::Value& value, std::string_view key, int fa
   }
   return static_cast<int>(number);
 }
+
+// In json_volume.cc.
+json::Value to_json(const Mount& mount);
+Result<Mount> mount_from(const json::Value& value);
+Result<void> validate_mount(const Mount& mount);
 
 // Each item of the list `key` through `read`; an error names the item: "services[2].ports: …".
 template <typename T, typename F>

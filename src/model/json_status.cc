@@ -145,6 +145,8 @@ Result<MachineStatus> machine_status_from(const json::Value& value) {
 json::Value to_json(const NodeReport& report) {
   json::Value machines = json::array();
   for (const MachineStatus& status : report.machines) machines.push(to_json(status));
+  json::Value volumes = json::array();
+  for (const VolumeStatus& status : report.volumes) volumes.push(to_json(status));
   return json::object({{"node", report.node.str()},
                        {"region", report.region.str()},
                        {"boot_id", report.boot_id},
@@ -152,7 +154,9 @@ json::Value to_json(const NodeReport& report) {
                        {"memory_mib", report.memory_mib},
                        {"memory_free_mib", report.memory_free_mib},
                        {"accelerator", report.accelerator},
-                       {"machines", std::move(machines)}});
+                       {"machines", std::move(machines)},
+                       {"disk_free_mib", report.disk_free_mib},
+                       {"volumes", std::move(volumes)}});
 }
 
 Result<NodeReport> node_report_from(const json::Value& value) {
@@ -169,6 +173,9 @@ Result<NodeReport> node_report_from(const json::Value& value) {
   TRY(report.accelerator, value.optional_string("accelerator"));
   TRY(report.machines,
       list_of<MachineStatus>(value, "machines", kMaxMachinesPerNode, machine_status_from));
+  TRY(report.disk_free_mib, value.optional_int("disk_free_mib", 0));
+  TRY(report.volumes,
+      list_of<VolumeStatus>(value, "volumes", kMaxVolumesPerNode, volume_status_from));
   return report;
 }
 

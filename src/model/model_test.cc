@@ -27,6 +27,7 @@ MachineConfig sample_config() {
   config.restart = {.policy = RestartKind::always, .max_retries = 3};
   config.stop = {.signal = "SIGTERM", .timeout = 1500ms};
   config.schedule = Schedule::weekly;
+  config.mounts = {{.volume = VolumeId("vol_1"), .name = "data", .path = "/data", .size_mib = 64}};
   return config;
 }
 
@@ -128,6 +129,56 @@ TEST_CASE("every document survives a round trip") {
   check_round_trip(route, app_route_from);
 }
 
+TEST_CASE("volumes survive a round trip, as wanted and as reported") {
+  const Volume volume{.id = VolumeId("vol_1"),
+                      .name = "data",
+                      .app = AppName("a"),
+                      .region = RegionCode("iad"),
+                      .node = NodeId("n"),
+                      .size_mib = 64,
+                      .encrypted = true,
+                      .machine = MachineId("m"),
+                      .source_volume = VolumeId("vol_0"),
+                      .source_snapshot = SnapshotId("vs_0"),
+                      .snapshots = {{.id = SnapshotId("vs_1"), .created_at = {4}}},
+                      .snapshot_retention_days = 9,
+                      .destroyed = true,
+                      .created_at = {5}};
+  check_round_trip(volume, volume_from);
+  const VolumeStatus status{.id = volume.id,
+                            .state = VolumeState::restoring,
+                            .size_mib = 64,
+                            .used_mib = 3,
+                            .error = "e",
+                            .snapshots = {{.id = SnapshotId("vs_1"), .size_mib = 2}}};
+  check_round_trip(status, volume_status_from);
+  NodeReport report;
+  report.node = NodeId("n");
+  report.disk_free_mib = 7;
+  report.volumes = {status};
+  check_round_trip(report, node_report_from);
+}
+
+TEST_CASE("the public volume has the Machines API's members") {
+  Volume volume;
+  volume.id = VolumeId("vol_1");
+  volume.name = "data";
+  volume.size_mib = 1500;
+  const json::Value fresh = public_volume(volume, nullptr);
+  CHECK(*fresh.find("state")->string() == "creating");
+  CHECK(fresh.find("size_gb")->integer() == 2);
+  CHECK(fresh.find("attached_machine_id")->is_null());
+  CHECK(*fresh.find("host_status")->string() == "unknown");
+  VolumeStatus status;
+  status.state = VolumeState::created;
+  status.size_mib = 1000;
+  CHECK(*public_volume(volume, &status).find("state")->string() == "extending");
+  status.size_mib = 1500;
+  CHECK(*public_volume(volume, &status).find("state")->string() == "created");
+  volume.destroyed = true;
+  CHECK(*public_volume(volume, &status).find("state")->string() == "destroying");
+}
+
 TEST_CASE("the public machine has the Machines API's members") {
   const MachineStatus status = sample_status();
   const json::Value machine = public_machine(sample_machine(), &status);
@@ -168,6 +219,13 @@ TEST_CASE("a wrong member is named with its path") {
        "stop_config: signal: signal 'SIGFOO' is not known (SIGINT, SIGTERM, SIGQUIT, …)"},
       {R"({"schedule":"yearly"})",
        "schedule: 'yearly' is not one of hourly, daily, weekly, monthly"},
+      {R"({"mounts":[{"volume":"v","path":"data"}]})",
+       "mounts: path \"data\": must be absolute, of at most 255 characters"},
+      {R"({"mounts":[{"path":"/data"}]})", "mounts: /data: needs the id of a volume, or a name"},
+      {R"({"mounts":[{"path":"/a","name":"a"},{"path":"/b","name":"b"}]})",
+       "mounts: more than 1 items"},
+      {R"({"mounts":[{"path":"/a","name":"a","size_mb":1}]})",
+       "mounts[0]: size_mb: 1 is not from 16 to 262144"},
       {R"({"restart":{"policy":"never"}})",
        "restart: policy: 'never' is not one of no, on-failure, always"},
   };

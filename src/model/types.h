@@ -12,6 +12,7 @@
 
 #include "base/id.h"
 #include "base/time.h"
+#include "model/volume.h"
 
 namespace perigee::model {
 
@@ -77,6 +78,16 @@ struct StopConfig {
 
 // How often control starts a machine by itself (schedule.h).
 enum class Schedule { none, hourly, daily, weekly, monthly };
+// A volume's place in the machine. A deploy's configuration names it (`name`) and leaves the choice
+// of the volume to control; a machine's has `volume`.
+struct Mount {
+  VolumeId volume;
+  std::string name;
+  std::string path;           // absolute, not "/"
+  std::int64_t size_mib = 0;  // of the volume that a deploy makes where there is none; 0: usual
+  std::optional<bool> encrypted = std::nullopt;  // likewise; unset: usual
+  bool operator==(const Mount&) const = default;
+};
 
 struct MachineConfig {
   std::string image;  // as the user wrote it, or "sha256:…" of an uploaded manifest
@@ -87,6 +98,7 @@ struct MachineConfig {
   StringMap metadata;
   RestartPolicy restart;
   StopConfig stop;
+  std::vector<Mount> mounts;
   bool auto_destroy = false;
   Schedule schedule = Schedule::none;
   bool operator==(const MachineConfig&) const = default;
@@ -226,8 +238,10 @@ struct NodeReport {
   int cpus = 0;
   std::int64_t memory_mib = 0;
   std::int64_t memory_free_mib = 0;
-  std::string accelerator;              // "kvm", "tcg", "firecracker"
-  std::vector<MachineStatus> machines;  // all of this node
+  std::string accelerator;                 // "kvm", "tcg", "firecracker"
+  std::vector<MachineStatus> machines;     // all of this node
+  std::int64_t disk_free_mib = 0;          // of the file system that holds the volumes
+  std::vector<VolumeStatus> volumes = {};  // all of this node
   bool operator==(const NodeReport&) const = default;
 };
 

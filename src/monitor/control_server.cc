@@ -2,6 +2,7 @@
 
 #include <array>
 #include <csignal>
+#include <optional>
 #include <utility>
 
 #include "async/combine.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxLine = 4096;
 constexpr std::size_t kMaxConnections = 64;
+constexpr Duration kMaxHold = 60s;
 
 std::string status_line(const vm::VmStatus& status) {
   return json::object({{"status", vm::to_json(status)}}).dump() + "\n";
@@ -81,6 +83,7 @@ async::Task<Result<void>> ControlServer::answer(sys::Stream& stream, std::string
     co_return co_await stream.write(result_line(co_await target_.suspend_vm()));
   }
   if (*command == "inquire") co_return co_await report(stream, *request);
+  if (*command == "hold") co_return co_await hold(stream);
   if (*command == "subscribe") co_return co_await report_changes(stream);
   if (*command == "exec") co_return co_await exec(stream, std::exchange(rest, {}));
   co_return co_await stream.write(result_line(act(*request, *command)));
@@ -102,6 +105,29 @@ Result<void> ControlServer::act(const json::Value& request, const std::string& c
     return fail(Code::invalid_argument, "number: {} is not a signal", number);
   }
   return target_.signal_app(static_cast<int>(number));
+}
+
+namespace {
+
+// The next bytes, or the end of the stream.
+async::Task<bool> hear(sys::Stream& stream) {
+  std::array<char, kMaxLine> buffer;
+  const auto n = co_await stream.read(buffer);
+  co_return n.has_value() && *n > 0;
+}
+
+}  // namespace
+
+// Until the client says so, is gone, or the time is up.
+async::Task<Result<void>> ControlServer::hold(sys::Stream& stream) {
+  const Result<void> held = co_await target_.hold_vm();
+  if (!held) co_return co_await stream.write(result_line(held));
+  const Result<void> told = co_await stream.write(result_line(held));
+  std::optional<bool> asked;
+  if (told) asked = co_await async::until(host_.loop, host_.loop.now() + kMaxHold, hear(stream));
+  const Result<void> released = co_await target_.release_vm();
+  if (asked == true) co_return co_await stream.write(result_line(released));
+  co_return fail(Code::deadline_exceeded, "held for too long, or by nobody");
 }
 
 async::Task<Result<void>> ControlServer::report_changes(sys::Stream& stream) {

@@ -39,6 +39,9 @@ class ControlTarget {
   virtual async::Task<void> exec(sys::Stream& stream, std::string first_bytes) = 0;
   // What the guest says about `topic`: "listening".
   virtual async::Task<Result<json::Value>> inquire(std::string topic) = 0;
+  // The guest stands still until release_vm(), which always follows.
+  virtual async::Task<Result<void>> hold_vm() = 0;
+  virtual async::Task<Result<void>> release_vm() = 0;
 };
 
 class ControlServer {
@@ -54,6 +57,7 @@ class ControlServer {
   async::Task<void> serve(std::unique_ptr<sys::Stream> stream);
   async::Task<Result<void>> answer(sys::Stream& stream, std::string line, std::string& rest);
   async::Task<Result<void>> exec(sys::Stream& stream, std::string first_bytes);
+  async::Task<Result<void>> hold(sys::Stream& stream);
   async::Task<Result<void>> report_changes(sys::Stream& stream);
   async::Task<Result<void>> report(sys::Stream& stream, json::Value request);
   async::Task<Result<void>> drained();

@@ -148,7 +148,15 @@ async::Task<Result<void>> FirecrackerVmm::save(FirecrackerApi& api) {
   CO_TRY_VOID(take_from_jail(plan_, vm::kJailSavedRam, vm::kRamFile, user_));
   CO_TRY_VOID(take_from_jail(plan_, vm::kJailSavedState, vm::kStateFile, user_));
   CO_TRY_VOID(sync_file(boot_.vm.upper));
+  for (const vm::VmVolume& volume : boot_.vm.volumes) CO_TRY_VOID(sync_file(volume.disk));
   co_return write_record(vm::hardware_of(boot_));
+}
+
+async::Task<Result<void>> FirecrackerVmm::pause(Deadline deadline) {
+  CO_TRY(const auto api, co_await connect_api(deadline));
+  CO_TRY([[maybe_unused]] const json::Value stands,
+         co_await async::with_deadline(host_.loop, deadline, api->call(vm::pause_call()), "pause"));
+  co_return Result<void>();
 }
 
 async::Task<Result<void>> FirecrackerVmm::run_on(Deadline deadline) {

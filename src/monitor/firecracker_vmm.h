@@ -27,6 +27,7 @@ class FirecrackerVmm : public Vmm {
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect_channel(Deadline deadline) override;
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect_console(Deadline deadline) override;
   async::Task<Result<void>> suspend(pid_t pid, Deadline deadline) override;
+  async::Task<Result<void>> pause(Deadline deadline) override;
   async::Task<Result<void>> run_on(Deadline deadline) override;
   std::string distinctive_argument() const override;
   std::string exit_words(const sys::ExitStatus& status) const override;

@@ -35,6 +35,7 @@ class FakeVmm : public Vmm {
   }
   async::Task<Result<void>> suspend(pid_t, Deadline) override { return not_here(); }
   async::Task<Result<void>> start_guest(Deadline) override { return not_here(); }
+  async::Task<Result<void>> pause(Deadline) override { co_return Result<void>(); }
   async::Task<Result<void>> run_on(Deadline) override { return not_here(); }
   std::string exit_words(const sys::ExitStatus& status) const override { return status.str(); }
   std::string distinctive_argument() const override { return ""; }

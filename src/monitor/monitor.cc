@@ -50,6 +50,8 @@ channel::Configure configure(const vm::VmSpec& spec) {
   message.hostname = spec.hostname;
   message.layers = static_cast<std::uint32_t>(spec.layers.size());
   message.upper_disk = message.layers;
+  std::uint32_t disk = message.layers + 1;
+  for (const vm::VmVolume& volume : spec.volumes) message.volumes.push_back({disk++, volume.path});
   if (spec.nic.tap.empty()) return message;
   message.addresses = {spec.nic.address + "/32"};
   message.gateways = {spec.nic.gateway};
@@ -230,8 +232,8 @@ async::Task<Result<void>> Monitor::suspend_vm() {
   if (status_.state != vm::VmState::running || exit_) {
     co_return fail(Code::conflict, "the VM does not run");
   }
-  if (std::exchange(suspending_, true)) {
-    co_return fail(Code::unavailable, "the VM is being suspended already");
+  if (std::exchange(stands_still_, true)) {
+    co_return fail(Code::unavailable, "the VM is being suspended, or copied, already");
   }
   const auto saved =
       co_await vmm_->suspend(process_->pid(), host_.loop.deadline_in(kSuspendTimeout));
@@ -240,8 +242,33 @@ async::Task<Result<void>> Monitor::suspend_vm() {
   } else {
     log_warning("monitor", "suspend: {}", saved.error().context);
   }
-  suspending_ = false;
+  stands_still_ = false;
   co_return saved;
+}
+
+async::Task<Result<void>> Monitor::hold_vm() {
+  if (status_.state != vm::VmState::running || exit_) {
+    co_return fail(Code::unavailable, "the VM does not run");
+  }
+  if (std::exchange(stands_still_, true)) {
+    co_return fail(Code::unavailable, "the VM is being suspended, or copied, already");
+  }
+  const auto held = co_await vmm_->pause(host_.loop.deadline_in(kRunOnTimeout));
+  if (held) co_return held;
+  [[maybe_unused]] const auto runs = co_await release_vm();
+  co_return held;
+}
+
+// A guest that can't go on is of no use to anybody.
+async::Task<Result<void>> Monitor::release_vm() {
+  const auto runs = co_await vmm_->run_on(host_.loop.deadline_in(kRunOnTimeout));
+  stands_still_ = false;
+  if (!runs && !exit_) {
+    log_error("monitor", "killing the VMM, which does not go on: {}", runs.error().context);
+    kill_reason_ = runs.error().context;
+    [[maybe_unused]] const auto sent = process_->signal(SIGKILL);
+  }
+  co_return runs;
 }
 
 // The VM is on disk and holds still: its end is recorded like any other.

@@ -59,6 +59,8 @@ class Monitor : public GuestListener, public ControlTarget {
   Result<void> may_exec() const override;
   async::Task<void> exec(sys::Stream& stream, std::string first_bytes) override;
   async::Task<Result<json::Value>> inquire(std::string topic) override;
+  async::Task<Result<void>> hold_vm() override;
+  async::Task<Result<void>> release_vm() override;
 
   Result<void> open_logs();
   Result<void> start_vmm();
@@ -96,8 +98,8 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Event guest_spoke_;  // the guest has said its first word
   Inquiry<channel::Listening> listening_;
   std::optional<vm::VmExit> exit_;
-  std::string kill_reason_;  // why we killed it, if we did
-  bool suspending_ = false;
+  std::string kill_reason_;    // why we killed it, if we did
+  bool stands_still_ = false;  // being suspended, or held
   ExecSessions execs_;
   ControlServer control_;
   async::TaskGroup tasks_;

@@ -166,6 +166,7 @@ async::Task<Result<void>> QemuVmm::save(Qmp& qmp, pid_t pid) {
   CO_TRY(const sys::Fd ram, sys::own(::open(memory.c_str(), O_RDONLY | O_CLOEXEC), memory));
   CO_TRY_VOID(save_ram(ram.get()));
   CO_TRY_VOID(sync_file(boot_.vm.upper));
+  for (const vm::VmVolume& volume : boot_.vm.volumes) CO_TRY_VOID(sync_file(volume.disk));
   CO_TRY_VOID(co_await host_.disk.write_file("./" + std::string(vm::kStateFile), state, 0600,
                                              sys::Durability::synced));
   co_return write_record(vm::hardware_of(boot_));
@@ -192,6 +193,12 @@ async::Task<Result<void>> QemuVmm::start_guest(Deadline deadline) {
   if (!boot_.vm.resume) co_return Result<void>();
   CO_TRY(const auto qmp, co_await Qmp::connect(host_, vm::kQmpSocket, deadline));
   co_return co_await async::with_deadline(host_.loop, deadline, load_state(host_, *qmp), "resume");
+}
+
+async::Task<Result<void>> QemuVmm::pause(Deadline deadline) {
+  CO_TRY(const auto qmp, co_await Qmp::connect(host_, vm::kQmpSocket, deadline));
+  CO_TRY([[maybe_unused]] const json::Value stands, co_await qmp->execute("stop"));
+  co_return Result<void>();
 }
 
 async::Task<Result<void>> QemuVmm::run_on(Deadline deadline) {

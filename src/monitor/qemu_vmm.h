@@ -26,6 +26,7 @@ class QemuVmm : public Vmm {
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect_console(Deadline deadline) override;
   async::Task<Result<void>> suspend(pid_t pid, Deadline deadline) override;
   async::Task<Result<void>> start_guest(Deadline deadline) override;
+  async::Task<Result<void>> pause(Deadline deadline) override;
   async::Task<Result<void>> run_on(Deadline deadline) override;
   std::string distinctive_argument() const override;
   std::string exit_words(const sys::ExitStatus& status) const override { return status.str(); }

@@ -37,7 +37,9 @@ class Vmm {
   // Has the VMM that was started run the guest. Where it is to be resumed the VMM loads the
   // snapshot first, which is used up before the guest goes on.
   virtual async::Task<Result<void>> start_guest(Deadline deadline) = 0;
-  // Lets a guest run on that an earlier monitor had stopped to suspend it. An error: it can't.
+  // The guest stands still, what it has flushed is in its disks' files; run_on() ends it.
+  virtual async::Task<Result<void>> pause(Deadline deadline) = 0;
+  // Lets a guest run on that stands still, perhaps since an earlier monitor. An error: it can't.
   virtual async::Task<Result<void>> run_on(Deadline deadline) = 0;
   // An argument of the VMM's command line that no other VM's has.
   virtual std::string distinctive_argument() const = 0;

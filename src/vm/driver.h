@@ -56,13 +56,21 @@ struct VmLimits {
 // that neither distributions nor systemd give out.
 inline constexpr uid_t kFirstVmUid = 0x70000000;
 
+// A disk that outlives the VM.
+struct VmVolume {
+  std::string disk = {};  // path of the image
+  std::string path = {};  // where the guest mounts it
+  bool operator==(const VmVolume&) const = default;
+};
+
 struct VmSpec {
   MachineId machine = {};
   std::string instance_id = {};
   int cpus = 1;
   int memory_mib = 256;
   std::vector<std::string> layers = {};  // read-only EROFS images, lowest first; at least one
-  std::string upper = {};                // writable ext4 image
+  std::string upper = {};                // writable ext4 image, new at each boot
+  std::vector<VmVolume> volumes = {};  // ext4 images; what the guest flushes is on the host's disk
   Nic nic = {};
   std::string hostname = {};
   GuestProcess process = {};
@@ -100,9 +108,20 @@ struct VmStatus {
   bool operator==(const VmStatus&) const = default;
 };
 
+inline constexpr std::size_t kMaxVmVolumes = 4;
+
 struct DriverLimits {
   int max_layers = 4;
   int max_vcpus = 32;
+};
+
+// A VM that stands still, so that its disks can be copied: it goes on when this is gone, or with
+// the process that has it, or after a bounded time.
+class Hold {
+ public:
+  virtual ~Hold() = default;
+  // Lets it go on. An error: it may have gone on before.
+  virtual async::Task<Result<void>> release() = 0;
 };
 
 class Driver {
@@ -132,6 +151,8 @@ class Driver {
   virtual async::Task<Result<void>> discard(MachineId machine) = 0;
   // What the guest says that it listens on. `unavailable`: it does not answer now.
   virtual async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) = 0;
+  // What the guest has flushed is in its disks' files. `unavailable` as above.
+  virtual async::Task<Result<std::unique_ptr<Hold>>> hold(MachineId machine) = 0;
   // The next change of any VM's status. One caller at a time.
   virtual async::Task<VmStatus> next_event() = 0;
 };

@@ -157,6 +157,23 @@ async::Task<Result<std::vector<ListeningSocket>>> FakeDriver::listening(MachineI
   co_return it->second.plan.listening;
 }
 
+namespace {
+
+class FakeHold : public Hold {
+ public:
+  async::Task<Result<void>> release() override { co_return Result<void>(); }
+};
+
+}  // namespace
+
+async::Task<Result<std::unique_ptr<Hold>>> FakeDriver::hold(MachineId machine) {
+  const auto it = vms_.vms_.find(machine);
+  if (it == vms_.vms_.end() || it->second.status.state != VmState::running) {
+    co_return fail(Code::unavailable, "machine {}: no VM runs", machine.str());
+  }
+  co_return std::unique_ptr<Hold>(std::make_unique<FakeHold>());
+}
+
 async::Task<Result<void>> FakeDriver::discard(MachineId machine) {
   vms_.snapshots_.erase(machine);
   co_return Result<void>();

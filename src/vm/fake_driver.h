@@ -98,6 +98,7 @@ class FakeDriver : public Driver {
   async::Task<Result<void>> kill(MachineId machine) override;
   async::Task<Result<void>> forget(MachineId machine) override;
   async::Task<Result<void>> suspend(MachineId machine) override;
+  async::Task<Result<std::unique_ptr<Hold>>> hold(MachineId machine) override;
   async::Task<Result<void>> discard(MachineId machine) override;
   async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) override;
   async::Task<VmStatus> next_event() override;

@@ -38,17 +38,26 @@ void add_reporting(std::vector<ApiCall>& calls, FirecrackerVersion version) {
   calls.push_back(put("/serial", std::move(serial)));
 }
 
-// The upper disk is made anew at each start, so nothing on it is worth a flush (cache_type Unsafe).
+enum class Disk { layer, upper, volume };
+
+void add_disk(std::vector<ApiCall>& calls, std::size_t index, Disk disk) {
+  const std::string id = fmt::format("disk{}", index);
+  calls.push_back(
+      put("/drives/" + id,
+          json::object({{"drive_id", id},
+                        {"path_on_host", jail_disk(index)},
+                        {"is_root_device", false},
+                        {"is_read_only", disk == Disk::layer},
+                        {"cache_type", disk == Disk::volume ? "Writeback" : "Unsafe"}})));
+}
+
+// The upper disk is made anew at each start, so nothing on it is worth a flush (cache_type Unsafe);
+// what the guest flushes to a volume is on the host's disk.
 void add_disks(std::vector<ApiCall>& calls, const VmSpec& vm) {
-  const std::size_t disks = vm.layers.size() + (vm.upper.empty() ? 0 : 1);
-  for (std::size_t index = 0; index < disks; ++index) {
-    const std::string id = fmt::format("disk{}", index);
-    calls.push_back(put("/drives/" + id, json::object({{"drive_id", id},
-                                                       {"path_on_host", jail_disk(index)},
-                                                       {"is_root_device", false},
-                                                       {"is_read_only", index < vm.layers.size()},
-                                                       {"cache_type", "Unsafe"}})));
-  }
+  std::size_t index = 0;
+  for (; index < vm.layers.size(); ++index) add_disk(calls, index, Disk::layer);
+  if (!vm.upper.empty()) add_disk(calls, index++, Disk::upper);
+  for (std::size_t i = 0; i < vm.volumes.size(); ++i) add_disk(calls, index++, Disk::volume);
 }
 
 void add_nic(std::vector<ApiCall>& calls, const Nic& nic, FirecrackerVersion version) {

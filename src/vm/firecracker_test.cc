@@ -185,6 +185,19 @@ owned /disk2 = /machines/148ed21a031189/upper.ext4
 )");
 }
 
+TEST_CASE("a volume is a disk whose flushes count, given to the VMM's user") {
+  BootSpec boot = example();
+  boot.vm.volumes = {{.disk = "/volumes/vol_1/disk.ext4", .path = "/data"}};
+  CHECK(text(jail_plan(boot)).ends_with("owned /disk3 = /volumes/vol_1/disk.ext4\n"));
+  CHECK(text(boot_calls(boot, {1, 16})).contains(R"(PUT /drives/disk3
+  drive_id "disk3"
+  path_on_host "/disk3"
+  is_root_device false
+  is_read_only false
+  cache_type "Writeback"
+)"));
+}
+
 TEST_CASE("a jail for a resume holds the snapshot in place of kernel and initrd") {
   BootSpec boot = example();
   boot.vm.resume = true;

@@ -14,7 +14,12 @@ void add_disks(JailPlan& plan, const VmSpec& vm) {
   for (const std::string& layer : vm.layers) {
     plan.files.push_back({layer, jail_disk(index++), JailFile::Use::shared});
   }
-  if (!vm.upper.empty()) plan.files.push_back({vm.upper, jail_disk(index), JailFile::Use::owned});
+  if (!vm.upper.empty()) {
+    plan.files.push_back({vm.upper, jail_disk(index++), JailFile::Use::owned});
+  }
+  for (const VmVolume& volume : vm.volumes) {
+    plan.files.push_back({volume.disk, jail_disk(index++), JailFile::Use::owned});
+  }
 }
 
 }  // namespace

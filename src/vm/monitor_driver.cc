@@ -354,6 +354,35 @@ async::Task<Result<std::vector<ListeningSocket>>> MonitorDriver::listening(Machi
   co_return listening_from(report);
 }
 
+namespace {
+
+// The connection is the hold: the monitor lets the VM go on when it is closed.
+class MonitorHold : public Hold {
+ public:
+  explicit MonitorHold(std::unique_ptr<MonitorClient> client) : client_(std::move(client)) {}
+  async::Task<Result<void>> release() override {
+    CO_TRY_AS([[maybe_unused]] const json::Value answer,
+              co_await client_->request(json::object({{"command", "release"}})), "release");
+    co_return Result<void>();
+  }
+
+ private:
+  std::unique_ptr<MonitorClient> client_;
+};
+
+}  // namespace
+
+async::Task<Result<std::unique_ptr<Hold>>> MonitorDriver::hold(MachineId machine) {
+  auto client = co_await MonitorClient::connect(host_, socket(machine));
+  const std::string doing = fmt::format("hold machine {}", machine.str());
+  if (!client) {  // no VM, or between two monitors
+    co_return perigee::fail(Code::unavailable, "{}: {}", doing, client.error().context);
+  }
+  CO_TRY_AS([[maybe_unused]] const json::Value answer,
+            co_await (*client)->request(json::object({{"command", "hold"}})), doing);
+  co_return std::unique_ptr<Hold>(std::make_unique<MonitorHold>(*std::move(client)));
+}
+
 // The record first: without it the others mean nothing.
 async::Task<Result<void>> MonitorDriver::discard(MachineId machine) {
   for (const std::string_view name : {kSnapshotFile, kStateFile, kRamFile}) {

@@ -57,6 +57,7 @@ class MonitorDriver : public Driver {
   // Output and console logs stay in the VM's directory, for the next boot to go on with.
   async::Task<Result<void>> forget(MachineId machine) override;
   async::Task<Result<void>> suspend(MachineId machine) override;
+  async::Task<Result<std::unique_ptr<Hold>>> hold(MachineId machine) override;
   async::Task<Result<void>> discard(MachineId machine) override;
   async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) override;
   async::Task<VmStatus> next_event() override;

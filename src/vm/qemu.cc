@@ -54,12 +54,24 @@ void add_machine(Command& command, const BootSpec& boot) {
       .add("-append", kernel_command_line(boot.vmm));
 }
 
-// The upper disk is made anew at each start, so nothing on it is worth a flush.
+// The upper disk is made anew at each start, so nothing on it is worth a flush. A volume's is: what
+// the guest has flushed is on the host's disk, and what it discards is given back.
+std::string_view options_of(DiskAccess access) {
+  switch (access) {
+    case DiskAccess::read_only:
+      return "readonly=on";
+    case DiskAccess::scratch:
+      return "cache=unsafe";
+    case DiskAccess::durable:
+      break;
+  }
+  return "cache=writeback,discard=unmap";
+}
+
 void add_disk(Command& command, int index, DiskAccess access) {
-  const char* mode = access == DiskAccess::read_only ? "readonly=on" : "cache=unsafe";
   command
-      .add("-drive", fmt::format("id=disk{},if=none,format=raw,{},file={}", index, mode,
-                                 by_descriptor(kFirstDiskFd + index)))
+      .add("-drive", fmt::format("id=disk{},if=none,format=raw,{},file={}", index,
+                                 options_of(access), by_descriptor(kFirstDiskFd + index)))
       .add("-device", fmt::format("virtio-blk-device,drive=disk{}", index));
 }
 
@@ -86,6 +98,7 @@ std::vector<Disk> disks_of(const VmSpec& vm) {
   std::vector<Disk> disks;
   for (const std::string& layer : vm.layers) disks.push_back({layer, DiskAccess::read_only});
   if (!vm.upper.empty()) disks.push_back({vm.upper, DiskAccess::scratch});
+  for (const VmVolume& volume : vm.volumes) disks.push_back({volume.disk, DiskAccess::durable});
   return disks;
 }
 

@@ -24,10 +24,10 @@ inline constexpr int kFirstDiskFd = 16;
 
 // With ACPI microvm has 24 virtio transports: disks, one network card, one serial bus.
 inline constexpr int kVirtioTransports = 24;
-inline constexpr int kMaxQemuLayers = kVirtioTransports - 3;
+inline constexpr int kMaxQemuLayers = kVirtioTransports - 3 - static_cast<int>(kMaxVmVolumes);
 
 // The guest's disks in order: the n-th is descriptor kFirstDiskFd + n.
-enum class DiskAccess { read_only, scratch };
+enum class DiskAccess { read_only, scratch, durable };
 struct Disk {
   std::string path;
   DiskAccess access;

@@ -27,6 +27,14 @@ Value to_json(const VmLimits& limits) {
   return json::object({{"cpu_percent", limits.cpu_percent}, {"cpu_weight", limits.cpu_weight}});
 }
 
+Value to_json(const std::vector<VmVolume>& volumes) {
+  Value list = json::array();
+  for (const VmVolume& volume : volumes) {
+    list.push(json::object({{"disk", volume.disk}, {"path", volume.path}}));
+  }
+  return list;
+}
+
 Value to_json(const VmmSettings& vmm) {
   return json::object({{"kind", to_string(vmm.kind)},
                        {"program", vmm.program},
@@ -148,6 +156,22 @@ Result<VmState> state_from(std::string_view text) {
   return fail(Code::invalid_argument, "state: '{}' is not a VM's state", text);
 }
 
+Result<std::vector<VmVolume>> volumes_from(const Value& value) {
+  std::vector<VmVolume> volumes;
+  const Value* list = value.find("volumes");
+  if (list == nullptr) return volumes;
+  for (const Value& item : list->items()) {
+    VmVolume volume;
+    TRY(volume.disk, item.require_string("disk"));
+    TRY(volume.path, item.require_string("path"));
+    volumes.push_back(std::move(volume));
+  }
+  if (volumes.size() > kMaxVmVolumes) {
+    return fail(Code::invalid_argument, "volumes: at most {}", kMaxVmVolumes);
+  }
+  return volumes;
+}
+
 Result<VmSpec> vm_from(const Value& value) {
   VmSpec vm;
   TRY(std::string machine, value.require_string("machine"));
@@ -157,6 +181,7 @@ Result<VmSpec> vm_from(const Value& value) {
   TRY(vm.memory_mib, small_int(value, "memory_mib", vm.memory_mib));
   TRY(vm.layers, value.optional_strings("layers"));
   TRY(vm.upper, value.optional_string("upper"));
+  TRY(vm.volumes, volumes_from(value));
   TRY_AS(vm.nic, nic_from(member(value, "nic")), "nic");
   TRY(vm.hostname, value.optional_string("hostname"));
   TRY_AS(vm.process, process_from(member(value, "process")), "process");
@@ -186,6 +211,7 @@ json::Value to_json(const BootSpec& boot) {
                        {"memory_mib", vm.memory_mib},
                        {"layers", json::strings(vm.layers)},
                        {"upper", vm.upper},
+                       {"volumes", to_json(vm.volumes)},
                        {"nic", to_json(vm.nic)},
                        {"hostname", vm.hostname},
                        {"process", to_json(vm.process)},
@@ -206,6 +232,7 @@ json::Value hardware_of(const BootSpec& boot) {
                        {"memory_mib", vm.memory_mib},
                        {"layers", json::strings(vm.layers)},
                        {"upper", vm.upper},
+                       {"volumes", to_json(vm.volumes)},
                        {"nic", to_json(vm.nic)},
                        {"vmm", to_json(vmm)}});
 }

@@ -18,6 +18,7 @@ BootSpec example() {
   boot.vm.memory_mib = 256;
   boot.vm.layers = {"/disks/a.erofs", "/disks/b,c.erofs"};
   boot.vm.upper = "/machines/148ed21a031189/upper.ext4";
+  boot.vm.volumes = {{.disk = "/volumes/vol_1/disk.ext4", .path = "/data"}};
   boot.vm.nic = {.tap = "pg-148ed21a0311",
                  .mac = "02:00:00:00:00:02",
                  .address = "10.201.0.2",
@@ -86,6 +87,10 @@ virtio-blk-device,drive=disk1
 id=disk2,if=none,format=raw,cache=unsafe,file=/proc/self/fd/18
 -device
 virtio-blk-device,drive=disk2
+-drive
+id=disk3,if=none,format=raw,cache=writeback,discard=unmap,file=/proc/self/fd/19
+-device
+virtio-blk-device,drive=disk3
 -netdev
 tap,id=net0,fd=6
 -device
@@ -120,6 +125,13 @@ TEST_CASE("a boot specification survives JSON") {
   const auto back = boot_spec_from(*parsed);
   REQUIRE(back.has_value());
   CHECK((*back == example()));
+}
+
+TEST_CASE("a snapshot is of the volumes that the VM had") {
+  BootSpec other = example();
+  CHECK(hardware_of(other) == hardware_of(example()));
+  other.vm.volumes.clear();
+  CHECK_FALSE(hardware_of(other) == hardware_of(example()));
 }
 
 TEST_CASE("a bad boot specification is refused with the member's path") {

@@ -8,7 +8,8 @@ namespace perigee::worker {
 namespace {
 
 constexpr std::int64_t kVersion = 1;
-constexpr std::string_view kPrefix = "/machines/";
+constexpr std::string_view kMachines = "/machines/";
+constexpr std::string_view kVolumes = "/volumes/";
 
 }  // namespace
 
@@ -73,31 +74,40 @@ Result<void> FeedReader::change(const json::Value& value) {
   TRY(const bool synced, value.optional_bool("synced", false));
   if (synced) {
     if (!snapshot_) return {};
-    const std::set<MachineId> all = *std::move(snapshot_);
+    const Snapshot all = *std::move(snapshot_);
     snapshot_.reset();
     epoch_ = pending_epoch_;
     revision_ = revision;
-    sink_.synced(all);
+    sink_.volumes_synced(all.volumes);
+    sink_.synced(all.machines);
     return {};
   }
   TRY(const std::string key, value.require_string("key"));
   if (!snapshot_) revision_ = revision;
-  if (!key.starts_with(kPrefix)) return {};
-  MachineId id(key.substr(kPrefix.size()));
   const json::Value* content = value.find("value");
-  if (content == nullptr || content->is_null()) {
-    sink_.machine_gone(std::move(id));
-    return {};
-  }
-  Result<model::Machine> machine = model::machine_from(*content);
-  if (snapshot_) snapshot_->insert(id);
-  if (!machine || machine->id != id) {  // one bad entry must not stop the others
-    log_error("worker", "feed: {}: {}", key,
-              machine ? "its id differs from its key" : machine.error().context);
-    return {};
-  }
-  sink_.machine_wanted(*std::move(machine));
+  if (content != nullptr && content->is_null()) content = nullptr;
+  if (key.starts_with(kMachines)) machine_change(MachineId(key.substr(kMachines.size())), content);
+  if (key.starts_with(kVolumes)) volume_change(VolumeId(key.substr(kVolumes.size())), content);
   return {};
+}
+
+// One bad entry must not stop the others.
+void FeedReader::machine_change(MachineId id, const json::Value* content) {
+  if (content == nullptr) return sink_.machine_gone(std::move(id));
+  Result<model::Machine> machine = model::machine_from(*content);
+  if (snapshot_) snapshot_->machines.insert(id);
+  if (machine && machine->id == id) return sink_.machine_wanted(*std::move(machine));
+  log_error("worker", "feed: machine {}: {}", id,
+            machine ? "its id differs from its key" : machine.error().context);
+}
+
+void FeedReader::volume_change(VolumeId id, const json::Value* content) {
+  if (content == nullptr) return sink_.volume_gone(std::move(id));
+  Result<model::Volume> volume = model::volume_from(*content);
+  if (snapshot_) snapshot_->volumes.insert(id);
+  if (volume && volume->id == id) return sink_.volume_wanted(*std::move(volume));
+  log_error("worker", "feed: volume {}: {}", id,
+            volume ? "its id differs from its key" : volume.error().context);
 }
 
 }  // namespace perigee::worker

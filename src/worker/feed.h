@@ -1,5 +1,6 @@
-// FeedReader: control's node feed, bytes in, machines out (sans-I/O). JSON lines, as the internal
-// API has them: an opening line, then a whole snapshot or the changes since `from`, then changes.
+// FeedReader: control's node feed, bytes in, machines and volumes out (sans-I/O). JSON lines, as
+// the internal API has them: an opening line, then a whole snapshot or the changes since `from`,
+// then changes.
 //
 //   FeedReader reader(sink);
 //   GET /internal/v1/feed/node/<node>?from={reader.position()}
@@ -27,6 +28,10 @@ class FeedSink {
   virtual void machine_gone(MachineId id) = 0;
   // A snapshot is complete: these machines are all there are.
   virtual void synced(const std::set<MachineId>& machines) = 0;
+  virtual void volume_wanted(model::Volume volume) = 0;
+  virtual void volume_gone(VolumeId id) = 0;
+  // As synced(), and before it.
+  virtual void volumes_synced(const std::set<VolumeId>& volumes) = 0;
 };
 
 class FeedReader {
@@ -43,6 +48,8 @@ class FeedReader {
   Result<void> line(std::string_view text);
   Result<void> opening(const json::Value& value);
   Result<void> change(const json::Value& value);
+  void machine_change(MachineId id, const json::Value* content);
+  void volume_change(VolumeId id, const json::Value* content);
 
   FeedSink& sink_;
   std::string buffer_;
@@ -50,7 +57,11 @@ class FeedReader {
   std::string pending_epoch_;  // of the snapshot that is being read
   std::int64_t revision_ = 0;
   bool opened_ = false;
-  std::optional<std::set<MachineId>> snapshot_;  // while one is being read
+  struct Snapshot {
+    std::set<MachineId> machines;
+    std::set<VolumeId> volumes;
+  };
+  std::optional<Snapshot> snapshot_;  // while one is being read
 };
 
 }  // namespace perigee::worker

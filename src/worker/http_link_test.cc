@@ -104,6 +104,9 @@ class Recorder : public FeedSink {
   void synced(const std::set<MachineId>& machines) override {
     add("=" + std::to_string(machines.size()));
   }
+  void volume_wanted(model::Volume volume) override { add("+" + volume.id.str()); }
+  void volume_gone(VolumeId id) override { add("-" + id.str()); }
+  void volumes_synced(const std::set<VolumeId>& /*all*/) override {}
   std::string log;
   async::Notify changed;
 
@@ -185,6 +188,18 @@ class NoImages : public Images {
   }
 };
 
+class NoDisks : public VolumeDisks {
+ public:
+  async::Task<Result<std::optional<DiskFacts>>> look(std::string) override {
+    co_return std::nullopt;
+  }
+  async::Task<Result<void>> make(std::string, std::int64_t) override { co_return Result<void>(); }
+  async::Task<Result<void>> copy(std::string, std::string) override { co_return Result<void>(); }
+  async::Task<Result<void>> rename(std::string, std::string) override { co_return Result<void>(); }
+  async::Task<Result<void>> grow(std::string, std::int64_t) override { co_return Result<void>(); }
+  async::Task<Result<std::int64_t>> free_mib(std::string) override { co_return 0; }
+};
+
 class NoFabric : public Fabric {
  public:
   async::Task<Result<void>> ensure(std::string, std::string) override { co_return Result<void>(); }
@@ -216,7 +231,7 @@ struct WorkerFixture : Fixture {
     config.region = RegionCode("loc");
     config.state_dir = directory.path;
     config.allowed_uid = ::geteuid();
-    worker = *Worker::make(host, config, driver, images, fabric, control);
+    worker = *Worker::make(host, config, driver, images, disks, fabric, control);
     tasks.spawn(keep_running(*worker, *host.network.listen(directory.socket("worker.sock"))));
     std::filesystem::create_directories(directory.path + "/machines/a1/vm");
     REQUIRE(done(until_known()));
@@ -247,6 +262,7 @@ struct WorkerFixture : Fixture {
   vm::FakeVms vms{host};
   vm::FakeDriver driver{host, vms};
   NoImages images;
+  NoDisks disks;
   NoFabric fabric;
   QuietControl control{loop};
   http::Client client{host, {}};

@@ -34,6 +34,11 @@ inline constexpr Duration kProbeTimeout = 2s;
 inline constexpr Duration kSilencePatience = 5s;   // before the guest is asked what it listens on,
 inline constexpr Duration kInquiryInterval = 15s;  // and between two such questions
 
+// Volumes.
+inline constexpr std::size_t kMaxVolumes = 16384;   // on one node
+inline constexpr Duration kVolumeLook = 10s;        // between looks at how much is used
+inline constexpr Duration kVolumePatience = 10min;  // of a boot for its volume: a restore copies
+
 // Talking to control.
 inline constexpr Duration kReportInterval = 3s;
 inline constexpr Duration kReportTimeout = 5s;

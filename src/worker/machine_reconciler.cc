@@ -305,11 +305,24 @@ async::Task<void> MachineReconciler::attempt_boot(MachineReconciler& self) {
 }
 
 async::Task<Result<void>> MachineReconciler::prepare_and_boot() {
+  CO_TRY(auto volumes, co_await attach_volumes());
   const async::Semaphore::Permit permit = co_await tools_.boots.acquire();
   CO_TRY_VOID(co_await ensure_address());
   CO_TRY(vm::VmSpec spec, co_await make_spec());
+  spec.volumes = std::move(volumes);
   handed_over_ = true;
   co_return co_await tools_.driver.boot(std::move(spec));
+}
+
+// Before a place among the boots is taken: a volume may have to be restored first.
+async::Task<Result<std::vector<vm::VmVolume>>> MachineReconciler::attach_volumes() {
+  const model::Machine machine = record_.machine;
+  std::vector<vm::VmVolume> volumes;
+  for (const model::Mount& mount : machine.config.mounts) {
+    CO_TRY(std::string disk, co_await tools_.volumes.attach(mount.volume, machine.id));
+    volumes.push_back({.disk = std::move(disk), .path = mount.path});
+  }
+  co_return volumes;
 }
 
 async::Task<Result<void>> MachineReconciler::ensure_address() {

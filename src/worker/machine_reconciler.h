@@ -19,6 +19,7 @@
 #include "worker/images.h"
 #include "worker/machine_plan.h"
 #include "worker/machine_store.h"
+#include "worker/volumes.h"
 
 namespace perigee::worker {
 
@@ -29,6 +30,7 @@ struct Tools {
   vm::Driver& driver;
   Images& images;
   MachineStore& store;
+  Volumes& volumes;
   AddressPool& addresses;
   async::Semaphore& boots;
   ChangeSignal& changed;  // raised when a status did
@@ -68,6 +70,7 @@ class MachineReconciler {
   async::Task<Result<void>> perform(Action action);
   async::Task<Result<void>> boot();
   async::Task<Result<void>> prepare_and_boot();
+  async::Task<Result<std::vector<vm::VmVolume>>> attach_volumes();
   async::Task<Result<vm::VmSpec>> make_spec();
   async::Task<Result<void>> ensure_address();
   async::Task<Result<void>> suspend();

@@ -93,6 +93,9 @@ void order_boot(Record& record, WallTime now) {
   std::string type = boot_type(record);
   record.boot = BootPhase::ordered;
   record.resume = false;
+  // The last exit is that of this version: a deploy that updates a machine must not take its
+  // predecessor's for its own.
+  if (record.status.instance_id != record.machine.instance_id) record.status.last_exit.reset();
   record.status.instance_id = record.machine.instance_id;
   record.status.acted_sequence = record.machine.desired_sequence;
   record.status.listening = false;

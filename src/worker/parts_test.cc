@@ -114,6 +114,11 @@ class Recorder : public FeedSink {
   void synced(const std::set<MachineId>& machines) override {
     log += "=" + std::to_string(machines.size()) + " ";
   }
+  void volume_wanted(model::Volume volume) override { log += "+" + volume.id.str() + " "; }
+  void volume_gone(VolumeId id) override { log += "-" + id.str() + " "; }
+  void volumes_synced(const std::set<VolumeId>& volumes) override {
+    if (!volumes.empty()) log += "volumes=" + std::to_string(volumes.size()) + " ";
+  }
 };
 
 std::string change_line(int revision, const std::string& id) {
@@ -145,6 +150,27 @@ TEST_CASE("a feed is read in any pieces, and says where to go on") {
     CHECK(recorder.log == "+a1 +b2 =2 +c3 -a1 ");
     CHECK(reader.position() == "e1-9");
   }
+}
+
+TEST_CASE("volumes come by the feed as machines do, and are all told before the machines are") {
+  model::Volume volume;
+  volume.id = VolumeId("vol_1");
+  volume.size_mib = 64;
+  const std::string wanted =
+      json::object({{"revision", 7}, {"key", "/volumes/vol_1"}, {"value", model::to_json(volume)}})
+          .dump();
+  Recorder recorder;
+  FeedReader reader(recorder);
+  REQUIRE(reader
+              .feed(R"({"version":1,"epoch":"e1","revision":7,"snapshot":true})"
+                    "\n" +
+                    change_line(7, "a1") + wanted +
+                    R"(
+{"revision":7,"synced":true}
+{"revision":8,"key":"/volumes/vol_1","value":null}
+)")
+              .has_value());
+  CHECK(recorder.log == "+a1 +vol_1 volumes=1 =1 -vol_1 ");
 }
 
 TEST_CASE("a snapshot that broke off is asked for again, changes of another history are refused") {

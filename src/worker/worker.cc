@@ -37,14 +37,15 @@ Record leftover(const MachineId& id, bool has_vm) {
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::make(sys::Host& host, Config config, vm::Driver& driver,
-                                             Images& images, Fabric& fabric, ControlLink& control) {
+                                             Images& images, VolumeDisks& disks, Fabric& fabric,
+                                             ControlLink& control) {
   TRY(AddressPool addresses, AddressPool::open(config.network));
-  return std::unique_ptr<Worker>(
-      new Worker(host, std::move(config), std::move(addresses), driver, images, fabric, control));
+  return std::unique_ptr<Worker>(new Worker(host, std::move(config), std::move(addresses), driver,
+                                            images, disks, fabric, control));
 }
 
 Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver& driver,
-               Images& images, Fabric& fabric, ControlLink& control)
+               Images& images, VolumeDisks& disks, Fabric& fabric, ControlLink& control)
     : host_(host),
       config_(std::move(config)),
       boot_id_(sys::random_hex(host.entropy, 8)),
@@ -55,7 +56,9 @@ Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver
       store_(host.disk, config_.state_dir + "/machines"),
       boots_(host.loop, kMaxConcurrentBoots),
       changed_(host.loop),
-      tools_{host_, config_, driver_, images, store_, addresses_, boots_, changed_},
+      volumes_(host, config_.state_dir + "/volumes", disks, driver, changed_,
+               [this](const MachineId& id) { return is_busy(id); }),
+      tools_{host_, config_, driver_, images, store_, volumes_, addresses_, boots_, changed_},
       tasks_(host.loop) {}
 
 Worker::~Worker() = default;
@@ -81,6 +84,7 @@ async::Task<Result<void>> Worker::take_up() {
   CO_TRY_VOID_AS(co_await fabric_.ensure(config_.network, addresses_.gateway()),
                  "the firewall of the machines' network");
   CO_TRY_AS(MachineStore::Loaded loaded, co_await store_.load(), "the machines' records");
+  CO_TRY_VOID_AS(co_await volumes_.load(), "the volumes' records");
   for (vm::VmStatus& vm : co_await adopt()) {
     const MachineId id = vm.machine;
     found_[id] = std::move(vm);
@@ -247,6 +251,8 @@ model::NodeReport Worker::report() const {
   report.memory_mib = config_.memory_mib;
   report.memory_free_mib = config_.memory_mib;
   report.accelerator = driver_.accelerator();
+  report.disk_free_mib = volumes_.free_mib();
+  report.volumes = volumes_.report();
   for (const auto& [id, reconciler] : machines_) {
     report.machines.push_back(reconciler->status());
     const bool holds =
@@ -254,6 +260,12 @@ model::NodeReport Worker::report() const {
     if (holds) report.memory_free_mib -= reconciler->machine().config.guest.memory_mib;
   }
   return report;
+}
+
+// A machine that is not known yet may have a VM that is.
+bool Worker::is_busy(const MachineId& id) const {
+  const MachineReconciler* machine = find(id);
+  return machine == nullptr ? found_.contains(id) || !synced_ : !machine->at_rest();
 }
 
 const MachineReconciler* Worker::find(const MachineId& id) const {

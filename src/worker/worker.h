@@ -1,6 +1,6 @@
 // Worker: the role that runs machines on this node, and the only one to touch VMs.
 //
-//   Worker worker(host, config, driver, images, fabric, control);
+//   Worker worker(host, config, driver, images, disks, fabric, control);
 //   co_await worker.run(std::move(worker_sock));      // until cancelled; VMs go on
 //   co_await worker.stop_all(deadline);               // `perigee down`: before cancelling, from
 //   another task
@@ -27,6 +27,7 @@
 #include "worker/images.h"
 #include "worker/machine_reconciler.h"
 #include "worker/machine_store.h"
+#include "worker/volumes.h"
 
 namespace perigee::worker {
 
@@ -34,7 +35,8 @@ class Worker : private FeedSink {
  public:
   // All references outlive the worker. `invalid_argument` for a config that can't be.
   static Result<std::unique_ptr<Worker>> make(sys::Host& host, Config config, vm::Driver& driver,
-                                              Images& images, Fabric& fabric, ControlLink& control);
+                                              Images& images, VolumeDisks& disks, Fabric& fabric,
+                                              ControlLink& control);
   ~Worker() override;
 
   // Without a listener nothing is served (tests). Returns only with an error that no retry mends.
@@ -50,11 +52,14 @@ class Worker : private FeedSink {
 
  private:
   Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver& driver, Images& images,
-         Fabric& fabric, ControlLink& control);
+         VolumeDisks& disks, Fabric& fabric, ControlLink& control);
 
   void machine_wanted(model::Machine machine) override;
   void machine_gone(MachineId id) override;
   void synced(const std::set<MachineId>& machines) override;
+  void volume_wanted(model::Volume volume) override { volumes_.want(std::move(volume)); }
+  void volume_gone(VolumeId id) override { volumes_.gone(id); }
+  void volumes_synced(const std::set<VolumeId>& all) override { volumes_.synced(all); }
 
   async::Task<Result<void>> take_up();
   async::Task<std::vector<vm::VmStatus>> adopt();
@@ -67,6 +72,7 @@ class Worker : private FeedSink {
   void reserve_address(Record& record);
   void sweep();
   bool all_at_rest() const;
+  bool is_busy(const MachineId& id) const;  // has a VM, or is about to
 
   sys::Host& host_;
   Config config_;
@@ -78,6 +84,7 @@ class Worker : private FeedSink {
   MachineStore store_;
   async::Semaphore boots_;
   ChangeSignal changed_;
+  Volumes volumes_;
   Tools tools_;
   std::map<MachineId, vm::VmStatus> found_;  // VMs that no reconciler has taken up yet
   std::set<MachineId> orphans_;              // directories without a record, until control is heard

@@ -25,11 +25,14 @@ class FakeControl {
 
   void want(model::Machine machine);
   void forget(const MachineId& id);
+  void want(model::Volume volume);
+  void forget_volume(const VolumeId& id) { volumes_.erase(id); }
   void go_away(bool away);
   bool away() const { return away_; }
 
   const std::optional<model::NodeReport>& report() const { return report_; }
   const model::MachineStatus* status(const MachineId& id) const;
+  const model::VolumeStatus* status(const VolumeId& id) const;
   ChangeSignal& told() { return told_; }
 
  private:
@@ -37,6 +40,7 @@ class FakeControl {
   bool away_ = false;
   std::map<MachineId, model::Machine> wanted_;
   std::vector<std::pair<MachineId, std::optional<model::Machine>>> journal_;
+  std::map<VolumeId, model::Volume> volumes_;  // sent whole at each change
   std::optional<model::NodeReport> report_;
   ChangeSignal changed_;
   ChangeSignal told_;
@@ -51,6 +55,7 @@ class FakeLink : public ControlLink {
 
  private:
   void send_snapshot(FeedSink& sink);
+  void send_volumes(FeedSink& sink);
   FakeControl& control_;
   sim::Node& node_;
 };
@@ -64,6 +69,24 @@ class FakeImages : public Images {
   std::optional<Error> failure;  // of the next prepares
   Duration takes = 20ms;
   int prepared = 0;
+
+ private:
+  sim::Node& node_;
+};
+
+// Disks as small files of the simulation: "ext4 SIZE".
+class FakeDisks : public VolumeDisks {
+ public:
+  explicit FakeDisks(sim::Node& node) : node_(node) {}
+  async::Task<Result<std::optional<DiskFacts>>> look(std::string path) override;
+  async::Task<Result<void>> make(std::string path, std::int64_t size_mib) override;
+  async::Task<Result<void>> copy(std::string from, std::string to) override;
+  async::Task<Result<void>> rename(std::string from, std::string to) override;
+  async::Task<Result<void>> grow(std::string path, std::int64_t size_mib) override;
+  async::Task<Result<std::int64_t>> free_mib(std::string directory) override;
+
+  std::optional<Error> failure;  // of the next makes
+  int made = 0;
 
  private:
   sim::Node& node_;
@@ -90,6 +113,9 @@ class SteppingDriver : public vm::Driver {
   async::Task<Result<void>> kill(MachineId machine) override;
   async::Task<Result<void>> forget(MachineId machine) override;
   async::Task<Result<void>> suspend(MachineId machine) override;
+  async::Task<Result<std::unique_ptr<vm::Hold>>> hold(MachineId machine) override {
+    return inner_.hold(std::move(machine));
+  }
   async::Task<Result<void>> discard(MachineId machine) override;
   async::Task<Result<std::vector<vm::ListeningSocket>>> listening(MachineId machine) override {
     return inner_.listening(std::move(machine));
@@ -121,6 +147,7 @@ class Bench {
   std::optional<vm::FakeVms> vms;
   FakeControl control;
   FakeImages images;
+  FakeDisks disks;
   FakeFabric fabric;
   Worker* worker = nullptr;  // while it runs
   std::string violation;     // of an invariant, at some step

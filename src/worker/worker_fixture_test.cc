@@ -24,6 +24,20 @@ void FakeControl::forget(const MachineId& id) {
   changed_.raise();
 }
 
+void FakeControl::want(model::Volume volume) {
+  const VolumeId id = volume.id;
+  volumes_[id] = std::move(volume);
+  changed_.raise();
+}
+
+const model::VolumeStatus* FakeControl::status(const VolumeId& id) const {
+  if (!report_) return nullptr;
+  for (const model::VolumeStatus& status : report_->volumes) {
+    if (status.id == id) return &status;
+  }
+  return nullptr;
+}
+
 void FakeControl::go_away(bool away) {
   away_ = away;
   changed_.raise();
@@ -37,7 +51,17 @@ const model::MachineStatus* FakeControl::status(const MachineId& id) const {
   return nullptr;
 }
 
+void FakeLink::send_volumes(FeedSink& sink) {
+  std::set<VolumeId> all;
+  for (const auto& [id, volume] : control_.volumes_) {
+    sink.volume_wanted(volume);
+    all.insert(id);
+  }
+  sink.volumes_synced(all);
+}
+
 void FakeLink::send_snapshot(FeedSink& sink) {
+  send_volumes(sink);
   std::set<MachineId> all;
   for (const auto& [id, machine] : control_.wanted_) {
     sink.machine_wanted(machine);
@@ -59,6 +83,7 @@ async::Task<void> FakeLink::follow(FeedSink& sink) {
     while (!control_.away_) {
       co_await control_.changed_.wait_beyond(control_.changed_.count());
       co_await loop.sleep(1ms);
+      send_volumes(sink);
       for (; at < control_.journal_.size(); ++at) {
         const auto [id, machine] = control_.journal_[at];
         if (machine) {
@@ -79,6 +104,10 @@ async::Task<Result<void>> FakeLink::report(model::NodeReport report) {
     const bool removed = status.state == MachineState::destroyed;
     if (removed && control_.wanted_.contains(status.id)) control_.forget(status.id);
   }
+  for (const model::VolumeStatus& status : control_.report_->volumes) {
+    const bool gone = status.state == model::VolumeState::destroyed;
+    if (gone && control_.volumes_.erase(status.id) > 0) control_.changed_.raise();
+  }
   control_.told_.raise();
   co_await node_.step("after report");
   co_return Result<void>();
@@ -98,6 +127,40 @@ async::Task<Result<PreparedImage>> FakeImages::prepare(model::ImageRef image, in
 
 async::Task<Result<void>> FakeImages::make_upper(std::string path, std::uint64_t /*bytes*/) {
   co_return co_await node_.host().disk.write_file(path, "ext4", 0600, sys::Durability::cached);
+}
+
+async::Task<Result<std::optional<DiskFacts>>> FakeDisks::look(std::string path) {
+  const auto text = co_await node_.host().disk.read_file(path, 64);
+  if (!text && text.error().code == Code::not_found) co_return std::nullopt;
+  CO_TRY_VOID(text);
+  const auto size = parse_uint(text->substr(text->find(' ') + 1), 1'000'000);
+  if (!size) co_return fail(Code::data_loss, "{}: \"{}\" is no disk", path, *text);
+  co_return DiskFacts{.size_mib = static_cast<std::int64_t>(*size), .used_mib = 1};
+}
+
+async::Task<Result<void>> FakeDisks::make(std::string path, std::int64_t size_mib) {
+  if (failure) co_return fail(*failure);
+  ++made;
+  co_return co_await grow(std::move(path), size_mib);
+}
+
+async::Task<Result<void>> FakeDisks::copy(std::string from, std::string to) {
+  CO_TRY(std::string text, co_await node_.host().disk.read_file(from, 64));
+  co_return co_await node_.host().disk.write_file(to, text, 0600, sys::Durability::synced);
+}
+
+async::Task<Result<void>> FakeDisks::rename(std::string from, std::string to) {
+  CO_TRY_VOID(co_await copy(from, std::move(to)));
+  co_return co_await node_.host().disk.remove(std::move(from));
+}
+
+async::Task<Result<void>> FakeDisks::grow(std::string path, std::int64_t size_mib) {
+  co_return co_await node_.host().disk.write_file(path, fmt::format("ext4 {}", size_mib), 0600,
+                                                  sys::Durability::synced);
+}
+
+async::Task<Result<std::int64_t>> FakeDisks::free_mib(std::string /*directory*/) {
+  co_return 100'000;
 }
 
 async::Task<Result<void>> FakeFabric::ensure(std::string /*network*/, std::string /*gateway*/) {
@@ -160,7 +223,11 @@ async::Task<void> sleep_for(async::Loop& loop, Duration d) {
 }  // namespace
 
 Bench::Bench(std::uint64_t seed)
-    : simulation(seed), node(simulation.add_node("n1")), control(simulation), images(node) {
+    : simulation(seed),
+      node(simulation.add_node("n1")),
+      control(simulation),
+      images(node),
+      disks(node) {
   vms.emplace(node.host());
   node.on_step([this](sim::Node&, std::string_view what) { check_step(what); });
   node.on_crash([this](sim::Node&) {
@@ -181,7 +248,8 @@ async::Task<void> Bench::run_worker(Bench& bench) {
   config.state_dir = "/state";
   config.memory_mib = 4096;
   for (;;) {  // a worker that ends is started again, as the supervisor does
-    auto made = Worker::make(bench.node.host(), config, driver, bench.images, bench.fabric, link);
+    auto made = Worker::make(bench.node.host(), config, driver, bench.images, bench.disks,
+                             bench.fabric, link);
     PERIGEE_CHECK(made.has_value());
     bench.worker = made->get();
     const Result<void> ended = co_await (*made)->run(nullptr);

@@ -191,6 +191,27 @@ TEST_CASE("a VM answers connections and opens none") {
   CHECK(f.http_get(open, 8080) == "HTTP/1.1 200 OK");
 }
 
+TEST_CASE("a VM that is held stands still until its holder says so, or is gone") {
+  Fixture f;
+  const std::string machine = "e2ee0000000000";
+  f.boot(machine, kCounter);
+  REQUIRE(f.wait_for_output(machine, "line 5\n"));
+  for (const bool asks : {true, false}) {
+    CAPTURE(asks);
+    auto hold = f.run(f.driver().hold(MachineId(machine)));
+    REQUIRE(hold.has_value());
+    CHECK(f.run(f.driver().hold(MachineId(machine))).error().code == Code::unavailable);
+    f.sleep(300ms);  // what was on its way
+    const std::string before = f.output(machine);
+    f.sleep(1s);
+    CHECK(f.output(machine) == before);
+    if (asks) CHECK(f.run((*hold)->release()).has_value());
+    hold->reset();
+    const int count = check_consecutive(before);
+    CHECK(f.wait_for_output(machine, fmt::format("line {}\n", count + 20)));
+  }
+}
+
 int main(int argc, char** argv) {
   const std::string obstacle = perigee::vm::e2e::prepare_process();
   if (!obstacle.empty()) {

@@ -1,0 +1,48 @@
+// Volumes: all volumes of this node: what control wants of them, who may have their disks, and what
+// is reported. Owned by Worker.
+//
+//   CO_TRY_VOID(co_await volumes.load());            // first
+//   CO_TRY(std::string disk, co_await volumes.attach(volume, machine));   // at each boot
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "worker/volume_reconciler.h"
+
+namespace perigee::worker {
+
+class Volumes {
+ public:
+  Volumes(sys::Host& host, std::string directory, VolumeDisks& disks, vm::Driver& driver,
+          ChangeSignal& changed, std::function<bool(const MachineId&)> busy);
+
+  async::Task<Result<void>> load();
+  // What control says.
+  void want(model::Volume volume);
+  void gone(const VolumeId& id);
+  void synced(const std::set<VolumeId>& known);
+
+  // The path of the disk, when the machine may have it.
+  async::Task<Result<std::string>> attach(VolumeId id, MachineId machine);
+
+  std::vector<model::VolumeStatus> report() const;
+  std::int64_t free_mib() const { return free_mib_; }
+
+ private:
+  static async::Task<void> watch_free_space(Volumes& self);
+  async::Task<VolumeReconciler*> known(VolumeId id);
+
+  sys::Host& host_;
+  VolumeStore store_;
+  VolumeTools tools_;
+  async::Notify added_;
+  std::map<VolumeId, std::unique_ptr<VolumeReconciler>> volumes_;
+  std::int64_t free_mib_ = 0;
+  async::TaskGroup tasks_;
+};
+
+}  // namespace perigee::worker
