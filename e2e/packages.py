@@ -20,6 +20,15 @@ DEBS = ROOT / 'build/cache/debs'
 NGINX = ['nginx', 'nginx-common', 'libc6', 'libpcre2-8-0', 'libssl3', 'zlib1g', 'libcrypt1',
          'busybox-static']
 REGISTRY = ['docker-registry']
+# PostgreSQL's server (without JIT) with all that it loads.
+POSTGRES = ['postgresql-15', 'libpq5', 'libc6', 'libicu72', 'libstdc++6', 'libgcc-s1', 'libxml2',
+            'libxslt1.1', 'liblzma5', 'liblz4-1', 'libzstd1', 'zlib1g', 'libssl3', 'libpam0g',
+            'libselinux1', 'libpcre2-8-0', 'libsystemd0', 'libcap2', 'libgcrypt20',
+            'libgpg-error0', 'libuuid1', 'libaudit1', 'libcap-ng0', 'libcrypt1',
+            'libgssapi-krb5-2', 'libkrb5-3', 'libk5crypto3', 'libkrb5support0', 'libcom-err2',
+            'libkeyutils1', 'libldap-2.5-0', 'libsasl2-2', 'libgnutls30', 'libp11-kit0',
+            'libidn2-0', 'libunistring2', 'libtasn1-6', 'libnettle8', 'libhogweed6', 'libgmp10',
+            'libffi8', 'busybox-static']
 
 
 def deb_of(package):
@@ -67,7 +76,7 @@ def main():
     elif sys.argv[1:]:
         sys.exit(__doc__)
     else:
-        fetch(NGINX + REGISTRY)
+        fetch(NGINX + REGISTRY + POSTGRES)
 
 
 if __name__ == '__main__':
