@@ -63,6 +63,14 @@ async::Task<Result<void>> run(Session& session) {
       return run_snapshots_create(session);
     case Verb::snapshots_destroy:
       return run_snapshots_destroy(session);
+    case Verb::console:
+      return run_console(session);
+    case Verb::machine_exec:
+      return run_machine_exec(session);
+    case Verb::machine_kill:
+      return run_machine_kill(session);
+    case Verb::machine_console_log:
+      return run_machine_console_log(session);
     case Verb::version:
       break;
   }
@@ -81,7 +89,7 @@ int main(int argc, char** argv) {
   }
   Session session(**host, std::get<Options>(std::move(parsed)));
   const Result<void> result = (*host)->loop().run(run(session));
-  if (result) return 0;
+  if (result) return session.exit_status();
   print_error(result.error());
   return info(result.error().code).exit_code;
 }

@@ -20,6 +20,11 @@ async::Task<Result<void>> run_machine_list(Session& session);
 async::Task<Result<void>> run_machine_status(Session& session);
 // start, stop, restart, suspend, cordon or uncordon, as options().verb says.
 async::Task<Result<void>> run_machine_act(Session& session);
+// A process in a machine; its exit status becomes the command's own.
+async::Task<Result<void>> run_machine_exec(Session& session);
+async::Task<Result<void>> run_console(Session& session);
+async::Task<Result<void>> run_machine_kill(Session& session);
+async::Task<Result<void>> run_machine_console_log(Session& session);
 
 async::Task<Result<void>> run_volumes_list(Session& session);
 async::Task<Result<void>> run_volumes_show(Session& session);

@@ -157,6 +157,45 @@ void add_volume_commands(CLI::App& app, Options& o, Verbs& verbs) {
       ->required();
 }
 
+void add_console(CLI::App& parent, Options& o, Verbs& verbs, const std::string& examples) {
+  CLI::App* console =
+      command(parent, verbs, Verb::console, "console",
+              "Open a shell in a machine of an app, or run one command there", examples);
+  console->add_option("--machine", o.machine, "Which one (default: the first that is started)");
+  console->add_option("-u,--user", o.user, "Run as this user (default: the app's)");
+  console->add_option("-C,--command", o.command_line, "The command as one text");
+  console->add_option("COMMAND", o.command, "The command, behind -- (default: /bin/sh)");
+}
+
+void add_exec_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  add_console(app, o, verbs,
+              "  perigee console -a hello\n  perigee console -a hello -- cat /etc/hosts\n"
+              "  tar c . | perigee console -a hello -- tar x -C /srv");
+  CLI::App* ssh = app.add_subcommand("ssh", "The same as console, by its other name");
+  ssh->require_subcommand(1);
+  add_console(*ssh, o, verbs, "  perigee ssh console -a hello -C 'ls -l /'");
+
+  CLI::App* machine = app.get_subcommand("machine");
+  CLI::App* exec = command(*machine, verbs, Verb::machine_exec, "exec",
+                           "Run a command in a machine; its exit status is passed on",
+                           "  perigee machine exec 148e… -- ls -l /\n"
+                           "  perigee machine exec 148e… -t -- /bin/sh");
+  exec->add_option("ID", o.machine, "The machine's id")->required();
+  exec->add_flag("-t,--tty", o.tty, "With a terminal");
+  exec->add_option("-u,--user", o.user, "Run as this user (default: the app's)");
+  exec->add_option("COMMAND", o.command, "The command, behind --")->required();
+  CLI::App* kill = command(*machine, verbs, Verb::machine_kill, "kill",
+                           "Send a signal to the app's main process",
+                           "  perigee machine kill 148e…\n"
+                           "  perigee machine kill 148e… --signal SIGUSR1");
+  kill->add_option("ID", o.machine, "The machine's id")->required();
+  kill->add_option("-s,--signal", o.signal, "Which (default: SIGKILL)");
+  command(*machine, verbs, Verb::machine_console_log, "console-log",
+          "Print what the machine's kernel said on its console", "")
+      ->add_option("ID", o.machine, "The machine's id")
+      ->required();
+}
+
 void add_global_options(CLI::App& app, Options& o) {
   app.add_flag("-j,--json", o.json, "Print JSON");
   app.add_option("-a,--app", o.app, "The app (default: the one in perigee.toml)")
@@ -186,6 +225,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_app_commands(app, options, verbs);
   add_machine_commands(app, options, verbs);
   add_volume_commands(app, options, verbs);
+  add_exec_commands(app, options, verbs);
   command(app, verbs, Verb::version, "version", "Print the version", "");
   try {
     app.parse(argc, argv);

@@ -33,6 +33,10 @@ enum class Verb {
   snapshots_list,
   snapshots_create,
   snapshots_destroy,
+  machine_exec,
+  machine_kill,
+  machine_console_log,
+  console,
   version,
 };
 
@@ -57,13 +61,18 @@ struct Options {
   std::string target;          // deploy
   std::vector<std::string> build_args;
   std::string region;
-  std::string machine;    // logs, machine …
-  std::string name;       // launch, volumes create
-  std::string volume;     // volumes …
-  std::string snapshot;   // volumes create, snapshots destroy
-  int size_gib = 0;       // volumes create, extend
-  int size_mib = 0;       // the same, instead
-  int internal_port = 0;  // launch; 0: from EXPOSE
+  std::string machine;               // logs, console, machine …
+  std::vector<std::string> command;  // console, machine exec: words behind --
+  std::string command_line;          // console -C: the same as one text
+  std::string user;                  // console, machine exec; empty: the app's
+  bool tty = false;                  // machine exec
+  std::string signal = "SIGKILL";    // machine kill
+  std::string name;                  // launch, volumes create
+  std::string volume;                // volumes …
+  std::string snapshot;              // volumes create, snapshots destroy
+  int size_gib = 0;                  // volumes create, extend
+  int size_mib = 0;                  // the same, instead
+  int internal_port = 0;             // launch; 0: from EXPOSE
 };
 
 // Options, or the exit code of a run that is over (help was printed, the arguments were wrong).

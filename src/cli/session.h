@@ -29,11 +29,16 @@ class Session {
   // The app of -a or of the configuration file.
   Result<AppName> app() const;
 
+  // What the program exits with after a command that succeeded: that of a process in a machine.
+  int exit_status() const { return exit_status_; }
+  void set_exit_status(int status) { exit_status_ = status; }
+
  private:
   sys::PosixHost& host_;
   Options options_;
   config::Paths paths_;
   std::unique_ptr<client::Client> api_;
+  int exit_status_ = 0;
 };
 
 // ---- the terminal ----

@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "client/file_body.h"
 #include "client/limits.h"
+#include "exec/types.h"
+#include "http/upgrade.h"
 #include "model/json.h"
 
 namespace perigee::client {
@@ -151,8 +153,8 @@ Error Client::unreachable(const Error& error) const {
                                              base_url_, error.context));
 }
 
-async::Task<Result<json::Value>> Client::call(std::string method, std::string target,
-                                              json::Value body) {
+async::Task<Result<std::string>> Client::call_for_text(std::string method, std::string target,
+                                                       json::Value body) {
   http::RequestHead request = head(std::move(method), std::move(target));
   std::string text;
   if (!body.is_null()) {
@@ -162,13 +164,20 @@ async::Task<Result<json::Value>> Client::call(std::string method, std::string ta
   auto response = co_await http_.request(address_, std::move(request), std::move(text),
                                          host_.loop.deadline_in(kCallTimeout));
   if (!response) co_return fail(unreachable(response.error()));
-  CO_TRY_AS(const std::string answer,
+  CO_TRY_AS(std::string answer,
             co_await async::with_deadline(host_.loop, host_.loop.deadline_in(kBodyTimeout),
                                           http::read_all((*response)->body(), kMaxAnswerBytes),
                                           "the API's answer"),
             base_url_);
   const int status = (*response)->head.status;
   if (status < 200 || status >= 300) co_return fail(error_of(status, answer));
+  co_return answer;
+}
+
+async::Task<Result<json::Value>> Client::call(std::string method, std::string target,
+                                              json::Value body) {
+  CO_TRY(const std::string answer,
+         co_await call_for_text(std::move(method), std::move(target), std::move(body)));
   if (trim(answer).empty()) co_return json::Value();
   CO_TRY_AS(json::Value document, json::parse(answer), "the API's answer");
   co_return document;
@@ -231,6 +240,27 @@ async::Task<Result<void>> Client::act(std::string app, std::string id, std::stri
   CO_TRY([[maybe_unused]] const auto answer,
          co_await call("POST", machine_path(app, id) + "/" + action, {}));
   co_return Result<void>();
+}
+
+async::Task<Result<std::unique_ptr<sys::Stream>>> Client::exec(std::string app, std::string id) {
+  http::RequestHead request = head("GET", machine_path(app, id) + "/exec");
+  request.headers.set("Upgrade", exec::kProtocol);
+  auto answer = co_await http::upgrade(host_, address_, std::move(request),
+                                       host_.loop.deadline_in(kCallTimeout));
+  if (!answer) co_return fail(unreachable(answer.error()));
+  if (!answer->stream) co_return fail(error_of(answer->head.status, answer->body));
+  co_return std::move(answer->stream);
+}
+
+async::Task<Result<void>> Client::signal(std::string app, std::string id, std::string name) {
+  CO_TRY(
+      [[maybe_unused]] const auto answer,
+      co_await call("POST", machine_path(app, id) + "/signal", json::object({{"signal", name}})));
+  co_return Result<void>();
+}
+
+async::Task<Result<std::string>> Client::console(std::string app, std::string id) {
+  co_return co_await call_for_text("GET", machine_path(app, id) + "/console", {});
 }
 
 async::Task<Result<bool>> Client::has_blob(std::string digest) {

@@ -77,6 +77,12 @@ class Client {
   async::Task<Result<json::Value>> snapshots(std::string app, std::string volume);
   async::Task<Result<json::Value>> create_snapshot(std::string app, std::string volume);
   async::Task<Result<void>> destroy_snapshot(std::string app, std::string volume, std::string id);
+  // An exec stream to a machine (docs/formats/exec-stream.md), not yet begun.
+  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(std::string app, std::string id);
+  // `name`: "SIGUSR1", to the app's main process.
+  async::Task<Result<void>> signal(std::string app, std::string id, std::string name);
+  // What the machine's kernel said on its console.
+  async::Task<Result<std::string>> console(std::string app, std::string id);
   async::Task<Result<bool>> has_blob(std::string digest);
   async::Task<Result<void>> put_blob(std::string digest, std::string path, OnBytes sent);
   async::Task<Result<std::vector<ReleaseInfo>>> releases(std::string app);
@@ -93,6 +99,8 @@ class Client {
          std::string token);
   http::RequestHead head(std::string method, std::string target) const;
   Error unreachable(const Error& error) const;
+  async::Task<Result<std::string>> call_for_text(std::string method, std::string target,
+                                                 json::Value body);
   async::Task<Result<json::Value>> call(std::string method, std::string target, json::Value body);
   async::Task<Result<std::unique_ptr<EventReader>>> follow(std::string target);
 

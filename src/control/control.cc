@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "control/app_api.h"
 #include "control/blob_api.h"
+#include "control/exec_api.h"
 #include "control/housekeeping.h"
 #include "control/internal_api.h"
 #include "control/limits.h"
@@ -46,6 +47,7 @@ struct Control::Parts {
   ReleaseApi releases{context};
   BlobApi blobs{context};
   LogApi logs{context};
+  ExecApi execs{context};
   NodeApi nodes{context};
   InternalApi internal{context};
   ReleaseReconciler reconciler{context};
@@ -83,6 +85,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   releases.add_routes(public_routes, token);
   blobs.add_routes(public_routes, token);
   logs.add_routes(public_routes, token);
+  execs.add_routes(public_routes, token);
   nodes.add_routes(public_routes, token);
   internal.add_routes(internal_routes, config.own_uid, config.router_uid);
 }

@@ -12,7 +12,7 @@ using model::MachineState;
 using enum ActionEffect;
 
 constexpr std::size_t kStates = 11;
-constexpr std::size_t kActions = 8;
+constexpr std::size_t kActions = 9;
 using Row = std::array<ActionEffect, kStates>;
 
 // Rows in the order of MachineAction; columns in that of MachineState:
@@ -36,6 +36,8 @@ constexpr std::array<Row, kActions> kTable{{
     {order, order, order, order, order, order, order, order, nothing, nothing, order},
     /* edit          */
     {order, order, order, order, order, order, order, order, refuse, refuse, order},
+    /* enter         */
+    {refuse, refuse, order, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse},
 }};
 
 bool is_going(MachineState state) {
@@ -56,8 +58,9 @@ Result<ActionEffect> judge_action(MachineAction action, const MachineId& machine
   if (action == MachineAction::destroy)
     return fail(Code::conflict, "machine {} is {}; stop it first, or destroy it with force=true",
                 machine, model::name(state));
-  return fail(Code::conflict, "machine {} is {}: only one that is started can be suspended",
-              machine, model::name(state));
+  const std::string_view done = action == MachineAction::enter ? "entered" : "suspended";
+  return fail(Code::conflict, "machine {} is {}: only one that is started can be {}", machine,
+              model::name(state), done);
 }
 
 DesiredState desired_after(MachineAction action, DesiredState desired) {
@@ -74,6 +77,7 @@ DesiredState desired_after(MachineAction action, DesiredState desired) {
     case MachineAction::force_destroy:
       return DesiredState::destroyed;
     case MachineAction::edit:
+    case MachineAction::enter:
       break;
   }
   return desired;
@@ -81,7 +85,7 @@ DesiredState desired_after(MachineAction action, DesiredState desired) {
 
 std::string_view name(MachineAction action) {
   constexpr std::array<std::string_view, kActions> kNames{
-      "start", "stop", "suspend", "restart", "update", "destroy", "force_destroy", "edit"};
+      "start", "stop", "suspend", "restart", "update", "destroy", "force_destroy", "edit", "enter"};
   return kNames.at(static_cast<std::size_t>(action));
 }
 

@@ -17,7 +17,8 @@ enum class MachineAction {
   update,
   destroy,
   force_destroy,
-  edit,  // cordon, lease, metadata: what changes no state
+  edit,   // cordon, lease, metadata: what changes no state
+  enter,  // exec, signal: what needs the app to run
 };
 
 enum class ActionEffect {

@@ -23,7 +23,7 @@ struct Row {
   std::string_view effects;
   DesiredState desired;  // after an order, of a machine that was to be stopped
 };
-constexpr std::array<Row, 8> kRows{{
+constexpr std::array<Row, 9> kRows{{
     {MachineAction::start, "oonoooooxxo", DesiredState::started},
     {MachineAction::stop, "ooooooooxxo", DesiredState::stopped},
     {MachineAction::suspend, "xxoxxnnxxxx", DesiredState::suspended},
@@ -32,6 +32,7 @@ constexpr std::array<Row, 8> kRows{{
     {MachineAction::destroy, "oxxooxoxnno", DesiredState::destroyed},
     {MachineAction::force_destroy, "oooooooonno", DesiredState::destroyed},
     {MachineAction::edit, "ooooooooxxo", DesiredState::stopped},
+    {MachineAction::enter, "xxoxxxxxxxx", DesiredState::stopped},
 }};
 
 TEST_CASE("each action in each state is an order, nothing, or a conflict that names both") {
@@ -61,6 +62,8 @@ TEST_CASE("a refusal says what to do") {
         "machine m1 is started; stop it first, or destroy it with force=true");
   CHECK(judge_action(MachineAction::suspend, id, MachineState::stopped).error().context ==
         "machine m1 is stopped: only one that is started can be suspended");
+  CHECK(judge_action(MachineAction::enter, id, MachineState::stopped).error().context ==
+        "machine m1 is stopped: only one that is started can be entered");
   CHECK(judge_action(MachineAction::start, id, MachineState::destroying).error().context ==
         "machine m1 is being destroyed");
 }

@@ -4,6 +4,8 @@
 
 #include "async/combine.h"
 #include "control/limits.h"
+#include "exec/types.h"
+#include "http/upgrade.h"
 
 namespace perigee::control {
 namespace {
@@ -16,6 +18,26 @@ async::Task<Result<std::vector<LogLine>>> read_lines(std::unique_ptr<LogReader> 
     if (lines.size() >= kMaxLogTail) co_return lines;
     lines.push_back(*std::move(line));
   }
+}
+
+http::RequestHead head_of(std::string method, const MachineId& machine, std::string_view what) {
+  http::RequestHead head{.method = std::move(method),
+                         .target = fmt::format("/internal/v1/machines/{}/{}",
+                                               http::percent_encode(machine.str()), what)};
+  head.headers.set("Host", "worker");
+  return head;
+}
+
+// {"error": sentence} of a worker.
+Error refusal(int status, std::string_view body) {
+  const auto document = json::parse(body);
+  std::string sentence = document ? document->optional_string("error").value_or("") : "";
+  if (sentence.empty()) sentence = fmt::format("worker answered {}", status);
+  const Code code = status == 404   ? Code::not_found
+                    : status == 409 ? Code::conflict
+                    : status == 400 ? Code::invalid_argument
+                                    : Code::unavailable;
+  return Error::make(code, std::move(sentence));
 }
 
 }  // namespace
@@ -65,6 +87,43 @@ async::Task<Result<std::unique_ptr<LogReader>>> WorkerLink::open(std::string tar
     co_return fail(response->head.status == 404 ? Code::not_found : Code::unavailable,
                    "worker answered {}", response->head.status);
   co_return std::make_unique<LogReader>(std::move(response));
+}
+
+async::Task<Result<std::unique_ptr<sys::Stream>>> WorkerLink::exec(MachineId machine) {
+  CO_TRY(const sys::Address address, sys::Address::unix_path(socket_));
+  http::RequestHead head = head_of("GET", machine, "exec");
+  head.headers.set("Upgrade", exec::kProtocol);
+  CO_TRY_AS(http::UpgradeAnswer answer,
+            co_await http::upgrade(host_, address, std::move(head),
+                                   host_.loop.deadline_in(kWorkerTimeout)),
+            "worker");
+  if (!answer.stream) co_return fail(refusal(answer.head.status, answer.body));
+  co_return std::move(answer.stream);
+}
+
+async::Task<Result<std::string>> WorkerLink::call(http::RequestHead head, std::string body) {
+  CO_TRY(const sys::Address address, sys::Address::unix_path(socket_));
+  const Deadline deadline = host_.loop.deadline_in(kWorkerTimeout);
+  CO_TRY_AS(auto response,
+            co_await client_.request(address, std::move(head), std::move(body), deadline),
+            "worker");
+  CO_TRY(std::string text,
+         co_await async::with_deadline(
+             host_.loop, deadline, http::read_all(response->body(), kMaxWorkerAnswer), "worker"));
+  const int status = response->head.status;
+  if (status < 200 || status > 299) co_return fail(refusal(status, text));
+  co_return text;
+}
+
+async::Task<Result<void>> WorkerLink::signal(MachineId machine, int number) {
+  const json::Value body = json::object({{"signal", number}});
+  CO_TRY([[maybe_unused]] const std::string answer,
+         co_await call(head_of("POST", machine, "signal"), body.dump()));
+  co_return Result<void>();
+}
+
+async::Task<Result<std::string>> WorkerLink::console(MachineId machine) {
+  co_return co_await call(head_of("GET", machine, "console"), {});
 }
 
 async::Task<Result<std::vector<LogLine>>> WorkerLink::tail(MachineId machine, std::size_t lines) {

@@ -43,9 +43,14 @@ class WorkerLink {
   async::Task<Result<std::vector<LogLine>>> tail(MachineId machine, std::size_t lines);
   // Lines from sequence `from` on, endless.
   async::Task<Result<std::unique_ptr<LogReader>>> follow(MachineId machine, std::int64_t from);
+  // An exec stream to a machine (docs/formats/exec-stream.md), not yet begun.
+  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId machine);
+  async::Task<Result<void>> signal(MachineId machine, int number);
+  async::Task<Result<std::string>> console(MachineId machine);
 
  private:
   async::Task<Result<std::unique_ptr<LogReader>>> open(std::string target);
+  async::Task<Result<std::string>> call(http::RequestHead head, std::string body);
 
   sys::Host& host_;
   std::string socket_;

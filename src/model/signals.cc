@@ -33,4 +33,11 @@ Result<int> signal_number(std::string_view name) {
               name);
 }
 
+std::string signal_name(int number) {
+  for (const auto& [known, value] : kSignals) {
+    if (value == number) return fmt::format("SIG{}", known);
+  }
+  return fmt::format("signal {}", number);
+}
+
 }  // namespace perigee::model

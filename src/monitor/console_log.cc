@@ -48,7 +48,7 @@ void ConsoleLog::rotate() {
   const std::string fresh = path + ".new";
   sys::Fd file(::open(fresh.c_str(), kFlags | O_TRUNC, kMode));
   if (!file.valid()) return;
-  const std::string old = path_of(directory_, "console.1.log");
+  const std::string old = path_of(directory_, vm::kOldConsoleLog);
   if (::rename(path.c_str(), old.c_str()) < 0 || ::rename(fresh.c_str(), path.c_str()) < 0) return;
   file_ = std::move(file);
   size_ = 0;

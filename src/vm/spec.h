@@ -64,6 +64,7 @@ inline constexpr std::string_view kExitFile = "exit.json";
 inline constexpr std::string_view kLockFile = "monitor.lock";
 inline constexpr std::string_view kMonitorLog = "monitor.log";
 inline constexpr std::string_view kConsoleLog = "console.log";
+inline constexpr std::string_view kOldConsoleLog = "console.1.log";
 inline constexpr std::string_view kChannelSocket = "channel.sock";
 inline constexpr std::string_view kConsoleSocket = "console.sock";
 inline constexpr std::string_view kQmpSocket = "qmp.sock";

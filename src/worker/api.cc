@@ -9,26 +9,13 @@
 #include "model/json.h"
 #include "vm/output_log.h"
 #include "worker/limits.h"
+#include "worker/machine_access.h"
 #include "worker/worker.h"
 
 namespace perigee::worker {
 namespace {
 
 constexpr std::string_view kMachines = "/internal/v1/machines/";
-constexpr std::string_view kLogs = "/logs";
-
-http::ResponseHead json_head(int status) {
-  http::ResponseHead head;
-  head.status = status;
-  head.headers.set("Content-Type", "application/json");
-  return head;
-}
-
-async::Task<void> send_error(http::ResponseWriter& response, Error error) {
-  const CodeInfo& code = info(error.code);
-  const json::Value body = json::object({{"error", error.context}, {"status", code.name}});
-  (void)co_await response.send(json_head(code.http_status), body.dump() + "\n");
-}
 
 std::string to_lines(const std::vector<vm::LogLine>& lines) {
   std::string text;
@@ -64,7 +51,7 @@ Result<LogQuery> log_query(const http::RequestHead& head) {
   return query;
 }
 
-WorkerApi::WorkerApi(sys::Host& host, const Worker& worker, std::uint32_t allowed_uid)
+WorkerApi::WorkerApi(sys::Host& host, Worker& worker, std::uint32_t allowed_uid)
     : host_(host), worker_(worker), allowed_uid_(allowed_uid) {}
 
 bool WorkerApi::allowed(const http::Request& request) const {
@@ -81,27 +68,34 @@ async::Task<void> WorkerApi::handle(http::Request& request, http::ResponseWriter
     (void)co_await response.send(json_head(200), model::to_json(worker_.report()).dump() + "\n");
     co_return;
   }
-  if (path.starts_with(kMachines) && path.ends_with(kLogs) &&
-      path.size() > kMachines.size() + kLogs.size()) {
-    path.remove_prefix(kMachines.size());
-    path.remove_suffix(kLogs.size());
-    const Result<LogQuery> query = log_query(request.head);
-    if (!query) {
-      co_await send_error(response, query.error());
-      co_return;
+  if (path.starts_with(kMachines)) {
+    const auto parts = split_once(path.substr(kMachines.size()), '/');
+    if (parts && !parts->first.empty()) {
+      co_return co_await handle_machine(MachineId(std::string(parts->first)),
+                                        std::string(parts->second), request, response);
     }
-    co_await logs(MachineId(std::string(path)), *query, response);
-    co_return;
   }
   co_await send_error(response, Error::make(Code::not_found, fmt::format("{}: not here", path)));
 }
 
-async::Task<void> WorkerApi::logs(MachineId id, LogQuery query, http::ResponseWriter& response) {
+async::Task<void> WorkerApi::handle_machine(MachineId id, std::string what, http::Request& request,
+                                            http::ResponseWriter& response) {
   if (worker_.find(id) == nullptr) {
     const std::string sentence = fmt::format("machine {}: not on this node", id);
-    co_await send_error(response, Error::make(Code::not_found, sentence));
-    co_return;
+    co_return co_await send_error(response, Error::make(Code::not_found, sentence));
   }
+  if (what == "logs") {
+    const Result<LogQuery> query = log_query(request.head);
+    if (!query) co_return co_await send_error(response, query.error());
+    co_return co_await logs(id, *query, response);
+  }
+  if (what == "exec") co_return co_await serve_exec(host_, worker_, id, request, response);
+  if (what == "signal") co_return co_await serve_signal(worker_, id, request, response);
+  if (what == "console") co_return co_await serve_console(host_, worker_, id, response);
+  co_await send_error(response, Error::make(Code::not_found, fmt::format("{}: not here", what)));
+}
+
+async::Task<void> WorkerApi::logs(MachineId id, LogQuery query, http::ResponseWriter& response) {
   http::ResponseHead head = json_head(200);
   head.headers.set("Content-Type", "application/x-ndjson");
   if (!co_await response.start(std::move(head))) co_return;

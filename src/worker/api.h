@@ -2,6 +2,9 @@
 //
 //   GET /internal/v1/machines/<id>/logs?follow=0|1&from=<seq>&tail=N
 //     JSON lines {"seq","at","stream","message"}; `from` inclusive; endless with follow=1.
+//   GET /internal/v1/machines/<id>/exec       Upgrade: perigee-exec/1 (docs/formats/exec-stream.md)
+//   POST /internal/v1/machines/<id>/signal    {"signal":NUMBER} to the app; 204
+//   GET /internal/v1/machines/<id>/console    text: what the kernel said on its console
 //   GET /internal/v1/status   the node's report, as it is sent to control
 #pragma once
 
@@ -24,17 +27,19 @@ struct LogQuery {
 
 class WorkerApi : public http::Handler {
  public:
-  WorkerApi(sys::Host& host, const Worker& worker, std::uint32_t allowed_uid);
+  WorkerApi(sys::Host& host, Worker& worker, std::uint32_t allowed_uid);
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
 
  private:
   bool allowed(const http::Request& request) const;
+  async::Task<void> handle_machine(MachineId id, std::string what, http::Request& request,
+                                   http::ResponseWriter& response);
   async::Task<void> logs(MachineId id, LogQuery query, http::ResponseWriter& response);
   static async::Task<void> stream_logs(WorkerApi& api, MachineId id, LogQuery query,
                                        http::ResponseWriter& response);
 
   sys::Host& host_;
-  const Worker& worker_;
+  Worker& worker_;
   std::uint32_t allowed_uid_;
 };
 

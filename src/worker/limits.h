@@ -48,6 +48,10 @@ inline constexpr Duration kFeedFirstRetry = 50ms;
 inline constexpr Duration kFeedMaxRetry = 1s;
 inline constexpr std::size_t kMaxFeedLine = 1 << 20;
 
+// The signal endpoint.
+inline constexpr std::size_t kMaxSignalBody = 1024;
+inline constexpr int kMaxSignal = 64;
+
 // The logs endpoint.
 inline constexpr std::size_t kLogBatch = 500;
 inline constexpr std::size_t kMaxTail = 10000;

@@ -6,6 +6,7 @@
 #include "async/combine.h"
 #include "base/log.h"
 #include "model/json.h"
+#include "model/limits.h"
 #include "model/signals.h"
 #include "worker/guest_process.h"
 #include "worker/limits.h"
@@ -96,6 +97,11 @@ void MachineReconciler::node_down() {
   poke();
 }
 
+void MachineReconciler::signalled(int number) {
+  if (signals_.size() < model::kMaxMachineEvents) signals_.push_back(number);
+  poke();
+}
+
 void MachineReconciler::poke() {
   dirty_ = true;
   poked_.notify_all();
@@ -108,6 +114,7 @@ async::Task<void> MachineReconciler::run(MachineReconciler& self) {
   for (;;) {
     self.dirty_ = false;
     Result<void> done = co_await self.absorb();
+    if (done) done = co_await self.record_signals();
     Plan next;
     if (done) {
       next = plan(self.record_, self.observed_, loop.now());
@@ -152,6 +159,19 @@ async::Task<Result<void>> MachineReconciler::absorb() {
   record_.machine = std::move(changed.machine);
   if (other) delay_boot(std::nullopt);
   co_return Result<void>();
+}
+
+async::Task<Result<void>> MachineReconciler::record_signals() {
+  if (signals_.empty() || removed()) co_return Result<void>();
+  const Record before = record_;
+  const std::vector<int> sent = std::exchange(signals_, {});
+  for (const int number : sent) note_signal(record_, number, tools_.host.clock.wall());
+  Result<void> saved = co_await save();
+  if (!saved) {
+    record_ = before;
+    signals_.insert(signals_.begin(), sent.begin(), sent.end());
+  }
+  co_return saved;
 }
 
 void MachineReconciler::delay_boot(std::optional<Duration> delay) {

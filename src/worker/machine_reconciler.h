@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "async/event.h"
 #include "async/task_group.h"
@@ -50,6 +51,7 @@ class MachineReconciler {
   void want_gone();  // control does not know it: as destroyed
   void vm_changed(vm::VmStatus vm);
   void node_down();
+  void signalled(int number);  // a user's signal has been sent; it becomes an event
 
   const model::MachineStatus& status() const { return record_.status; }
   const model::Machine& machine() const { return pending_ ? *pending_ : record_.machine; }
@@ -67,6 +69,7 @@ class MachineReconciler {
   async::Task<void> explain_silence(int port);
   async::Task<void> rest(std::optional<MonotonicTime> until);
   async::Task<Result<void>> absorb();
+  async::Task<Result<void>> record_signals();
   async::Task<Result<void>> perform(Action action);
   async::Task<Result<void>> boot();
   async::Task<Result<void>> prepare_and_boot();
@@ -94,6 +97,7 @@ class MachineReconciler {
   Observed observed_;
   std::optional<model::Machine> pending_;  // what control said since
   std::optional<vm::VmStatus> noted_exit_;
+  std::vector<int> signals_;  // sent since, not yet on record
   bool dirty_ = true;
   bool handed_over_ = false;  // to the driver: a boot that can't be called off any more
   Result<void> boot_result_;

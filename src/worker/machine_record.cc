@@ -4,6 +4,7 @@
 
 #include "model/json.h"
 #include "model/limits.h"
+#include "model/signals.h"
 #include "worker/limits.h"
 #include "worker/machine_plan.h"
 #include "worker/restart.h"
@@ -14,8 +15,13 @@ namespace {
 using model::DesiredState;
 using model::MachineState;
 
-// Whose doing an event is: the worker's own, or that of whoever gave the newest order.
-enum class Source { order, worker };
+// Whose doing an event is: the worker's own, a user's, or that of whoever gave the newest order.
+enum class Source { order, worker, user };
+
+std::string name_of(Source source, const model::Machine& machine) {
+  if (source == Source::order) return std::string(model::name(machine.origin));
+  return source == Source::worker ? "worker" : "user";
+}
 
 void add_event(Record& record, std::string type, std::string status, Source source, WallTime now,
                std::optional<model::ExitEvent> exit = std::nullopt) {
@@ -23,9 +29,7 @@ void add_event(Record& record, std::string type, std::string status, Source sour
   if (events.size() >= model::kMaxMachineEvents) events.erase(events.begin());
   events.push_back({.type = std::move(type),
                     .status = std::move(status),
-                    .source = source == Source::worker
-                                  ? "worker"
-                                  : std::string(model::name(record.machine.origin)),
+                    .source = name_of(source, record.machine),
                     .at = now,
                     .exit = std::move(exit)});
 }
@@ -208,6 +212,10 @@ std::optional<Duration> note_boot_failure(Record& record, const Error& error, in
   }
   move_to(record, MachineState::failed, "start", Source::worker, now);
   return std::nullopt;
+}
+
+void note_signal(Record& record, int number, WallTime now) {
+  add_event(record, "signal", model::signal_name(number), Source::user, now);
 }
 
 void note_forgotten(Record& record) {

@@ -32,6 +32,8 @@ std::optional<Duration> note_loss(Record& record, WallTime now);
 // up, the machine is `failed`. `failures` in a row, this one included.
 std::optional<Duration> note_boot_failure(Record& record, const Error& error, int failures,
                                           WallTime now);
+// A user's signal was sent to the app.
+void note_signal(Record& record, int number, WallTime now);
 void note_forgotten(Record& record);
 void settle(Record& record, bool node_down, WallTime now);
 void begin_removal(Record& record);

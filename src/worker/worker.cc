@@ -273,6 +273,18 @@ const MachineReconciler* Worker::find(const MachineId& id) const {
   return known == machines_.end() ? nullptr : known->second.get();
 }
 
+async::Task<Result<std::unique_ptr<sys::Stream>>> Worker::exec(MachineId id) {
+  return driver_.exec(std::move(id));
+}
+
+async::Task<Result<void>> Worker::signal(MachineId id, int number) {
+  CO_TRY_VOID(co_await driver_.signal(id, number));
+  if (const auto known = machines_.find(id); known != machines_.end()) {
+    known->second->signalled(number);
+  }
+  co_return Result<void>();
+}
+
 // ---- perigee down ----
 
 bool Worker::all_at_rest() const {

@@ -46,6 +46,11 @@ class Worker : private FeedSink {
   // a worker. The VMs that are left at the deadline are named in the error.
   async::Task<Result<void>> stop_all(Deadline deadline);
 
+  // A process beside a machine's app (vm::Driver::exec); a signal to the app, which becomes an
+  // event.
+  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId id);
+  async::Task<Result<void>> signal(MachineId id, int number);
+
   model::NodeReport report() const;
   const MachineReconciler* find(const MachineId& id) const;
   std::string vm_directory_of(const MachineId& id) const { return store_.vm_directory_of(id); }
