@@ -47,7 +47,10 @@ class Builder {
   bool end_object() { return close(); }
   bool end_array() { return close(); }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& e) {
-    error_ = fmt::format("byte {}: {}", position, e.what());
+    // Without what was read there: it may be confidential, and errors are logged.
+    std::string_view what = e.what();
+    what = what.substr(0, what.find("; last read"));
+    error_ = fmt::format("byte {}: {}", position, what);
     return false;
   }
 

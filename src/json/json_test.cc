@@ -5,6 +5,16 @@
 namespace perigee::json {
 namespace {
 
+TEST_CASE("an error says where the text is wrong, and nothing of what it holds") {
+  const auto wrong = parse(R"({"password": "hunter2" oops})");
+  REQUIRE_FALSE(wrong.has_value());
+  CHECK(wrong.error().context.find("byte") != std::string::npos);
+  CHECK(wrong.error().context.find("hunter2") == std::string::npos);
+  const auto cut = parse(R"({"password": "hunter2)");
+  REQUIRE_FALSE(cut.has_value());
+  CHECK(cut.error().context.find("hunter2") == std::string::npos);
+}
+
 TEST_CASE("what is written reads back equal and in order") {
   const Value value = object({{"z", 1},
                               {"a", array({Value("x"), Value(nullptr), Value(true), Value(1.5)})},
