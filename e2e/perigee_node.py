@@ -80,10 +80,10 @@ network = "10.{210 + os.getpid() % 40}.0.0/16"
 
     # ---- the command line ----
 
-    def cli(self, *words, cwd=None, check=True, timeout=180):
+    def cli(self, *words, cwd=None, check=True, timeout=180, input=''):
         """Runs `perigee WORDS`; its output is in .stdout and .stderr."""
         done = subprocess.run([BIN / 'perigee', *map(str, words)], cwd=cwd or self.root,
-                              env=self.environment, stdin=subprocess.DEVNULL, text=True,
+                              env=self.environment, input=input, text=True,
                               capture_output=True, timeout=timeout, check=False)
         if check and done.returncode != 0:
             raise AssertionError(f'perigee {" ".join(map(str, words))}: exit {done.returncode}\n'

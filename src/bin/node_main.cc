@@ -12,6 +12,7 @@
 #include "async/combine.h"
 #include "base/log.h"
 #include "bin/role.h"
+#include "secrets/key_file.h"
 #include "supervisor/supervisor.h"
 
 namespace perigee::bin {
@@ -54,6 +55,14 @@ async::Task<Result<void>> ensure_token(sys::Host& host, std::string path) {
   if (there) co_return Result<void>();
   co_return co_await host.disk.write_file(path, sys::random_hex(host.entropy, kTokenBytes) + "\n",
                                           0600, sys::Durability::synced);
+}
+
+async::Task<Result<void>> ensure_secrets(sys::Host& host, config::Paths paths) {
+  CO_TRY_VOID(co_await ensure_token(host, paths.token()));
+  const std::string ring = paths.key_ring();
+  CO_TRY_VOID(co_await host.disk.make_directories(
+      std::filesystem::path(ring).parent_path().string(), 0755));
+  co_return co_await secrets::KeyFile::ensure(host, ring);
 }
 
 Result<void> add_listeners(supervisor::RoleSpec& role, const std::string& name,
@@ -131,7 +140,7 @@ Result<void> node_main(const config::Paths& paths, const config::NodeConfig& nod
   ::umask(022);
   TRY(const auto host, sys::PosixHost::open(2));
   TRY_VOID(make_directories(paths, node));
-  TRY_VOID(host->loop().run(ensure_token(host->host(), paths.token())));
+  TRY_VOID(host->loop().run(ensure_secrets(host->host(), paths)));
   TRY(supervisor::Config config, supervisor_config(paths, node, config_file));
   supervisor::Supervisor supervisor(*host, std::move(config));
   TRY_VOID(supervisor.start());
@@ -152,7 +161,7 @@ Result<void> down_main(const config::Paths& paths, const config::NodeConfig& nod
   // The supervisor was killed; its roles may run. Starting one of our own takes them up, then ends
   // them.
   TRY_VOID(make_directories(paths, node));
-  TRY_VOID(host->loop().run(ensure_token(host->host(), paths.token())));
+  TRY_VOID(host->loop().run(ensure_secrets(host->host(), paths)));
   TRY(supervisor::Config config, supervisor_config(paths, node, config_file));
   supervisor::Supervisor supervisor(*host, std::move(config));
   TRY_VOID(supervisor.start());

@@ -10,6 +10,7 @@
 #include "bin/node_main.h"
 #include "bin/role.h"
 #include "supervisor/listeners.h"
+#include "sys/core_dumps.h"
 
 namespace perigee::bin {
 namespace {
@@ -69,6 +70,7 @@ Result<void> run_role(const std::string& role, const config::Paths& paths,
   if (main == nullptr) {
     return fail(Code::invalid_argument, "'{}' is not a role (see perigeed --help)", role);
   }
+  TRY_VOID(sys::forbid_core_dumps());
   TRY(const auto host, sys::PosixHost::open(kPoolThreads));
   TRY(auto listeners, supervisor::inherited_listeners());
   return main(RoleContext{*host, paths, std::move(node), std::move(listeners)});

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "bin/role.h"
 #include "router/router.h"
+#include "secrets/key_file.h"
 
 namespace perigee::bin {
 namespace {
@@ -18,11 +19,22 @@ async::Task<void> drain_on_signal(sys::PosixHost& host, router::Router& router) 
   co_await router.drain(host.loop().deadline_in(kDrain));
 }
 
+// Read while we are root: what opens the keys of certificates, and nothing that opens more. Without
+// the ring control tells it later.
+secrets::KindKeys certificate_keys(RoleContext& context) {
+  const auto ring = context.host.loop().run(
+      secrets::KeyFile::open(context.host.host(), context.paths.key_ring()));
+  if (ring) return (*ring)->ring().keys_of(secrets::Kind::certificate_key);
+  log_warning("router", "{}; asking control for the keys of certificates", ring.error().context);
+  return secrets::KindKeys(secrets::Kind::certificate_key);
+}
+
 }  // namespace
 
 Result<void> router_main(RoleContext context) {
-  TRY_VOID(drop_privileges(context.node.router_uid, context.node.router_gid));
   router::Config config;
+  config.certificate_keys = certificate_keys(context);
+  TRY_VOID(drop_privileges(context.node.router_uid, context.node.router_gid));
   config.node = context.node.node;
   config.region = context.node.region;
   config.domain = context.node.domain;

@@ -84,6 +84,7 @@ worker::Config worker_config(const RoleContext& context) {
   config.node = context.node.node;
   config.region = context.node.region;
   config.state_dir = context.paths.state;
+  config.key_ring = context.paths.key_ring();
   config.network = context.node.network;
   config.cpus = static_cast<int>(std::thread::hardware_concurrency());
   config.memory_mib =

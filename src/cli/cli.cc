@@ -16,6 +16,7 @@ async::Task<Result<void>> run_version(Session& session) {
   co_return Result<void>();
 }
 
+// Longer than 70 lines: one case for each verb.
 async::Task<Result<void>> run(Session& session) {
   switch (session.options().verb) {
     case Verb::up:
@@ -71,6 +72,18 @@ async::Task<Result<void>> run(Session& session) {
       return run_machine_kill(session);
     case Verb::machine_console_log:
       return run_machine_console_log(session);
+    case Verb::secrets_set:
+      return run_secrets_set(session);
+    case Verb::secrets_import:
+      return run_secrets_import(session);
+    case Verb::secrets_list:
+      return run_secrets_list(session);
+    case Verb::secrets_unset:
+      return run_secrets_unset(session);
+    case Verb::secrets_deploy:
+      return run_secrets_deploy(session);
+    case Verb::secrets_rotate_key:
+      return run_secrets_rotate_key(session);
     case Verb::version:
       break;
   }

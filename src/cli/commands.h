@@ -35,8 +35,18 @@ async::Task<Result<void>> run_snapshots_list(Session& session);
 async::Task<Result<void>> run_snapshots_create(Session& session);
 async::Task<Result<void>> run_snapshots_destroy(Session& session);
 
+async::Task<Result<void>> run_secrets_set(Session& session);
+async::Task<Result<void>> run_secrets_import(Session& session);
+async::Task<Result<void>> run_secrets_unset(Session& session);
+async::Task<Result<void>> run_secrets_list(Session& session);
+async::Task<Result<void>> run_secrets_deploy(Session& session);
+async::Task<Result<void>> run_secrets_rotate_key(Session& session);
+
 // A deploy of `app` with what `config` and the options say; used by launch too.
 async::Task<Result<void>> deploy(Session& session, AppName app, config::AppConfig config);
+// Prints a deploy's events until it ends; its error if it failed.
+async::Task<Result<void>> watch_release(Session& session, client::Client& api, AppName app,
+                                        std::int64_t version);
 // Creates the app unless it exists.
 async::Task<Result<void>> ensure_app(Session& session, AppName app);
 

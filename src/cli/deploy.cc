@@ -163,9 +163,19 @@ async::Task<Result<std::string>> bring_image(Session& session, client::Client& a
   co_return image.manifest.digest;
 }
 
-// Prints events until the deploy ends; its error if it failed.
-async::Task<Result<void>> watch(Session& session, client::Client& api, AppName app,
-                                std::int64_t version) {
+void print_result(Session& session, const client::AppInfo& info,
+                  const client::ReleaseInfo& release) {
+  if (session.options().json) {
+    print_json(json::object({{"app", info.document}, {"release", release.document}}));
+  } else {
+    print(fmt::format("\n{} v{} is deployed: {}", info.name, release.version, info.hostname));
+  }
+}
+
+}  // namespace
+
+async::Task<Result<void>> watch_release(Session& session, client::Client& api, AppName app,
+                                        std::int64_t version) {
   Step step(session,
             fmt::format("Deploying v{} (Ctrl-C leaves it running on the server)", version));
   std::string last_error;
@@ -189,17 +199,6 @@ async::Task<Result<void>> watch(Session& session, client::Client& api, AppName a
   step.done(release.status);
   co_return Result<void>();
 }
-
-void print_result(Session& session, const client::AppInfo& info,
-                  const client::ReleaseInfo& release) {
-  if (session.options().json) {
-    print_json(json::object({{"app", info.document}, {"release", release.document}}));
-  } else {
-    print(fmt::format("\n{} v{} is deployed: {}", info.name, release.version, info.hostname));
-  }
-}
-
-}  // namespace
 
 async::Task<Result<void>> ensure_app(Session& session, AppName app) {
   CO_TRY(client::Client* const api, session.api());
@@ -226,7 +225,7 @@ async::Task<Result<void>> deploy(Session& session, AppName app, config::AppConfi
                       created.version, app));
     co_return Result<void>();
   }
-  CO_TRY_VOID(co_await watch(session, *api, app, created.version));
+  CO_TRY_VOID(co_await watch_release(session, *api, app, created.version));
   CO_TRY(const client::AppInfo info, co_await api->app(app.str()));
   CO_TRY(const client::ReleaseInfo done, co_await api->release(app.str(), created.version));
   print_result(session, info, done);

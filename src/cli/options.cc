@@ -196,6 +196,36 @@ void add_exec_commands(CLI::App& app, Options& o, Verbs& verbs) {
       ->required();
 }
 
+void add_release_flags(CLI::App& sub, Options& o) {
+  sub.add_flag("--stage", o.stage, "Don't restart: the next deploy takes the change along");
+  sub.add_flag("--detach", o.detach, "Don't wait: the release goes on on the server");
+}
+
+void add_secret_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* secrets = app.add_subcommand("secrets", "An app's secrets: set, never shown again");
+  secrets->require_subcommand(1);
+  CLI::App* set = command(*secrets, verbs, Verb::secrets_set, "set",
+                          "Set secrets and put them into use in a new release",
+                          "  perigee secrets set API_KEY=- < key.txt\n"
+                          "  perigee secrets set USER=app LEVEL=3 --stage");
+  set->add_option("NAME=VALUE", o.names, "NAME=- reads the value from standard input")->required();
+  add_release_flags(*set, o);
+  CLI::App* import = command(*secrets, verbs, Verb::secrets_import, "import",
+                             "Set secrets from NAME=VALUE lines on standard input",
+                             "  perigee secrets import < .env");
+  add_release_flags(*import, o);
+  command(*secrets, verbs, Verb::secrets_list, "list", "List names, digests and dates", "");
+  CLI::App* unset = command(*secrets, verbs, Verb::secrets_unset, "unset", "Remove secrets",
+                            "  perigee secrets unset API_KEY");
+  unset->add_option("NAME", o.names, "The secret's name; several may be given")->required();
+  add_release_flags(*unset, o);
+  CLI::App* deploy = command(*secrets, verbs, Verb::secrets_deploy, "deploy",
+                             "Put staged secrets into use in a new release", "");
+  deploy->add_flag("--detach", o.detach, "Don't wait: the release goes on on the server");
+  command(*secrets, verbs, Verb::secrets_rotate_key, "rotate-key",
+          "Make a new key for this fleet, seal everything anew, drop the old one", "");
+}
+
 void add_global_options(CLI::App& app, Options& o) {
   app.add_flag("-j,--json", o.json, "Print JSON");
   app.add_option("-a,--app", o.app, "The app (default: the one in perigee.toml)")
@@ -226,6 +256,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_machine_commands(app, options, verbs);
   add_volume_commands(app, options, verbs);
   add_exec_commands(app, options, verbs);
+  add_secret_commands(app, options, verbs);
   command(app, verbs, Verb::version, "version", "Print the version", "");
   try {
     app.parse(argc, argv);

@@ -37,6 +37,12 @@ enum class Verb {
   machine_kill,
   machine_console_log,
   console,
+  secrets_set,
+  secrets_import,
+  secrets_list,
+  secrets_unset,
+  secrets_deploy,
+  secrets_rotate_key,
   version,
 };
 
@@ -49,7 +55,8 @@ struct Options {
   std::string api_url;
   std::string token;
   // some
-  bool detach = false;         // deploy
+  bool detach = false;         // deploy, secrets …
+  bool stage = false;          // secrets set, import, unset
   bool yes = false;            // destroy, volumes destroy
   bool no_deploy = false;      // launch
   bool no_tail = false;        // logs
@@ -73,6 +80,7 @@ struct Options {
   int size_gib = 0;                  // volumes create, extend
   int size_mib = 0;                  // the same, instead
   int internal_port = 0;             // launch; 0: from EXPOSE
+  std::vector<std::string> names;    // secrets set: NAME=VALUE; unset: NAME
 };
 
 // Options, or the exit code of a run that is over (help was printed, the arguments were wrong).

@@ -93,6 +93,15 @@ class Client {
                                                                    std::int64_t version,
                                                                    std::string after);
   async::Task<Result<std::unique_ptr<EventReader>>> logs(std::string app, LogQuery query);
+  // {"secrets": [{name, digest, created_at, updated_at}]}, from both.
+  async::Task<Result<json::Value>> secrets(std::string app);
+  // `values`: names to strings, or to null to remove them.
+  async::Task<Result<json::Value>> set_secrets(std::string app, json::Value values);
+  // A release of what serves now, with the secrets as they are now.
+  async::Task<Result<ReleaseInfo>> redeploy(std::string app);
+  // {"primary": id, "keys": [{id, uses}]}, from both.
+  async::Task<Result<json::Value>> keys();
+  async::Task<Result<json::Value>> rotate_key();
 
  private:
   Client(sys::Host& host, std::string base_url, sys::Address address, std::string authority,

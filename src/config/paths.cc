@@ -10,6 +10,10 @@ std::string Paths::socket(std::string_view role) const {
   return fmt::format("{}/{}.sock", run, role);
 }
 
+std::string Paths::key_ring() const {
+  return root + "/etc/perigee/keys.json";
+}
+
 std::string Paths::role_log(std::string_view role) const {
   return fmt::format("{}/{}.log", log, role);
 }

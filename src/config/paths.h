@@ -17,6 +17,7 @@ struct Paths {
 
   std::string store() const { return state + "/store.db"; }
   std::string token() const { return state + "/token"; }
+  std::string key_ring() const;  // etc/keys.json, apart from the state
   std::string ca_certificate() const { return state + "/ca.pem"; }
   std::string ca_key() const { return state + "/ca.key"; }
   std::string blobs() const { return state + "/blobs"; }

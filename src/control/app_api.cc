@@ -102,6 +102,8 @@ async::Task<Result<api::Reply>> AppApi::destroy(api::Call& call) {
   for (auto at = context_.desired.releases().lower_bound({name, 0});
        at != context_.desired.releases().end() && at->first.first == name; ++at)
     transaction.remove(release_key(name, at->first.second));
+  for (const auto& [secret, stored] : context_.desired.secrets_of(name))
+    transaction.remove(secret_key(name, secret));
   for (const Stored<model::Machine>& each : context_.desired.machines_of(name))
     put(transaction, destroyed(each.value, context_.host.clock.wall()), each.revision);
   for (Stored<model::Volume>& each : context_.desired.volumes_of(name)) {

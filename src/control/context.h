@@ -10,18 +10,20 @@
 #include "control/observed_table.h"
 #include "control/publisher.h"
 #include "control/worker_link.h"
+#include "secrets/key_file.h"
 #include "sys/host.h"
 
 namespace perigee::control {
 
-// Times of a deploy; tests shorten them.
+// Times of a deploy, and of a key's end; tests shorten them.
 struct DeployTimes {
   Duration start = 600s;  // from a machine's creation to its app running: pull, disks, boot
   // From the app running to its port answering.
   Duration listen = 120s;
-  Duration elsewhere = 45s;  // the same for an app that is known to listen, but not there
-  Duration stable = 2s;      // an app without services must run this long to count as well
-  Duration drain = 2s;       // between the switch of routes and the end of the old machines
+  Duration elsewhere = 45s;       // the same for an app that is known to listen, but not there
+  Duration stable = 2s;           // an app without services must run this long to count as well
+  Duration drain = 2s;            // between the switch of routes and the end of the old machines
+  Duration key_retirement = 10s;  // unused for so long: longer than nodes take to report
 };
 
 struct Context {
@@ -33,6 +35,7 @@ struct Context {
   Images& images;
   WorkerLink& worker;
   Certificates& certificates;
+  secrets::KeyFile& keys;
   DeployTimes times;
 };
 

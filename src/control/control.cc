@@ -17,6 +17,8 @@
 #include "control/node_api.h"
 #include "control/release_api.h"
 #include "control/release_reconciler.h"
+#include "control/resealer.h"
+#include "control/secret_api.h"
 #include "control/volume_api.h"
 #include "crypto/hash.h"
 #include "http/server.h"
@@ -49,6 +51,8 @@ struct Control::Parts {
   LogApi logs{context};
   ExecApi execs{context};
   NodeApi nodes{context};
+  SecretApi secrets{context};
+  Resealer resealer{context};
   InternalApi internal{context};
   ReleaseReconciler reconciler{context};
   Housekeeping housekeeping{context};
@@ -70,9 +74,9 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
       observed(h.loop, changed),
       publisher(h.loop, desired, observed, changed, sys::random_hex(h.entropy, kEpochBytes),
                 config.domain),
-      context{h,           desired,      observed,     changed,
-              publisher,   given.images, given.worker, given.certificates,
-              config.times},
+      context{h,          desired,      observed,     changed,
+              publisher,  given.images, given.worker, given.certificates,
+              given.keys, config.times},
       public_server(h, public_endpoint, {}),
       internal_server(h, internal_endpoint, {}),
       tasks(h.loop) {
@@ -87,6 +91,8 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   logs.add_routes(public_routes, token);
   execs.add_routes(public_routes, token);
   nodes.add_routes(public_routes, token);
+  secrets.add_routes(public_routes, token);
+  resealer.add_routes(public_routes, token);
   internal.add_routes(internal_routes, config.own_uid, config.router_uid);
 }
 
@@ -117,6 +123,7 @@ async::Task<void> Control::run(std::vector<std::unique_ptr<sys::Listener>> api,
   p.tasks.spawn(p.publisher.run());
   p.tasks.spawn(p.observed.expire());
   p.tasks.spawn(p.reconciler.run());
+  p.tasks.spawn(p.resealer.run());
   p.tasks.spawn(p.housekeeping.tend_machines());
   p.tasks.spawn(p.housekeeping.renew_certificates());
   p.tasks.spawn(p.housekeeping.expire_snapshots());

@@ -1,7 +1,7 @@
 // Control: the role that owns desired state: the public API, the store, the deploys, and the feeds
 // to workers and routers. It touches no VM and carries no request of a user.
 //
-//   Control control(host, config, {store, images, worker, certificates});
+//   Control control(host, config, {store, images, worker, certificates, keys});
 //   CO_TRY_VOID(co_await control.load());
 //   co_await control.run(std::move(api_listeners), std::move(internal_listener));  // for ever
 //
@@ -34,6 +34,7 @@ struct ControlParts {
   Images& images;
   WorkerLink& worker;
   Certificates& certificates;
+  secrets::KeyFile& keys;
 };
 
 class Control {

@@ -136,11 +136,14 @@ struct ControlFixture {
   ControlFixture() {
     auto socket = *h().network.listen(*sys::Address::unix_path(directory + "/worker.sock"));
     worker_group.spawn(worker_server.serve(std::move(socket)));
+    REQUIRE(loop().run(secrets::KeyFile::ensure(h(), directory + "/keys.json")).has_value());
+    keys = *loop().run(secrets::KeyFile::open(h(), directory + "/keys.json"));
     certificates =
-        *loop().run(Certificates::open(h(), directory + "/ca.pem", directory + "/ca.key"));
+        *loop().run(Certificates::open(h(), *keys, directory + "/ca.pem", directory + "/ca.key"));
     config.own_uid = ::getuid();
     config.router_uid = ::getuid();
-    config.times = {.start = 60s, .listen = 60s, .stable = 50ms, .drain = 20ms};
+    config.times = {
+        .start = 60s, .listen = 60s, .stable = 50ms, .drain = 20ms, .key_retirement = 100ms};
     start();
   }
   ~ControlFixture() {
@@ -151,8 +154,8 @@ struct ControlFixture {
 
   // Also after kill(): a new control over the same store.
   void start() {
-    control = std::make_unique<Control>(h(), config,
-                                        ControlParts{store, images, worker_link, *certificates});
+    control = std::make_unique<Control>(
+        h(), config, ControlParts{store, images, worker_link, *certificates, *keys});
     REQUIRE(loop().run(control->load("secret")).has_value());
     auto api = *h().network.listen(*sys::Address::parse("127.0.0.1:0"));
     auto internal = *h().network.listen(*sys::Address::unix_path(directory + "/control.sock"));
@@ -275,6 +278,7 @@ struct ControlFixture {
   api::Endpoint worker_endpoint{"worker", worker.table_};
   http::Server worker_server{host->host(), worker_endpoint, {}};
   async::TaskGroup worker_group{host->loop()};
+  std::unique_ptr<secrets::KeyFile> keys;
   std::unique_ptr<Certificates> certificates;
   ControlConfig config;
   http::Client client{host->host(), {}};

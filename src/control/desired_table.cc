@@ -33,6 +33,12 @@ std::optional<DesiredTable::ReleaseId> release_id(std::string_view rest) {
                                  static_cast<std::int64_t>(*version));
 }
 
+std::optional<DesiredTable::SecretId> secret_id(std::string_view rest) {
+  const auto parts = split_once(rest, '/');
+  if (!parts) return std::nullopt;
+  return DesiredTable::SecretId(AppName(std::string(parts->first)), std::string(parts->second));
+}
+
 }  // namespace
 
 DesiredTable::DesiredTable(async::Loop& loop, store::Store& store, async::Notify& changed)
@@ -44,6 +50,7 @@ void DesiredTable::clear() {
   volumes_.clear();
   releases_.clear();
   certificates_.clear();
+  secrets_.clear();
   tokens_.clear();
   nodes_.clear();
 }
@@ -103,6 +110,9 @@ void DesiredTable::apply(const std::string& key, const std::optional<std::string
       done = store_in(releases_, *std::move(id), text, revision, release_record_from);
   } else if (kind == "certs") {
     done = store_in(certificates_, std::move(name), text, revision, certificate_record_from);
+  } else if (kind == "secrets") {
+    if (auto id = secret_id(name))
+      done = store_in(secrets_, *std::move(id), text, revision, secret_record_from);
   } else if (kind == "tokens") {
     done = store_in(tokens_, std::move(name), text, revision, token_record_from);
   } else if (kind == "nodes") {
@@ -163,6 +173,15 @@ std::vector<Stored<model::Machine>> DesiredTable::machines_of(const AppName& app
   return out;
 }
 
+std::vector<std::pair<std::string, Stored<SecretRecord>>> DesiredTable::secrets_of(
+    const AppName& app) const {
+  std::vector<std::pair<std::string, Stored<SecretRecord>>> out;
+  for (auto at = secrets_.lower_bound({app, ""}); at != secrets_.end() && at->first.first == app;
+       ++at)
+    out.emplace_back(at->first.second, at->second);
+  return out;
+}
+
 void put(store::Transaction& t, const model::App& app, store::Revision expected) {
   t.expect(app_key(app.name), expected);
   t.put(app_key(app.name), model::to_json(app).dump());
@@ -176,6 +195,12 @@ void put(store::Transaction& t, const model::Machine& machine, store::Revision e
 void put(store::Transaction& t, const model::Volume& volume, store::Revision expected) {
   t.expect(volume_key(volume.id), expected);
   t.put(volume_key(volume.id), model::to_json(volume).dump());
+}
+
+void put(store::Transaction& t, const AppName& app, std::string_view name,
+         const SecretRecord& secret, store::Revision expected) {
+  t.expect(secret_key(app, name), expected);
+  t.put(secret_key(app, name), to_json(secret).dump());
 }
 
 void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected) {

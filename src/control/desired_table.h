@@ -29,6 +29,8 @@ class DesiredTable {
  public:
   using ReleaseId = std::pair<AppName, std::int64_t>;
 
+  using SecretId = std::pair<AppName, std::string>;
+
   DesiredTable(async::Loop& loop, store::Store& store, async::Notify& changed);
   // Reads everything. Before any other use.
   async::Task<Result<void>> load();
@@ -44,6 +46,8 @@ class DesiredTable {
   // Those not to be destroyed, oldest first.
   std::vector<Stored<model::Machine>> machines_of(const AppName& app) const;
 
+  std::vector<std::pair<std::string, Stored<SecretRecord>>> secrets_of(const AppName& app) const;
+
   const std::map<AppName, Stored<model::App>>& apps() const { return apps_; }
   const std::map<MachineId, Stored<model::Machine>>& machines() const { return machines_; }
   const std::map<VolumeId, Stored<model::Volume>>& volumes() const { return volumes_; }
@@ -53,6 +57,7 @@ class DesiredTable {
   const std::map<std::string, Stored<CertificateRecord>>& certificates() const {
     return certificates_;
   }
+  const std::map<SecretId, Stored<SecretRecord>>& secrets() const { return secrets_; }
   const std::map<std::string, Stored<TokenRecord>>& tokens() const { return tokens_; }
   const std::map<NodeId, Stored<NodeRecord>>& nodes() const { return nodes_; }
 
@@ -72,6 +77,7 @@ class DesiredTable {
   std::map<VolumeId, Stored<model::Volume>> volumes_;
   std::map<ReleaseId, Stored<ReleaseRecord>> releases_;
   std::map<std::string, Stored<CertificateRecord>> certificates_;
+  std::map<SecretId, Stored<SecretRecord>> secrets_;
   std::map<std::string, Stored<TokenRecord>> tokens_;
   std::map<NodeId, Stored<NodeRecord>> nodes_;
 };
@@ -80,6 +86,8 @@ class DesiredTable {
 void put(store::Transaction& t, const model::App& app, store::Revision expected);
 void put(store::Transaction& t, const model::Machine& machine, store::Revision expected);
 void put(store::Transaction& t, const model::Volume& volume, store::Revision expected);
+void put(store::Transaction& t, const AppName& app, std::string_view name,
+         const SecretRecord& secret, store::Revision expected);
 void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected);
 
 }  // namespace perigee::control

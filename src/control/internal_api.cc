@@ -23,6 +23,8 @@ void InternalApi::add_routes(api::RouteTable& table, std::uint32_t own_uid,
                [this](api::Call& call, http::ResponseWriter& response) {
                  return routes_feed(call, response);
                });
+  table.answer("GET", "/internal/v1/keys/certificate-key", root_or_router,
+               [this](api::Call&) { return certificate_keys(); });
   table.answer("POST", "/internal/v1/nodes/{node}/report", root,
                [this](api::Call& call) { return report(call); });
 }
@@ -39,6 +41,12 @@ async::Task<Result<void>> InternalApi::routes_feed(api::Call& call,
   CO_TRY_VOID(co_await response.start(api::response_head(call.request, 200, kJsonLines)));
   co_await context_.publisher.settled();
   co_return co_await context_.publisher.routes().serve(call.query("from").value_or(""), response);
+}
+
+// What opens certificates' keys and nothing else.
+async::Task<Result<api::Reply>> InternalApi::certificate_keys() {
+  const auto kind = secrets::Kind::certificate_key;
+  co_return api::Reply{200, context_.keys.ring().keys_of(kind).to_json()};
 }
 
 async::Task<Result<api::Reply>> InternalApi::report(api::Call& call) {

@@ -13,6 +13,12 @@ inline constexpr std::size_t kMaxMachinesPerApp = 256;  // not counting destroye
 inline constexpr std::size_t kMaxVolumesPerApp = 256;   // likewise
 inline constexpr std::size_t kMaxApps = 4096;
 inline constexpr std::size_t kKeptReleases = 50;  // per app
+inline constexpr std::size_t kMaxSecrets = 256;   // per app
+inline constexpr std::size_t kResealBatch = 64;   // values sealed anew in one transaction
+inline constexpr std::size_t kMaxSecretName = 128;
+inline constexpr std::size_t kMaxSecretBytes = 32 * 1024;
+inline constexpr std::size_t kMaxSecretsBytes = 256 * 1024;  // of an app, sealed: they are in each
+                                                             // of its machines' records
 inline constexpr std::size_t kRememberedDestroyed = 1024;
 inline constexpr std::size_t kMaxLogLine = 64 * 1024;
 inline constexpr std::size_t kMaxLogTail = 10'000;
@@ -33,6 +39,7 @@ inline constexpr Duration kWaitMax = 60s;
 inline constexpr Duration kWorkerTimeout = 5s;
 inline constexpr Duration kRoutesDelivery = 2s;      // for routers to have been sent a switch
 inline constexpr Duration kPlacementPatience = 30s;  // of a deploy while no node reports
+inline constexpr Duration kResealPause = 1s;
 inline constexpr Duration kLogRetry = 1s;
 
 inline constexpr int kCertificateDays = 397;

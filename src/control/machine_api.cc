@@ -90,6 +90,7 @@ async::Task<Result<Reply>> MachineApi::update(Call& call) {
   CO_TRY(model::ImageRef image, co_await context_.images.resolve(config.image));
   CO_TRY_VOID(check_update(machine.value, config));
   model::Machine next = updated(machine.value, std::move(config), std::move(image), context_.host);
+  next.secrets = sealed_secrets(context_, next.app);
   if (!skip_launch) next.desired = DesiredState::started;
   CO_TRY_VOID(co_await replace(context_, machine, next));
   co_return Reply{200, view_of(context_, next)};

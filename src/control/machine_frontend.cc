@@ -59,6 +59,13 @@ std::string make_instance_id(sys::Host& host) {
   return out;
 }
 
+model::StringMap sealed_secrets(const Context& context, const AppName& app) {
+  model::StringMap out;
+  for (auto& [name, stored] : context.desired.secrets_of(app))
+    out.emplace_back(name, stored.value.sealed);
+  return out;
+}
+
 Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
                                     const std::vector<model::Machine>& planned) {
   const std::size_t have = context.desired.machines_of(wanted.app).size() + planned.size();
@@ -79,6 +86,7 @@ Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
   machine.node = room.node;
   machine.instance_id = make_instance_id(context.host);
   machine.config = std::move(wanted.config);
+  machine.secrets = sealed_secrets(context, machine.app);
   machine.image = std::move(wanted.image);
   machine.desired = wanted.desired;
   machine.origin = wanted.release == 0 ? Origin::user : Origin::deploy;

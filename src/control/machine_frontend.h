@@ -21,6 +21,9 @@ struct NewMachine {
 // Chooses node and ids; `planned` are machines that the same transaction creates already.
 Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
                                     const std::vector<model::Machine>& planned);
+// What an app's secrets are now, as a new version of a machine takes them with it: a machine keeps
+// those that it was made with, whatever is staged meanwhile.
+model::StringMap sealed_secrets(const Context& context, const AppName& app);
 // 26 characters of Crockford's base 32: time, then entropy.
 std::string make_instance_id(sys::Host& host);
 

@@ -25,15 +25,31 @@ Result<ReleaseRecord> release_record_from(const json::Value& value) {
 
 json::Value to_json(const CertificateRecord& record) {
   return json::object({{"certificate_pem", record.certificate_pem},
-                       {"private_key_pem", record.private_key_pem},
+                       {"private_key", record.private_key},
                        {"ca", record.ca}});
 }
 
 Result<CertificateRecord> certificate_record_from(const json::Value& value) {
   CertificateRecord record;
   TRY(record.certificate_pem, value.require_string("certificate_pem"));
-  TRY(record.private_key_pem, value.require_string("private_key_pem"));
+  TRY(record.private_key, value.optional_string("private_key"));
   TRY(record.ca, value.optional_string("ca"));
+  return record;
+}
+
+json::Value to_json(const SecretRecord& record) {
+  return json::object({{"sealed", record.sealed},
+                       {"digest", record.digest},
+                       {"created_at_ns", record.created_at.ns},
+                       {"updated_at_ns", record.updated_at.ns}});
+}
+
+Result<SecretRecord> secret_record_from(const json::Value& value) {
+  SecretRecord record;
+  TRY(record.sealed, value.require_string("sealed"));
+  TRY(record.digest, value.require_string("digest"));
+  TRY(record.created_at.ns, value.optional_int("created_at_ns", 0));
+  TRY(record.updated_at.ns, value.optional_int("updated_at_ns", 0));
   return record;
 }
 
@@ -71,6 +87,9 @@ std::string release_key(const AppName& app, std::int64_t version) {
 }
 std::string certificate_key(std::string_view host) {
   return fmt::format("/certs/{}", host);
+}
+std::string secret_key(const AppName& app, std::string_view name) {
+  return fmt::format("/secrets/{}/{}", app, name);
 }
 std::string token_key(std::string_view name) {
   return fmt::format("/tokens/{}", name);

@@ -24,12 +24,23 @@ Result<ReleaseRecord> release_record_from(const json::Value& value);
 
 struct CertificateRecord {
   std::string certificate_pem;
-  std::string private_key_pem;
-  std::string ca;  // SHA-256 of the CA's certificate: another CA means a new certificate
+  std::string private_key;  // sealed; empty in a record of before that: the certificate is renewed
+  std::string ca;           // SHA-256 of the CA's certificate: another CA means a new certificate
   bool operator==(const CertificateRecord&) const = default;
 };
 json::Value to_json(const CertificateRecord& record);
 Result<CertificateRecord> certificate_record_from(const json::Value& value);
+
+// One of an app's secrets. Nobody is ever shown more of it than its digest.
+struct SecretRecord {
+  std::string sealed;
+  std::string digest;
+  WallTime created_at;
+  WallTime updated_at;
+  bool operator==(const SecretRecord&) const = default;
+};
+json::Value to_json(const SecretRecord& record);
+Result<SecretRecord> secret_record_from(const json::Value& value);
 
 struct TokenRecord {
   std::string sha256;
@@ -51,6 +62,7 @@ std::string app_key(const AppName& app);
 std::string machine_key(const MachineId& id);
 std::string release_key(const AppName& app, std::int64_t version);
 std::string certificate_key(std::string_view host);
+std::string secret_key(const AppName& app, std::string_view name);
 std::string token_key(std::string_view name);
 std::string volume_key(const VolumeId& id);
 std::string node_key(const NodeId& node);

@@ -98,6 +98,24 @@ async::Task<Result<Reply>> ReleaseApi::list(Call& call) {
   co_return Reply{200, json::object({{"releases", json::array(std::move(newest_first))}})};
 }
 
+// {"redeploy": true}: what serves now, in new machines, which take the app's secrets as they are.
+Result<ReleaseRecord> ReleaseApi::again(const model::App& app) const {
+  if (app.current_release == 0)
+    return fail(Code::conflict, "app \"{}\" has no release yet: deploy it first", app.name);
+  TRY(const Stored<ReleaseRecord> current, context_.desired.release(app.name, app.current_release));
+  ReleaseRecord record;
+  record.release.app = app.name;
+  record.release.image = current.value.release.image;
+  record.release.config = current.value.release.config;
+  record.release.status = model::ReleaseStatus::running;  // there is nothing to resolve
+  record.region = current.value.region;
+  const auto machines = context_.desired.machines_of(app.name);
+  const auto have = std::ranges::count_if(
+      machines, [&](const auto& stored) { return stored.value.release == app.current_release; });
+  record.count = static_cast<int>(std::clamp<std::ptrdiff_t>(have, 1, kMaxCount));
+  return record;
+}
+
 Result<ReleaseRecord> ReleaseApi::read(const AppName& app, const json::Value& body) const {
   ReleaseRecord record;
   record.release.app = app;
@@ -133,7 +151,8 @@ Result<ReleaseRecord> ReleaseApi::read(const AppName& app, const json::Value& bo
 async::Task<Result<Reply>> ReleaseApi::create(Call& call) {
   CO_TRY(const AppName name, app_of(call));
   CO_TRY(const Stored<model::App> stored, context_.desired.app(name));
-  CO_TRY(ReleaseRecord record, read(name, call.body));
+  CO_TRY(const bool redeploy, call.body.optional_bool("redeploy", false));
+  CO_TRY(ReleaseRecord record, redeploy ? again(stored.value) : read(name, call.body));
   model::App app = stored.value;
   app.last_release += 1;
   record.release.version = app.last_release;

@@ -90,14 +90,15 @@ bool holds_volumes_of(const model::Machine& machine, const model::MachineConfig&
          });
 }
 
-model::Machine taken_over(const model::Machine& machine, const model::Release& release,
-                          sys::Host& host) {
+model::Machine taken_over(const Context& context, const model::Machine& machine,
+                          const model::Release& release) {
   model::MachineConfig config = release.config;
   for (model::Mount& mount : config.mounts) {
     if (const model::Mount* held = mount_named(machine.config, mount.name))
       mount.volume = held->volume;
   }
-  model::Machine next = updated(machine, std::move(config), release.image, host);
+  model::Machine next = updated(machine, std::move(config), release.image, context.host);
+  next.secrets = sealed_secrets(context, next.app);
   next.release = release.version;
   next.desired = model::DesiredState::started;
   next.origin = model::Origin::deploy;

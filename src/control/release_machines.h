@@ -24,8 +24,8 @@ Result<PlannedMachines> plan_machines(const Context& context, const ReleaseRecor
 
 // A machine holds all volumes that a release's machines mount, and no other.
 bool holds_volumes_of(const model::Machine& machine, const model::MachineConfig& release);
-// Such a machine, in that release: booted anew with the volumes that it has.
-model::Machine taken_over(const model::Machine& machine, const model::Release& release,
-                          sys::Host& host);
+// Such a machine, in that release: booted anew with the volumes that it has and the app's secrets.
+model::Machine taken_over(const Context& context, const model::Machine& machine,
+                          const model::Release& release);
 
 }  // namespace perigee::control

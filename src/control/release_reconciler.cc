@@ -194,7 +194,7 @@ async::Task<Result<void>> ReleaseReconciler::take_over(Seen seen, MachineId id) 
   store::Transaction transaction;
   for (const auto& each : seen.machines) {
     if (each.value.id != id) continue;
-    put(transaction, taken_over(each.value, record.release, context_.host), each.revision);
+    put(transaction, taken_over(context_, each.value, record.release), each.revision);
     add_event(record, "step",
               fmt::format("machine {} (v{}) is updated in place: it holds a volume", id,
                           each.value.release));
@@ -297,7 +297,7 @@ model::Machine ReleaseReconciler::given_up(const model::Machine& machine,
   const auto current = context_.desired.release(app.name, app.current_release);
   const bool was_taken_over = machine.version > 1;
   if (was_taken_over && current && holds_volumes_of(machine, current->value.release.config))
-    return taken_over(machine, current->value.release, context_.host);
+    return taken_over(context_, machine, current->value.release);
   return ordered(machine, model::DesiredState::destroyed, model::Origin::deploy,
                  context_.host.clock.wall());
 }

@@ -13,11 +13,12 @@ async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, Cont
             "the API token (perigeed makes it at its first start)");
   if (trim(token).empty()) co_return fail(Code::data_loss, "{}: empty", paths.token());
   CO_TRY(const auto store, co_await store::SqliteStore::open(host, paths.store()));
+  CO_TRY(const auto keys, co_await secrets::KeyFile::open(host, paths.key_ring()));
   CO_TRY(const auto certificates,
-         co_await Certificates::open(host, paths.ca_certificate(), paths.ca_key()));
+         co_await Certificates::open(host, *keys, paths.ca_certificate(), paths.ca_key()));
   StoredImages images(host, paths.blobs());
   WorkerLink worker(host, paths.socket("worker"));
-  Control control(host, std::move(config), {*store, images, worker, *certificates});
+  Control control(host, std::move(config), {*store, images, worker, *certificates, *keys});
   CO_TRY_VOID(co_await control.load(std::string(trim(token))));
   co_await control.run(std::move(listeners.api), std::move(listeners.internal));
   co_return Result<void>();

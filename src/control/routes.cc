@@ -84,9 +84,9 @@ model::AppRoute derive_route(const RouteInput& input) {
   route.app = input.app.name;
   route.hosts = {input.host};
   route.services = services_of(input);
-  if (input.certificate != nullptr) {
+  if (input.certificate != nullptr && !input.certificate->private_key.empty()) {
     route.certificate_pem = input.certificate->certificate_pem;
-    route.private_key_pem = input.certificate->private_key_pem;
+    route.private_key = input.certificate->private_key;
   }
   for (const RouteMachine& each : input.machines) {
     if (each.machine.cordoned || each.node_lost || each.status == nullptr) continue;

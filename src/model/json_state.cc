@@ -103,6 +103,7 @@ json::Value to_json(const Machine& machine) {
                                   {"instance_id", machine.instance_id},
                                   {"version", machine.version},
                                   {"config", to_json(machine.config)},
+                                  {"secrets", json::string_map(machine.secrets)},
                                   {"image_ref", to_json(machine.image)},
                                   {"desired", name_of(kDesiredStates, machine.desired)},
                                   {"desired_sequence", machine.desired_sequence},
@@ -130,6 +131,7 @@ Result<Machine> machine_from(const json::Value& value) {
   TRY(machine.instance_id, value.optional_string("instance_id"));
   TRY(machine.version, value.optional_int("version", 1));
   TRY(machine.config, config_in(value));
+  TRY(machine.secrets, value.optional_string_map("secrets"));
   TRY(machine.image, image_in(value));
   TRY(machine.desired, enum_in(kDesiredStates, value, "desired", DesiredState::started));
   TRY(machine.desired_sequence, value.optional_int("desired_sequence", 1));

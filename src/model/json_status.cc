@@ -154,6 +154,7 @@ json::Value to_json(const NodeReport& report) {
                        {"memory_mib", report.memory_mib},
                        {"memory_free_mib", report.memory_free_mib},
                        {"accelerator", report.accelerator},
+                       {"sealing_keys", json::strings(report.sealing_keys)},
                        {"machines", std::move(machines)},
                        {"disk_free_mib", report.disk_free_mib},
                        {"volumes", std::move(volumes)}});
@@ -171,6 +172,7 @@ Result<NodeReport> node_report_from(const json::Value& value) {
   TRY(report.memory_mib, value.optional_int("memory_mib", 0));
   TRY(report.memory_free_mib, value.optional_int("memory_free_mib", 0));
   TRY(report.accelerator, value.optional_string("accelerator"));
+  TRY(report.sealing_keys, value.optional_strings("sealing_keys"));
   TRY(report.machines,
       list_of<MachineStatus>(value, "machines", kMaxMachinesPerNode, machine_status_from));
   TRY(report.disk_free_mib, value.optional_int("disk_free_mib", 0));
@@ -189,7 +191,7 @@ json::Value to_json(const AppRoute& route) {
                        {"services", *to_json(services).find("services")},
                        {"targets", std::move(targets)},
                        {"certificate_pem", route.certificate_pem},
-                       {"private_key_pem", route.private_key_pem},
+                       {"private_key", route.private_key},
                        {"reason", route.reason}});
 }
 
@@ -201,7 +203,7 @@ Result<AppRoute> app_route_from(const json::Value& value) {
   TRY(route.services, services_in(value));
   TRY(route.targets, list_of<RouteTarget>(value, "targets", kMaxMachinesPerNode, target_from));
   TRY(route.certificate_pem, value.optional_string("certificate_pem"));
-  TRY(route.private_key_pem, value.optional_string("private_key_pem"));
+  TRY(route.private_key, value.optional_string("private_key"));
   TRY(route.reason, value.optional_string("reason"));
   return route;
 }

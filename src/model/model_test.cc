@@ -101,7 +101,8 @@ TEST_CASE("every document survives a round trip") {
                               .memory_mib = 100,
                               .memory_free_mib = 50,
                               .accelerator = "tcg",
-                              .machines = {sample_status()}},
+                              .machines = {sample_status()},
+                              .sealing_keys = {"k1"}},
                    node_report_from);
   Release release{.app = AppName("a"),
                   .version = 4,
@@ -124,7 +125,7 @@ TEST_CASE("every document survives a round trip") {
                               .listening = true,
                               .wakeable = true}},
                  .certificate_pem = "c",
-                 .private_key_pem = "k",
+                 .private_key = "k",
                  .reason = "r"};
   check_round_trip(route, app_route_from);
 }

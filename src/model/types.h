@@ -144,6 +144,7 @@ struct Machine {
   std::string instance_id;  // changes with each version of the configuration
   std::int64_t version = 1;
   MachineConfig config;
+  StringMap secrets;  // by name, sealed (docs/formats/sealed.md): those of this version
   ImageRef image;
   DesiredState desired = DesiredState::started;
   std::int64_t desired_sequence = 1;  // +1 at every start or stop call: a repeated call acts again
@@ -242,6 +243,8 @@ struct NodeReport {
   std::vector<MachineStatus> machines;     // all of this node
   std::int64_t disk_free_mib = 0;          // of the file system that holds the volumes
   std::vector<VolumeStatus> volumes = {};  // all of this node
+  // Ids of the keys that its records are sealed with.
+  std::vector<std::string> sealing_keys = {};
   bool operator==(const NodeReport&) const = default;
 };
 
@@ -265,8 +268,8 @@ struct AppRoute {
   std::vector<Service> services;
   std::vector<RouteTarget> targets;
   std::string certificate_pem;  // chain, leaf first; empty: no TLS for its hosts
-  std::string private_key_pem;
-  std::string reason;  // why there are no targets, for the error page
+  std::string private_key;      // sealed for the first host (docs/formats/sealed.md)
+  std::string reason;           // why there are no targets, for the error page
   bool operator==(const AppRoute&) const = default;
 };
 

@@ -45,6 +45,7 @@ channel::Configure configure(const vm::VmSpec& spec) {
   channel::Configure message;
   message.argv = spec.process.argv;
   message.env = spec.process.env;
+  message.env.insert(message.env.end(), spec.secrets.begin(), spec.secrets.end());
   message.user = spec.process.user;
   message.workdir = spec.process.directory;
   message.hostname = spec.hostname;
@@ -373,10 +374,33 @@ async::Task<void> Monitor::kill_after(Duration delay, std::string reason) {
 
 std::string Monitor::configuration() {
   if (boot_.vm.process.argv.empty()) return {};
+  if (lacks_secrets()) {
+    end_for_want_of_secrets();
+    return {};
+  }
   return channel::encode(configure(boot_.vm));
 }
 
+bool Monitor::lacks_secrets() const {
+  return boot_.needs_secrets && boot_.vm.secrets.empty();
+}
+
+// The earlier monitor died before the guest had its task, and the secrets with it: nobody may write
+// them down. The worker, which can have them again, boots the machine anew.
+void Monitor::end_for_want_of_secrets() {
+  if (!kill_reason_.empty()) return;
+  kill_reason_ = "its monitor was lost before the app had its secrets";
+  log_warning("monitor", "killing the VMM: {}", kill_reason_);
+  [[maybe_unused]] const auto sent = process_->signal(SIGKILL);
+}
+
+void Monitor::forget_secrets() {
+  for (std::string& secret : boot_.vm.secrets) ::explicit_bzero(secret.data(), secret.size());
+  boot_.vm.secrets.clear();
+}
+
 async::Task<void> Monitor::guest_started(std::uint32_t) {
+  forget_secrets();
   if (status_.state != vm::VmState::booting) co_return;
   status_.state = vm::VmState::running;
   status_.started_at = host_.clock.wall();

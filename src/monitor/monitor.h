@@ -42,6 +42,9 @@ class Monitor : public GuestListener, public ControlTarget {
 
  private:
   std::string configuration() override;
+  bool lacks_secrets() const;
+  void end_for_want_of_secrets();
+  void forget_secrets();
   void guest_spoke() override { guest_spoke_.set(); }
   async::Task<void> guest_started(std::uint32_t pid) override;
   void guest_output(const channel::Output& output) override;

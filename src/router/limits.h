@@ -27,6 +27,10 @@ inline constexpr Duration kLastReconnect = 1s;
 inline constexpr std::size_t kMaxFeedLine = 8 * 1024 * 1024;
 inline constexpr std::size_t kMaxApps = 100'000;
 
+// Keys of certificates.
+inline constexpr Duration kKeysRetry = 1s;
+inline constexpr std::size_t kMaxKeysAnswer = 64 * 1024;
+
 // Files.
 inline constexpr Duration kSnapshotPause = 1s;  // at most one write in this time
 inline constexpr std::size_t kMaxSnapshot = 512 * 1024 * 1024;

@@ -11,6 +11,7 @@
 #include "http/client.h"
 #include "http/server.h"
 #include "router/access_log.h"
+#include "router/certificate_keeper.h"
 #include "router/limits.h"
 #include "router/proxy.h"
 #include "router/route_feed.h"
@@ -20,7 +21,7 @@
 namespace perigee::router {
 namespace {
 
-constexpr unsigned kSnapshotMode = 0600;  // it holds the certificates' keys
+constexpr unsigned kSnapshotMode = 0600;
 
 int port_of(const std::vector<std::unique_ptr<sys::Listener>>& listeners, int configured,
             int fallback) {
@@ -38,28 +39,6 @@ std::set<std::string> upstream_addresses(const routing::RouteTable& table) {
     }
   }
   return all;
-}
-
-bool same_certificate(const routing::RoutePtr& a, const routing::RoutePtr& b) {
-  return a == b ||
-         (a != nullptr && b != nullptr && a->hosts == b->hosts &&
-          a->certificate_pem == b->certificate_pem && a->private_key_pem == b->private_key_pem);
-}
-
-// Installs the certificates that changed, and removes those of hosts that are gone.
-void update_certificates(const routing::RouteTable& before, const routing::RouteTable& after,
-                         crypto::TlsServer& tls) {
-  for (const auto& [name, route] : before.apps()) {
-    if (same_certificate(route, after.find_app(name))) continue;
-    for (const std::string& host : route->hosts) tls.remove_certificate(host);
-  }
-  for (const auto& [name, route] : after.apps()) {
-    if (route->certificate_pem.empty() || same_certificate(before.find_app(name), route)) continue;
-    for (const std::string& host : route->hosts) {
-      const auto set = tls.set_certificate(host, route->certificate_pem, route->private_key_pem);
-      if (!set) log_warning("router", "{}", set.error().context);
-    }
-  }
 }
 
 }  // namespace
@@ -91,6 +70,7 @@ struct Router::Parts {
   http::Client upstream;
   AccessLog log;
   std::unique_ptr<crypto::TlsServer> tls;
+  std::unique_ptr<CertificateKeeper> certificates;
   std::unique_ptr<Proxy> proxy;
   std::unique_ptr<RouteFeed> feed;
   std::unique_ptr<StatusHandler> status;
@@ -126,6 +106,8 @@ async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners lis
   auto made = crypto::TlsServer::create();
   PERIGEE_CHECK(made.has_value());
   self.tls = *std::move(made);
+  self.certificates = std::make_unique<CertificateKeeper>(
+      self.host, self.config.control, std::move(self.config.certificate_keys), *self.tls);
   co_await self.load_snapshot();
   if (self.stopped.is_set()) co_return;
   self.feed = std::make_unique<RouteFeed>(self.host, self.config.control, self.store, self.state,
@@ -135,6 +117,7 @@ async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners lis
                                           });
   self.start_servers(listeners);
   self.tasks.spawn(self.feed->run());
+  self.tasks.spawn(self.certificates->run());
   self.tasks.spawn(self.keep_snapshot());
   co_await self.stopped.wait();
 }
@@ -161,7 +144,7 @@ void Router::Parts::start_servers(Listeners& listeners) {
 
 void Router::Parts::publish(routing::TablePtr table) {
   const routing::TablePtr before = std::exchange(state.table, std::move(table));
-  update_certificates(*before, *state.table, *tls);
+  certificates->update(*before, *state.table);
   forget_gone(*before, *state.table);
   state.changed.notify_all();
   unsaved = true;

@@ -19,6 +19,7 @@
 #include "base/id.h"
 #include "router/limits.h"
 #include "router/state.h"
+#include "secrets/key_ring.h"
 #include "sys/host.h"
 
 namespace perigee::router {
@@ -27,7 +28,9 @@ struct Config {
   NodeId node;
   RegionCode region{"loc"};
   std::string domain = "localhost";
-  sys::Address control{};       // serves /internal/v1/feed/routes
+  sys::Address control{};  // serves /internal/v1/feed/routes and …/keys/certificate-key
+  // As known at the start; control tells newer ones.
+  secrets::KindKeys certificate_keys{secrets::Kind::certificate_key};
   std::string snapshot_path{};  // empty: none is kept
   std::string access_log{};     // file; empty: standard error
   int http_port = 0;            // as users see them; 0: that of the first such listener

@@ -109,38 +109,67 @@ TEST_CASE_FIXTURE(Fixture, "force_https redirects: 301 for GET, 308 for POST, to
   CHECK(loop().run(ask(http_address, {.method = "POST"}, "x"))->status == 308);
 }
 
+// A page over TLS, as text.
+struct GetSecurely {
+  static async::Task<Result<std::string>> run(Fixture& f, crypto::TlsClient& c) {
+    CO_TRY(auto stream, co_await f.h().network.connect(f.https_address, f.soon()));
+    CO_TRY(auto secure, co_await c.connect(std::move(stream), "hello.test"));
+    CO_TRY_VOID(
+        co_await secure->write("GET / HTTP/1.1\r\nHost: hello.test\r\nConnection: close\r\n\r\n"));
+    std::string all;
+    std::vector<char> buffer(4096);
+    for (;;) {
+      CO_TRY(const std::size_t n, co_await secure->read(buffer));
+      if (n == 0) co_return all;
+      all.append(buffer.data(), n);
+    }
+  }
+};
+
 TEST_CASE_FIXTURE(Fixture, "https with the certificate that the feed brings, and takes away") {
   Machine& machine = start_machine("m1", "127.0.0.1");
   target("m1", "127.0.0.1");
   const auto ca = *crypto::create_ca("test", h().clock.wall());
   const auto leaf = *crypto::issue(ca, {"hello.test"}, h().clock.wall(), 30);
   route.certificate_pem = leaf.certificate_pem;
-  route.private_key_pem = leaf.private_key_pem;
+  route.private_key = sealed_key("hello.test", leaf.private_key_pem);
   start_all();
   auto tls = *crypto::TlsClient::create(ca.certificate_pem);
-  struct Go {
-    static async::Task<Result<std::string>> run(Fixture& f, crypto::TlsClient& c) {
-      CO_TRY(auto stream, co_await f.h().network.connect(f.https_address, f.soon()));
-      CO_TRY(auto secure, co_await c.connect(std::move(stream), "hello.test"));
-      CO_TRY_VOID(co_await secure->write(
-          "GET / HTTP/1.1\r\nHost: hello.test\r\nConnection: close\r\n\r\n"));
-      std::string all;
-      std::vector<char> buffer(4096);
-      for (;;) {
-        CO_TRY(const std::size_t n, co_await secure->read(buffer));
-        if (n == 0) co_return all;
-        all.append(buffer.data(), n);
-      }
-    }
-  };
-  const auto answer = loop().run(Go::run(*this, *tls));
+  const auto answer = loop().run(GetSecurely::run(*this, *tls));
   REQUIRE_MESSAGE(answer.has_value(), answer.error().context);
   CHECK(answer->ends_with("\r\n\r\nm1:"));
   CHECK(*machine.last.headers.find("x-forwarded-proto") == "https");
   CHECK(status().dump().find("PRIVATE KEY") == std::string::npos);
+  CHECK(status().dump().find("sealed1:") == std::string::npos);
   feed.add(R"({"revision":2,"key":"/routes/hello","value":null})");
   sleep(50ms);
-  CHECK_FALSE(loop().run(Go::run(*this, *tls)).has_value());
+  CHECK_FALSE(loop().run(GetSecurely::run(*this, *tls)).has_value());
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a certificate whose key is sealed with a newer key waits for that one") {
+  start_machine("m1", "127.0.0.1");
+  target("m1", "127.0.0.1");
+  const auto ca = *crypto::create_ca("test", h().clock.wall());
+  const auto leaf = *crypto::issue(ca, {"hello.test"}, h().clock.wall(), 30);
+  const auto tls = crypto::TlsClient::create(ca.certificate_pem);
+  publish();
+  start_control();
+  start_router();
+  wait_for_routes();
+  REQUIRE(ring.rotate(h().entropy, {}).has_value());
+  route.certificate_pem = leaf.certificate_pem;
+  route.private_key = sealed_key("hello.test", leaf.private_key_pem);
+  feed.add(route_line(2));
+  sleep(50ms);
+  CHECK_FALSE(loop().run(GetSecurely::run(*this, **tls)).has_value());
+  feed.keys = keys().to_json().dump();
+  bool served = false;
+  for (int i = 0; i < 200 && !served; ++i) {
+    sleep(50ms);
+    served = loop().run(GetSecurely::run(*this, **tls)).has_value();
+  }
+  CHECK(served);
 }
 
 TEST_CASE_FIXTURE(Fixture,

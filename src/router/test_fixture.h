@@ -85,11 +85,15 @@ class Machine : public http::Handler {
   std::string name_;
 };
 
-// Control's routes feed: first its lines, then what the test adds.
+// Control: its routes feed, first its lines, then what the test adds; and the keys it tells.
 class Feed : public http::Handler {
  public:
   explicit Feed(async::Loop& loop) : changed_(loop) {}
   async::Task<void> handle(Request& request, ResponseWriter& response) override {
+    if (request.head.target == "/internal/v1/keys/certificate-key") {
+      [[maybe_unused]] const auto sent = co_await response.send({.status = 200}, keys);
+      co_return;
+    }
     targets.push_back(request.head.target);
     if (!co_await response.start({.status = 200})) co_return;
     for (std::size_t sent = 0;;) {
@@ -105,6 +109,7 @@ class Feed : public http::Handler {
   }
   std::vector<std::string> lines;
   std::vector<std::string> targets;
+  std::string keys = "{}";
 
  private:
   async::Notify changed_;
@@ -141,10 +146,15 @@ struct Fixture {
     feed_server = std::make_unique<http::Server>(h(), feed, http::ServerLimits{});
     tasks.spawn(feed_server->serve(*h().network.listen(control)));
   }
+  std::string sealed_key(const std::string& host_name, std::string_view pem) {
+    return *ring.seal({secrets::Kind::certificate_key, host_name}, pem, h().entropy);
+  }
+  secrets::KindKeys keys() const { return ring.keys_of(secrets::Kind::certificate_key); }
   void start_router() {
     router = std::make_unique<Router>(h(), Config{.node = NodeId("n1"),
                                                   .domain = "test",
                                                   .control = control,
+                                                  .certificate_keys = keys(),
                                                   .snapshot_path = directory + "/routes.json",
                                                   .access_log = directory + "/access.log",
                                                   .reach_bound = reach_bound});
@@ -267,6 +277,7 @@ struct Fixture {
   std::uint16_t port = 0;
   Duration reach_bound = kReachBound;
   model::AppRoute route;
+  secrets::KeyRing ring = secrets::KeyRing::create(h().entropy, {});
   Feed feed{loop()};
   http::Client client{h(), {}};
   std::vector<std::unique_ptr<Machine>> machines;

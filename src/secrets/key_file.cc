@@ -44,12 +44,14 @@ async::Task<Result<std::string>> KeyFile::open_value(Place place, std::string se
 }
 
 async::Task<Result<void>> KeyFile::rotate() {
+  const async::Semaphore::Permit permit = co_await changing_.acquire();
   KeyRing next = ring_;
   CO_TRY_VOID(next.rotate(host_.entropy, host_.clock.wall()));
   co_return co_await replace(std::move(next));
 }
 
 async::Task<Result<void>> KeyFile::retire(std::string key_id) {
+  const async::Semaphore::Permit permit = co_await changing_.acquire();
   KeyRing next = ring_;
   next.retire(key_id);
   co_return co_await replace(std::move(next));

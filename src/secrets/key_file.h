@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "async/event.h"
 #include "async/task.h"
 #include "secrets/key_ring.h"
 #include "sys/host.h"
@@ -30,12 +31,13 @@ class KeyFile {
 
  private:
   KeyFile(sys::Host& host, std::string path, KeyRing ring)
-      : host_(host), path_(std::move(path)), ring_(std::move(ring)) {}
+      : host_(host), path_(std::move(path)), ring_(std::move(ring)), changing_(host.loop, 1) {}
   async::Task<Result<void>> replace(KeyRing ring);
 
   sys::Host& host_;
   std::string path_;
   KeyRing ring_;
+  async::Semaphore changing_;  // one change at a time: none may undo another
 };
 
 }  // namespace perigee::secrets

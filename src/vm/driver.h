@@ -74,6 +74,9 @@ struct VmSpec {
   Nic nic = {};
   std::string hostname = {};
   GuestProcess process = {};
+  // "K=V" each, for the process's environment. They go to the monitor by a pipe, and are never
+  // written down.
+  std::vector<std::string> secrets = {};
   uid_t uid = kFirstVmUid;  // the VMM's user and group, which no other living VM has
   std::string cgroup = {};  // "parent/name" of the VMM's control groups; empty: none of its own
   VmLimits limits = {};

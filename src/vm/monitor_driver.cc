@@ -116,8 +116,11 @@ async::Task<Result<void>> MonitorDriver::boot(VmSpec spec) {
   }
   const MachineId machine = spec.machine;
   Start start(*this, spec);
+  std::string secrets = secrets_input(spec.secrets);
+  std::vector<std::string> arguments{vm_directory(machine)};
+  if (!secrets.empty()) arguments.insert(arguments.begin(), "--secrets-on-stdin");
   Result<void> done = co_await write_spec(std::move(spec));
-  if (done) done = co_await run_monitor({vm_directory(machine)});
+  if (done) done = co_await run_monitor(std::move(arguments), std::move(secrets));
   if (done) co_return done;
   [[maybe_unused]] const auto removed = co_await remove_records(machine);
   start.fail();
@@ -131,16 +134,22 @@ async::Task<Result<void>> MonitorDriver::write_spec(VmSpec spec) {
   CO_TRY_VOID(co_await remove_records(machine));
   if (!spec.resume) CO_TRY_VOID(co_await discard(machine));
   spec.cgroup = cgroup(machine);
-  const BootSpec boot{.vm = std::move(spec), .vmm = vmm_, .socket = socket(machine)};
+  const bool needs_secrets = !spec.secrets.empty();
+  const BootSpec boot{.vm = std::move(spec),
+                      .vmm = vmm_,
+                      .socket = socket(machine),
+                      .needs_secrets = needs_secrets};
   co_return co_await host_.disk.write_file(file(machine, kSpecFile), to_json(boot).dump(), 0600,
                                            sys::Durability::cached);
 }
 
-async::Task<Result<void>> MonitorDriver::run_monitor(std::vector<std::string> arguments) {
+async::Task<Result<void>> MonitorDriver::run_monitor(std::vector<std::string> arguments,
+                                                     std::string input) {
   sys::Spawn spawn{.argv = {config_.monitor_program}};
   spawn.argv.insert(spawn.argv.end(), arguments.begin(), arguments.end());
   CO_TRY(const sys::Completed started,
-         co_await host_.processes.run(spawn, "", host_.loop.deadline_in(kMonitorStartTimeout)));
+         co_await host_.processes.run(spawn, std::move(input),
+                                      host_.loop.deadline_in(kMonitorStartTimeout)));
   if (!started.status.success()) co_return perigee::fail(sys::helper_failed(spawn, started));
   co_return Result<void>();
 }
@@ -199,7 +208,7 @@ async::Task<Result<VmStatus>> MonitorDriver::take_up(MachineId machine) {
 
 async::Task<Result<void>> MonitorDriver::start_adoption(MachineId machine) {
   log_info("vm", "machine {}: starting a monitor to adopt its VM", machine.str());
-  co_return co_await run_monitor({"--adopt", vm_directory(machine)});
+  co_return co_await run_monitor({"--adopt", vm_directory(machine)}, {});
 }
 
 // The exit record, once the VMM is gone, too (a monitor writes it as soon as it knows).

@@ -78,7 +78,7 @@ class MonitorDriver : public Driver {
   async::Task<Result<json::Value>> inquire(MachineId machine, std::string topic);
 
   async::Task<Result<void>> write_spec(VmSpec spec);
-  async::Task<Result<void>> run_monitor(std::vector<std::string> arguments);
+  async::Task<Result<void>> run_monitor(std::vector<std::string> arguments, std::string input);
   async::Task<void> watch(MachineId machine);
   async::Task<Result<void>> follow(MachineId machine);
   async::Task<Result<VmStatus>> take_up(MachineId machine);

@@ -43,7 +43,7 @@ void add_machine(Command& command, const BootSpec& boot) {
       .add("-display", "none")
       .add("-object", fmt::format("memory-backend-file,id=ram,size={}M,mem-path={},share=on",
                                   boot.vm.memory_mib, by_descriptor(kRamFd)))
-      .add("-machine", "microvm,auto-kernel-cmdline=off,memory-backend=ram")
+      .add("-machine", "microvm,auto-kernel-cmdline=off,memory-backend=ram,dump-guest-core=off")
       .add("-accel", kvm ? "kvm" : "tcg,tb-size=64")
       .add("-cpu", kvm ? "host" : "max")
       .add("-smp", fmt::format("{}", boot.vm.cpus))

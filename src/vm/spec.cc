@@ -220,7 +220,8 @@ json::Value to_json(const BootSpec& boot) {
                        {"limits", to_json(vm.limits)},
                        {"resume", vm.resume},
                        {"vmm", to_json(boot.vmm)},
-                       {"socket", boot.socket}});
+                       {"socket", boot.socket},
+                       {"needs_secrets", boot.needs_secrets}});
 }
 
 json::Value hardware_of(const BootSpec& boot) {
@@ -242,7 +243,28 @@ Result<BootSpec> boot_spec_from(const json::Value& value) {
   TRY(boot.vm, vm_from(value));
   TRY_AS(boot.vmm, vmm_from(member(value, "vmm")), "vmm");
   TRY(boot.socket, value.optional_string("socket"));
+  TRY(boot.needs_secrets, value.optional_bool("needs_secrets", false));
   return boot;
+}
+
+std::string secrets_input(const std::vector<std::string>& secrets) {
+  std::string out;
+  for (const std::string& text : secrets) {
+    out += text;
+    out += '\0';
+  }
+  return out;
+}
+
+Result<std::vector<std::string>> secrets_from(std::string_view input) {
+  std::vector<std::string> out;
+  while (!input.empty()) {
+    const std::size_t end = input.find('\0');
+    if (end == input.npos) return fail(Code::data_loss, "secrets: the last one is cut short");
+    out.emplace_back(input.substr(0, end));
+    input.remove_prefix(end + 1);
+  }
+  return out;
 }
 
 json::Value to_json(const VmStatus& status) {

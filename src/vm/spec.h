@@ -34,11 +34,18 @@ struct BootSpec {
   VmSpec vm = {};
   VmmSettings vmm = {};
   std::string socket = {};  // where the monitor listens for the driver
+  // The VM can't be configured without its secrets, which are not here.
+  bool needs_secrets = false;
   bool operator==(const BootSpec&) const = default;
 };
 
 json::Value to_json(const BootSpec& boot);
 Result<BootSpec> boot_spec_from(const json::Value& value);
+// The secrets as a monitor reads them from its standard input: each text ends in a zero byte.
+std::string secrets_input(const std::vector<std::string>& secrets);
+Result<std::vector<std::string>> secrets_from(std::string_view input);
+inline constexpr std::size_t kMaxSecretsInput = std::size_t{512} * 1024;
+
 json::Value to_json(const VmStatus& status);
 Result<VmStatus> status_from(const json::Value& value);
 

@@ -55,7 +55,7 @@ none
 -object
 memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/7,share=on
 -machine
-microvm,auto-kernel-cmdline=off,memory-backend=ram
+microvm,auto-kernel-cmdline=off,memory-backend=ram,dump-guest-core=off
 -accel
 tcg,tb-size=64
 -cpu
@@ -184,4 +184,22 @@ TEST_CASE("tap and MAC follow from the machine's id") {
   CHECK(mac_address(machine).size() == 17);
   CHECK(mac_address(machine) == mac_address(machine));
   CHECK(mac_address(machine) != mac_address(MachineId("148ed21a031188")));
+}
+
+TEST_CASE("secrets are not in the spec, which says that there are some") {
+  BootSpec boot = example();
+  boot.vm.secrets = {"PASSWORD=hunter2"};
+  boot.needs_secrets = true;
+  const std::string text = to_json(boot).dump();
+  CHECK(text.find("hunter2") == std::string::npos);
+  const BootSpec read = *boot_spec_from(*json::parse(text));
+  CHECK(read.needs_secrets);
+  CHECK(read.vm.secrets.empty());
+}
+
+TEST_CASE("secrets go to a monitor and come out as they were") {
+  const std::vector<std::string> secrets{"A=1", "B=two\nlines", "C="};
+  CHECK(*secrets_from(secrets_input(secrets)) == secrets);
+  CHECK(secrets_from("")->empty());
+  CHECK_FALSE(secrets_from("A=1").has_value());  // cut short
 }

@@ -14,6 +14,7 @@ struct Config {
   NodeId node;
   RegionCode region;
   std::string state_dir;                  // machines/, blobs/, disks/ are in it
+  std::string key_ring;                   // the file that opens the machines' secrets
   std::string network = "10.201.0.0/16";  // of the machines; the first address is the host's
   int cpus = 1;
   std::int64_t memory_mib = 1024;                      // for machines

@@ -24,6 +24,10 @@ void set_env(Strings& env, std::string_view key, std::string_view value) {
   }
 }
 
+void remove_env(Strings& env, std::string_view key) {
+  std::erase_if(env, [key](const std::string& item) { return key_of(item) == key; });
+}
+
 Strings joined_argv(const image::Config& image, const model::Init& init) {
   if (init.exec) return *init.exec;
   Strings argv = init.entrypoint.value_or(image.entrypoint);
@@ -63,6 +67,7 @@ Result<vm::GuestProcess> guest_process(const image::Config& image, const model::
   }
   process.env = image.env;
   for (const auto& [key, value] : machine.config.env) set_env(process.env, key, value);
+  for (const auto& [name, sealed] : machine.secrets) remove_env(process.env, name);
   add_platform_env(process.env, machine, private_ip);
   process.user = image.user;
   process.directory = image.directory;

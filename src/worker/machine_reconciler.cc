@@ -363,6 +363,10 @@ async::Task<Result<vm::VmSpec>> MachineReconciler::make_spec() {
     CO_TRY_VOID(co_await tools_.images.make_upper(spec.upper, tools_.config.upper_bytes));
   }
   CO_TRY(spec.process, guest_process(image.config, machine, record_.status.private_ip));
+  // What is resumed has them in its memory.
+  if (!spec.resume) {
+    CO_TRY(spec.secrets, co_await tools_.secrets.open(machine));
+  }
   spec.machine = machine.id;
   spec.instance_id = machine.instance_id;
   spec.cpus = std::min(machine.config.guest.cpus, tools_.driver.limits().max_vcpus);

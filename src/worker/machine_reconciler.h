@@ -19,6 +19,7 @@
 #include "worker/config.h"
 #include "worker/images.h"
 #include "worker/machine_plan.h"
+#include "worker/machine_secrets.h"
 #include "worker/machine_store.h"
 #include "worker/volumes.h"
 
@@ -34,6 +35,7 @@ struct Tools {
   Volumes& volumes;
   AddressPool& addresses;
   async::Semaphore& boots;
+  MachineSecrets& secrets;
   ChangeSignal& changed;  // raised when a status did
 };
 
@@ -55,6 +57,7 @@ class MachineReconciler {
 
   const model::MachineStatus& status() const { return record_.status; }
   const model::Machine& machine() const { return pending_ ? *pending_ : record_.machine; }
+  const model::Machine& recorded() const { return record_.machine; }  // as it is on disk
   bool removed() const { return record_.status.state == model::MachineState::destroyed; }
   bool has_vm() const;
   bool at_rest() const;  // no VM, and none on its way

@@ -55,10 +55,12 @@ Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver
       addresses_(std::move(addresses)),
       store_(host.disk, config_.state_dir + "/machines"),
       boots_(host.loop, kMaxConcurrentBoots),
+      secrets_(host, config_.key_ring),
       changed_(host.loop),
       volumes_(host, config_.state_dir + "/volumes", disks, driver, changed_,
                [this](const MachineId& id) { return is_busy(id); }),
-      tools_{host_, config_, driver_, images, store_, volumes_, addresses_, boots_, changed_},
+      tools_{host_,    config_,    driver_, images,   store_,
+             volumes_, addresses_, boots_,  secrets_, changed_},
       tasks_(host.loop) {}
 
 Worker::~Worker() = default;
@@ -253,12 +255,15 @@ model::NodeReport Worker::report() const {
   report.accelerator = driver_.accelerator();
   report.disk_free_mib = volumes_.free_mib();
   report.volumes = volumes_.report();
+  std::set<std::string> keys;
   for (const auto& [id, reconciler] : machines_) {
+    add_sealing_keys(reconciler->recorded(), keys);
     report.machines.push_back(reconciler->status());
     const bool holds =
         reconciler->has_vm() || reconciler->machine().desired == DesiredState::started;
     if (holds) report.memory_free_mib -= reconciler->machine().config.guest.memory_mib;
   }
+  report.sealing_keys.assign(keys.begin(), keys.end());
   return report;
 }
 

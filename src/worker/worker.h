@@ -88,6 +88,7 @@ class Worker : private FeedSink {
   AddressPool addresses_;
   MachineStore store_;
   async::Semaphore boots_;
+  MachineSecrets secrets_;
   ChangeSignal changed_;
   Volumes volumes_;
   Tools tools_;

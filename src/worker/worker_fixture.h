@@ -127,6 +127,8 @@ class SteppingDriver : public vm::Driver {
   vm::FakeDriver inner_;
 };
 
+inline constexpr const char* kKeyRing = "/etc/keys.json";  // for tests to make
+
 class Bench {
  public:
   explicit Bench(std::uint64_t seed);

@@ -246,6 +246,7 @@ async::Task<void> Bench::run_worker(Bench& bench) {
   config.node = NodeId("n1");
   config.region = RegionCode("loc");
   config.state_dir = "/state";
+  config.key_ring = kKeyRing;
   config.memory_mib = 4096;
   for (;;) {  // a worker that ends is started again, as the supervisor does
     auto made = Worker::make(bench.node.host(), config, driver, bench.images, bench.disks,

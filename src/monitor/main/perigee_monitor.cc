@@ -1,6 +1,8 @@
 // perigee-monitor: the keeper of one VM (see ../README.md).
 //
 //   perigee-monitor DIR           boots the VM that DIR/spec.json describes, goes to the background
+//   perigee-monitor --secrets-on-stdin DIR
+//                                 boots it with the secrets that are written there (vm/spec.h)
 //   perigee-monitor --adopt DIR   takes up the VMM that a dead monitor has left
 //   perigee-monitor --trial DIR [SECONDS]
 //                                 boots to init's first word within the time (15 s) and ends the VM
@@ -12,8 +14,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +28,7 @@
 #include "monitor/daemon.h"
 #include "monitor/lost.h"
 #include "monitor/monitor.h"
+#include "sys/core_dumps.h"
 #include "sys/posix_host.h"
 
 namespace {
@@ -38,6 +43,7 @@ enum class Mode { boot, adopt, trial };
 struct Arguments {
   Mode mode = Mode::boot;
   std::string directory;
+  bool secrets_on_stdin = false;
   Duration trial_timeout = std::chrono::seconds(kTrialSeconds);
 };
 
@@ -58,13 +64,33 @@ async::Task<Result<vm::BootSpec>> read_spec(sys::Host& host) {
   co_return vm::boot_spec_from(value);
 }
 
-async::Task<int> run(sys::Host& host, Mode mode, monitor::Readiness& readiness) {
+Result<std::vector<std::string>> read_secrets() {
+  std::string input(vm::kMaxSecretsInput + 1, '\0');
+  std::size_t size = 0;
+  while (size < input.size()) {
+    const ssize_t n = ::read(STDIN_FILENO, input.data() + size, input.size() - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(errno_error(errno, "read the secrets"));
+    if (n == 0) break;
+    size += static_cast<std::size_t>(n);
+  }
+  if (size > vm::kMaxSecretsInput) {
+    return fail(Code::resource_exhausted, "secrets: more than {} bytes", vm::kMaxSecretsInput);
+  }
+  auto secrets = vm::secrets_from(std::string_view(input).substr(0, size));
+  ::explicit_bzero(input.data(), input.size());
+  return secrets;
+}
+
+async::Task<int> run(sys::Host& host, Mode mode, std::vector<std::string> secrets,
+                     monitor::Readiness& readiness) {
   auto spec = co_await read_spec(host);
   if (!spec) {
     readiness.failed(spec.error().with("spec.json").context);
     co_return 1;
   }
   const vm::BootSpec boot = *spec;
+  spec->vm.secrets = std::move(secrets);
   monitor::Monitor monitor(host, *std::move(spec));
   const auto started = mode == Mode::adopt ? co_await monitor.adopt() : co_await monitor.boot();
   if (started) {
@@ -90,8 +116,16 @@ int complain(const Error& error) {
   return 1;
 }
 
-int keep_vm(const std::string& directory, Mode mode) {
-  auto readiness = monitor::become_daemon(directory, std::string(vm::kMonitorLog));
+int keep_vm(const Arguments& arguments) {
+  // Before anything confidential is in this process.
+  if (const auto done = sys::forbid_core_dumps(); !done) return complain(done.error());
+  std::vector<std::string> secrets;
+  if (arguments.secrets_on_stdin) {
+    auto read = read_secrets();
+    if (!read) return complain(read.error());
+    secrets = *std::move(read);
+  }
+  auto readiness = monitor::become_daemon(arguments.directory, std::string(vm::kMonitorLog));
   if (!readiness) return complain(readiness.error());
   const auto locked = lock();
   if (!locked) {
@@ -103,7 +137,7 @@ int keep_vm(const std::string& directory, Mode mode) {
     readiness->failed(host.error().context);
     return 1;
   }
-  return (*host)->loop().run(run((*host)->host(), mode, *readiness));
+  return (*host)->loop().run(run((*host)->host(), arguments.mode, std::move(secrets), *readiness));
 }
 
 async::Task<Result<void>> run_trial(sys::Host& host, Duration timeout) {
@@ -126,7 +160,8 @@ std::optional<Arguments> parse(std::vector<std::string> words) {
   Arguments out;
   if (!words.empty() && words.front() == "--adopt") out.mode = Mode::adopt;
   if (!words.empty() && words.front() == "--trial") out.mode = Mode::trial;
-  if (out.mode != Mode::boot) words.erase(words.begin());
+  out.secrets_on_stdin = !words.empty() && words.front() == "--secrets-on-stdin";
+  if (out.mode != Mode::boot || out.secrets_on_stdin) words.erase(words.begin());
   if (out.mode == Mode::trial && words.size() == 2) {
     const auto seconds = parse_uint(words.back(), kMaxTrialSeconds);
     if (!seconds || *seconds == 0) return std::nullopt;
@@ -144,11 +179,11 @@ int main(int argc, char** argv) {
   const auto arguments = parse(std::vector<std::string>(argv + 1, argv + argc));
   if (!arguments) {
     (void)std::fputs(
-        "usage: perigee-monitor [--adopt] DIRECTORY\n"
+        "usage: perigee-monitor [--adopt | --secrets-on-stdin] DIRECTORY\n"
         "       perigee-monitor --trial DIRECTORY [SECONDS]\n",
         stderr);
     return 2;
   }
   if (arguments->mode == Mode::trial) return try_boot(*arguments);
-  return keep_vm(arguments->directory, arguments->mode);
+  return keep_vm(*arguments);
 }

@@ -1,0 +1,89 @@
+// A machine's secrets on their way into its VM, on virtual time.
+#include "worker/machine_secrets.h"
+
+#include <doctest/doctest.h>
+
+#include "worker/guest_process.h"
+#include "worker/worker_fixture.h"
+
+namespace perigee::worker {
+namespace {
+
+using model::MachineState;
+
+const MachineId kId("m1");
+
+struct WithKeys : Bench {
+  WithKeys() : Bench(1) {
+    start();
+    REQUIRE(simulation.run(node.host().disk.make_directories("/etc", 0755)).has_value());
+    REQUIRE(simulation.run(secrets::KeyFile::ensure(node.host(), kKeyRing)).has_value());
+    keys = *simulation.run(secrets::KeyFile::open(node.host(), kKeyRing));
+  }
+  model::Machine with_secret(const std::string& value) {
+    model::Machine wanted = machine("m1");
+    secrets::Place place{secrets::Kind::app_secret, wanted.app.str() + "/PASSWORD"};
+    wanted.secrets = {{"PASSWORD", *keys->ring().seal(place, value, node.host().entropy)}};
+    return wanted;
+  }
+  std::unique_ptr<secrets::KeyFile> keys;
+};
+
+TEST_CASE("a machine's VM gets its secrets opened, and its record keeps them sealed") {
+  WithKeys bench;
+  bench.control.want(bench.with_secret("hunter2"));
+  REQUIRE(bench.until(kId, MachineState::started));
+  const vm::VmSpec* spec = bench.vms->spec(kId);
+  REQUIRE(spec != nullptr);
+  CHECK(spec->secrets == std::vector<std::string>{"PASSWORD=hunter2"});
+  const std::string record = *bench.simulation.run(
+      bench.node.host().disk.read_file("/state/machines/m1/machine.json", 1 << 20));
+  CHECK(record.find("sealed1:") != std::string::npos);
+  CHECK(record.find("hunter2") == std::string::npos);
+  CHECK(bench.control.report()->sealing_keys ==
+        std::vector<std::string>{bench.keys->ring().primary()});
+}
+
+TEST_CASE("after a rotation a running machine takes the new seal without a boot") {
+  WithKeys bench;
+  bench.control.want(bench.with_secret("hunter2"));
+  REQUIRE(bench.until(kId, MachineState::started));
+  REQUIRE(bench.simulation.run(bench.keys->rotate()).has_value());
+  bench.control.want(bench.with_secret("hunter2"));
+  bench.run_for(5s);
+  CHECK(bench.vms->boots() == 1);
+  CHECK(bench.control.report()->sealing_keys ==
+        std::vector<std::string>{bench.keys->ring().primary()});
+  bench.vms->crash(kId);  // its next boot needs a key that the worker has not seen yet
+  bench.run_for(1s);
+  REQUIRE(bench.until(kId, MachineState::started));
+  CHECK(bench.vms->spec(kId)->secrets == std::vector<std::string>{"PASSWORD=hunter2"});
+}
+
+TEST_CASE("a machine whose secrets can't be opened fails and says why, without them") {
+  WithKeys bench;
+  model::Machine machine = bench.with_secret("hunter2");
+  machine.secrets.front().first = "OTHER";  // not where it was sealed for
+  bench.control.want(machine);
+  REQUIRE(bench.until(kId, MachineState::failed));
+  CHECK(bench.control.status(kId)->error.find("OTHER") != std::string::npos);
+  CHECK(bench.vms->boots() == 0);
+}
+
+TEST_CASE("a secret wins over a variable of the same name") {
+  image::Config image;
+  image.cmd = {"/app"};
+  image.env = {"PASSWORD=image", "KEPT=1"};
+  model::Machine machine = Bench::machine("m1");
+  machine.config.env = {{"PASSWORD", "config"}};
+  machine.secrets = {{"PASSWORD", "sealed1:k:x"}};
+  const auto process = guest_process(image, machine, "10.201.0.2");
+  for (const std::string& item : process->env) {
+    CHECK_FALSE(item.starts_with("PASSWORD="));
+    CHECK(item.find("sealed1:") == std::string::npos);
+  }
+  CHECK(process->env.front() == "KEPT=1");
+}
+
+}  // namespace
+}  // namespace perigee::worker
