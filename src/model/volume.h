@@ -51,7 +51,7 @@ struct VolumeStatus {
   VolumeId id;
   VolumeState state = VolumeState::creating;
   std::int64_t size_mib = 0;  // of the disk as it is
-  std::int64_t used_mib = 0;  // on the node's disk, holes left out
+  std::int64_t used_mib = 0;  // on the node's disk, holes and snapshots left out
   std::string error;          // why it is not as wanted
   std::vector<SnapshotStatus> snapshots;
   bool operator==(const VolumeStatus&) const = default;

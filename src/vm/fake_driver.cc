@@ -161,7 +161,14 @@ namespace {
 
 class FakeHold : public Hold {
  public:
-  async::Task<Result<void>> release() override { co_return Result<void>(); }
+  explicit FakeHold(std::optional<Error> error) : error_(std::move(error)) {}
+  async::Task<Result<void>> release() override {
+    if (error_) co_return fail(*error_);
+    co_return Result<void>();
+  }
+
+ private:
+  std::optional<Error> error_;
 };
 
 }  // namespace
@@ -171,7 +178,8 @@ async::Task<Result<std::unique_ptr<Hold>>> FakeDriver::hold(MachineId machine) {
   if (it == vms_.vms_.end() || it->second.status.state != VmState::running) {
     co_return fail(Code::unavailable, "machine {}: no VM runs", machine.str());
   }
-  co_return std::unique_ptr<Hold>(std::make_unique<FakeHold>());
+  ++vms_.holds_;
+  co_return std::unique_ptr<Hold>(std::make_unique<FakeHold>(it->second.plan.release_error));
 }
 
 async::Task<Result<void>> FakeDriver::discard(MachineId machine) {

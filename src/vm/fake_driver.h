@@ -30,6 +30,7 @@ struct FakePlan {
   bool ignores_signals = false;
   std::optional<Error> boot_error = std::nullopt;
   std::optional<Error> suspend_error = std::nullopt;
+  std::optional<Error> release_error = std::nullopt;  // of a Hold
   std::vector<ListeningSocket> listening = {};
   bool operator==(const FakePlan&) const = default;
 };
@@ -58,6 +59,7 @@ class FakeVms {
   std::string snapshot(const MachineId& machine) const;
   const Snapshots& snapshots() const { return snapshots_; }
   int resumes() const { return resumes_; }  // in all
+  int holds() const { return holds_; }      // likewise
 
  private:
   friend class FakeDriver;
@@ -78,6 +80,7 @@ class FakeVms {
   std::vector<std::pair<MachineId, int>> signals_;
   int boots_ = 0;
   int resumes_ = 0;
+  int holds_ = 0;
   class FakeDriver* driver_ = nullptr;
   async::TaskGroup lives_;
 };

@@ -55,7 +55,6 @@ model::VolumeStatus status_of(const model::Volume& volume, const VolumeFacts& fa
   }
   for (const auto& [id, snapshot] : facts.snapshots) {
     status.snapshots.push_back({.id = id, .size_mib = snapshot.used_mib});
-    status.used_mib += snapshot.used_mib;
   }
   return status;
 }

@@ -116,6 +116,22 @@ async::Task<Result<void>> VolumeReconciler::restore() {
   co_return co_await tools_.disks.copy(source, tools_.store.disk_of(volume_.id));
 }
 
+// Once for each snapshot: a VM must not be stopped again and again for a copy that can't be made.
+async::Task<Result<void>> VolumeReconciler::copy_held(SnapshotId id, std::string disk,
+                                                      std::string target) {
+  if (given_up_.contains(id)) {
+    co_return fail(Code::unavailable,
+                   "snapshot {} could not be copied while machine {} runs; stop the machine, or "
+                   "destroy the snapshot",
+                   id, volume_.machine);
+  }
+  CO_TRY(const auto hold, co_await tools_.driver.hold(volume_.machine));
+  Result<void> copied = co_await tools_.disks.copy(std::move(disk), std::move(target));
+  if (copied) copied = co_await hold->release();  // it stood still all the time
+  if (!copied) given_up_.insert(id);
+  co_return copied;
+}
+
 // No VM gets the disk while it is copied; one that has it stands still: what is copied is what the
 // guest would find after a power cut.
 async::Task<Result<void>> VolumeReconciler::snapshot(SnapshotId id) {
@@ -123,9 +139,7 @@ async::Task<Result<void>> VolumeReconciler::snapshot(SnapshotId id) {
   const std::string target = tools_.store.snapshot_of(volume_.id, id);
   const std::string unchecked = target + std::string(kPartialSuffix);
   if (in_use() == InUse::yes) {
-    CO_TRY(const auto hold, co_await tools_.driver.hold(volume_.machine));
-    CO_TRY_VOID(co_await tools_.disks.copy(disk, unchecked));
-    CO_TRY_VOID(co_await hold->release());  // it stood still all the time
+    CO_TRY_VOID(co_await copy_held(id, disk, unchecked));
   } else {
     copying_ = true;
     const Result<void> copied = co_await tools_.disks.copy(disk, unchecked);

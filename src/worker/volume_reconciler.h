@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "async/event.h"
@@ -54,6 +55,7 @@ class VolumeReconciler {
   async::Task<Result<void>> perform(VolumePlan plan);
   async::Task<Result<void>> restore();
   async::Task<Result<void>> snapshot(SnapshotId id);
+  async::Task<Result<void>> copy_held(SnapshotId id, std::string disk, std::string target);
   InUse in_use() const;
   void report();
 
@@ -62,7 +64,8 @@ class VolumeReconciler {
   std::optional<model::Volume> pending_;
   VolumeFacts facts_;
   model::VolumeStatus status_;
-  std::string error_;  // of the last step
+  std::string error_;              // of the last step
+  std::set<SnapshotId> given_up_;  // while a machine runs
   bool copying_ = false;
   bool looked_ = false;  // the facts are known
   bool dirty_ = true;

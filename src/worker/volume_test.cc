@@ -97,6 +97,7 @@ TEST_CASE("the plan makes, restores, extends, snapshots, drops and removes, one 
     CHECK(status_of(c.volume, c.facts, "").state == c.state);
   }
   CHECK(status_of(volume(), nothing, "disk full").state == VolumeState::failed);
+  CHECK(status_of(volume(), both, "").used_mib == 1);  // the snapshot's space is its own
 }
 
 TEST_CASE("a machine boots with its volume, and the volume outlives it") {
@@ -197,6 +198,40 @@ TEST_CASE("a snapshot waits until nobody has the disk, and a new volume begins w
     return status != nullptr && status->state == VolumeState::created && status->size_mib == 128;
   };
   CHECK(eventually(bench, restored));
+}
+
+TEST_CASE("a running machine is held for a snapshot once; what fails then waits for its stop") {
+  Bench bench(1);
+  bool lasts = true;
+  SUBCASE("that lasts") {}
+  SUBCASE("that does not") {
+    lasts = false;
+  }
+  bench.vms->on_boot([&](const vm::VmSpec&) {
+    vm::FakePlan plan;
+    if (!lasts) plan.release_error = Error::make(Code::unavailable, "it went on before");
+    return plan;
+  });
+  bench.start();
+  model::Volume attached = volume();
+  attached.machine = kMachine;
+  bench.control.want(attached);
+  model::Machine machine = machine_with_volume();
+  bench.control.want(machine);
+  REQUIRE(bench.until(kMachine, MachineState::started));
+  attached.snapshots = {{.id = kSnapshot, .created_at = {}}};
+  bench.control.want(attached);
+  bench.run_for(60s);
+  const auto made = [&] { return volume_files(bench).contains("vol_1/snapshots/vs_1.ext4"); };
+  CHECK(made() == lasts);
+  CHECK(bench.vms->holds() == 1);
+  if (lasts) return;
+  CHECK(bench.control.status(kVolume)->error.contains("stop the machine"));
+  machine.desired = model::DesiredState::stopped;
+  ++machine.desired_sequence;
+  bench.control.want(machine);
+  CHECK(eventually(bench, made));
+  CHECK(bench.vms->holds() == 1);
 }
 
 // At each step of a volume's whole life the worker (or its host) is lost once.
