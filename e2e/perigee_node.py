@@ -46,7 +46,7 @@ def wait_until(what, seconds, condition, pause=0.05):
 
 
 class Node:
-    def __init__(self):
+    def __init__(self, worker_config=''):
         # Short, for Unix socket paths; open, for the router's own user must reach its part.
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='pg-', dir='/var/tmp'))
         self.root.chmod(0o755)
@@ -65,7 +65,7 @@ https = ["127.0.0.1:{self.https_port}"]
 
 [worker]
 network = "10.{210 + os.getpid() % 40}.0.0/16"
-''')
+{worker_config}''')
         self.environment = dict(os.environ, PERIGEE_ROOT=str(self.root), NO_COLOR='1')
 
     # ---- places ----

@@ -14,6 +14,7 @@ class Scenario(unittest.TestCase):
     """Scenarios that share one running node."""
 
     node = None
+    worker_config = ''  # more lines of [worker] in perigeed.toml
 
     @classmethod
     def setUpClass(cls):
@@ -22,7 +23,7 @@ class Scenario(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix='pg-', dir='/var/tmp')
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
-        cls.node = Node()
+        cls.node = Node(cls.worker_config)
         cls.addClassCleanup(cls.node.destroy)
         cls.node.up()
 

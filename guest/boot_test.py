@@ -406,6 +406,7 @@ def test_network(bench):
     ip('tuntap', 'add', 'dev', TAP, 'mode', 'tap')
     try:
         # The gateway lies outside the guest's /32, the host has a static neighbour for it.
+        ip('link', 'set', TAP, 'address', '02:00:00:00:00:07')
         ip('addr', 'add', '10.213.7.1/32', 'dev', TAP)
         ip('link', 'set', TAP, 'up')
         ip('route', 'add', '10.213.7.2/32', 'dev', TAP)
@@ -413,10 +414,11 @@ def test_network(bench):
            'dev', TAP)
         with bench.boot(tap=TAP) as vm:
             vm.channel.send(configure(
-                argv=['sh', '-c', 'ip addr show eth0; ip -6 addr show eth0; ip route;'
+                argv=['sh', '-c', 'ip addr show eth0; ip -6 addr show eth0; ip route; ip neigh;'
                       'exec httpd -f -p 8080 -h /www'],
                 layers=1, addresses=['10.213.7.2/32', 'fd00:213::2/128'],
-                gateways=['10.213.7.1', 'fd00:213::1'], mtu=1420))
+                gateways=['10.213.7.1', 'fd00:213::1'],
+                gateway_mac='02:00:00:00:00:07', mtu=1420))
             messages = vm.channel.until(STARTED)
             page = fetch('http://10.213.7.2:8080/')
             assert page == b'a page from the guest\n', page
@@ -424,7 +426,8 @@ def test_network(bench):
             vm.channel.send(frame(SHUTDOWN))
             text = output_of(messages + vm.channel.until(EXITED)).decode()
             expect(text, 'mtu 1420', 'inet 10.213.7.2/32', 'inet6 fd00:213::2/128',
-                   'default via 10.213.7.1 dev eth0')
+                   'default via 10.213.7.1 dev eth0',
+                   '10.213.7.1 dev eth0 lladdr 02:00:00:00:00:07', 'PERMANENT')
             assert vm.wait() == 0
     finally:
         ip('link', 'del', TAP)

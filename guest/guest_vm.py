@@ -18,7 +18,7 @@ HELLO, STARTED, OUTPUT, EXITED, FAILED, PONG = 0x81, 0x82, 0x83, 0x84, 0x85, 0x8
 WAITING, RUNNING, EXITED_STATE, FAILED_STATE = range(4)
 TAGS = {'argv': 1, 'env': 2, 'user': 3, 'workdir': 4, 'hostname': 5, 'addresses': 6,
         'gateways': 7, 'nameservers': 8, 'hosts': 9, 'layers': 10, 'upper_disk': 11, 'mtu': 12,
-        'tty': 13}
+        'tty': 13, 'gateway_mac': 28}
 
 
 def frame(kind, payload=b''):

@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_addr.h>
+#include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -141,6 +143,74 @@ void add_gateway(Batch& batch, int index, const Address& gateway, const std::str
   batch.attribute(RTA_OIF, static_cast<std::uint32_t>(index));
 }
 
+// Nothing is asked on the wire: the host answers no such questions of IPv6's.
+void add_neighbour(Batch& batch, int index, const Address& gateway, const std::string& mac,
+                   const std::string& text) {
+  ndmsg body{};
+  body.ndm_family = gateway.family;
+  body.ndm_ifindex = index;
+  body.ndm_state = NUD_PERMANENT;
+  batch.begin(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, "neighbour " + text);
+  batch.attribute(NDA_DST, gateway.bytes);
+  batch.attribute(NDA_LLADDR, mac);
+}
+
+// "06:70:67:00:00:01" as six bytes.
+std::optional<std::string> parse_mac(const std::string& text) {
+  unsigned parts[6];
+  int end = 0;
+  const int count = sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%n", &parts[0], &parts[1],
+                           &parts[2], &parts[3], &parts[4], &parts[5], &end);
+  if (count != 6 || static_cast<std::size_t>(end) != text.size()) {
+    return std::nullopt;
+  }
+  std::string bytes;
+  for (const unsigned part : parts) {
+    bytes.push_back(static_cast<char>(part));
+  }
+  return bytes;
+}
+
+bool has_ipv6() {
+  return static_cast<bool>(Fd(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+}
+
+Status add_addresses(Batch& batch, int index, const std::vector<std::string>& addresses,
+                     bool ipv6) {
+  for (const std::string& text : addresses) {
+    const auto address = parse_address(text);
+    if (!address) {
+      return fail("network: address \"" + text + "\" is not an address like 10.0.0.2/32");
+    }
+    if (address->family == AF_INET || ipv6) {
+      add_address(batch, index, *address, text);
+    }
+  }
+  return {};
+}
+
+Status add_gateways(Batch& batch, int index, const std::vector<std::string>& gateways,
+                    const std::string& mac, bool ipv6) {
+  const auto hardware = mac.empty() ? std::nullopt : parse_mac(mac);
+  if (!mac.empty() && !hardware) {
+    return fail("network: \"" + mac + "\" is not a hardware address like 06:70:67:00:00:01");
+  }
+  for (const std::string& text : gateways) {
+    const auto gateway = parse_address(text);
+    if (!gateway || text.find('/') != std::string::npos) {
+      return fail("network: gateway \"" + text + "\" is not an address like 10.0.0.1");
+    }
+    if (gateway->family == AF_INET6 && !ipv6) {
+      continue;
+    }
+    add_gateway(batch, index, *gateway, text);
+    if (hardware) {
+      add_neighbour(batch, index, *gateway, *hardware, text);
+    }
+  }
+  return {};
+}
+
 // The first refusal among the answers, one of which comes for each message.
 Status read_answers(const Fd& socket, const Batch& batch) {
   for (std::size_t answered = 0; answered < batch.whats().size();) {
@@ -184,7 +254,8 @@ Status apply(const Batch& batch) {
 }  // namespace
 
 Status configure_network(const std::vector<std::string>& addresses,
-                         const std::vector<std::string>& gateways, std::uint32_t mtu) {
+                         const std::vector<std::string>& gateways, const std::string& gateway_mac,
+                         std::uint32_t mtu) {
   Batch batch;
   add_link_up(batch, 1, 0, "lo");  // lo is always the first
   const int index = static_cast<int>(if_nametoindex("eth0"));
@@ -194,19 +265,12 @@ Status configure_network(const std::vector<std::string>& addresses,
   if (index != 0) {
     add_link_up(batch, index, mtu, "eth0");
   }
-  for (const std::string& text : addresses) {
-    const auto address = parse_address(text);
-    if (!address) {
-      return fail("network: address \"" + text + "\" is not an address like 10.0.0.2/32");
-    }
-    add_address(batch, index, *address, text);
+  const bool ipv6 = has_ipv6();
+  if (auto done = add_addresses(batch, index, addresses, ipv6); !done) {
+    return done;
   }
-  for (const std::string& text : gateways) {
-    const auto gateway = parse_address(text);
-    if (!gateway || text.find('/') != std::string::npos) {
-      return fail("network: gateway \"" + text + "\" is not an address like 10.0.0.1");
-    }
-    add_gateway(batch, index, *gateway, text);
+  if (auto done = add_gateways(batch, index, gateways, gateway_mac, ipv6); !done) {
+    return done;
   }
   return apply(batch);
 }

@@ -290,7 +290,9 @@ Status Supervisor::start(const channel::Configure& message) {
   if (auto done = volumes_.open(message.volumes, message.user); !done) {
     return done;
   }
-  if (auto done = configure_network(message.addresses, message.gateways, message.mtu); !done) {
+  if (auto done =
+          configure_network(message.addresses, message.gateways, message.gateway_mac, message.mtu);
+      !done) {
     return done;
   }
   if (auto done = configure_names(message); !done) {

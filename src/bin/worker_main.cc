@@ -12,8 +12,10 @@
 #include "base/text.h"
 #include "bin/role.h"
 #include "sys/cgroup.h"
+#include "sys/forwarding.h"
 #include "vm/firewall.h"
 #include "vm/monitor_driver.h"
+#include "vm/names.h"
 #include "worker/worker.h"
 
 namespace perigee::bin {
@@ -25,14 +27,16 @@ constexpr Duration kStopAll = 50s;  // less than the supervisor's patience
 
 class NftFabric : public worker::Fabric {
  public:
-  NftFabric(sys::Host& host, std::string table) : host_(host), table_(std::move(table)) {}
-  async::Task<Result<void>> ensure(std::string network, std::string) override {
-    return vm::ensure_firewall(host_, {.table = table_, .network = std::move(network)});
+  NftFabric(sys::Host& host, vm::FirewallSettings settings)
+      : host_(host), settings_(std::move(settings)) {}
+  async::Task<Result<void>> apply(std::vector<vm::FirewallMachine> machines) override {
+    CO_TRY_VOID(sys::enable_forwarding());
+    co_return co_await vm::load_firewall(host_, settings_, std::move(machines));
   }
 
  private:
   sys::Host& host_;
-  std::string table_;
+  vm::FirewallSettings settings_;
 };
 
 std::int64_t total_memory_mib() {
@@ -52,6 +56,38 @@ std::vector<std::string> host_nameservers() {
     if (parsed && !parsed->is_loopback()) out.push_back(address);
   }
   return out;
+}
+
+// Those of perigeed.toml, or the host's own.
+std::vector<std::string> nameservers_of(const RoleContext& context) {
+  if (!context.node.nameservers.empty()) return context.node.nameservers;
+  std::vector<std::string> found = host_nameservers();
+  if (found.empty()) {
+    log_warning("worker",
+                "this host's resolvers are on loopback, where no machine reaches them: machines "
+                "resolve no names (set nameservers under [worker])");
+  }
+  return found;
+}
+
+// RFC 4193: "fd", 40 bits that are this node's, and one /64 of them. Ends in "::", so that an IPv4
+// address may follow.
+std::string private_network6(const std::string& state, const NodeId& node) {
+  const std::uint64_t bits = vm::stable_hash(state + "@" + node.str());
+  return fmt::format("fd{:02x}:{:04x}:{:04x}::", bits & 0xff, (bits >> 8) & 0xffff,
+                     (bits >> 24) & 0xffff);
+}
+
+Result<vm::FirewallSettings> firewall_settings(const RoleContext& context,
+                                               const worker::Config& config) {
+  TRY(const worker::AddressPool pool, worker::AddressPool::open(config.network));
+  return vm::FirewallSettings{.table = vm::firewall_table(context.paths.state),
+                              .tap_group = config.tap_group,
+                              .network = config.network,
+                              .network6 = config.network6 + "/64",
+                              .gateway = pool.gateway(),
+                              .nameservers = config.nameservers,
+                              .reachable = context.node.reachable};
 }
 
 std::optional<vm::Accelerator> forced_accelerator(const std::string& name) {
@@ -91,7 +127,9 @@ worker::Config worker_config(const RoleContext& context) {
       context.node.memory_mib > 0
           ? context.node.memory_mib
           : std::max<std::int64_t>(kMinimumMemoryMib, total_memory_mib() - kHostMemoryMib);
-  config.nameservers = host_nameservers();
+  config.nameservers = nameservers_of(context);
+  config.network6 = private_network6(context.paths.state, context.node.node);
+  config.tap_group = vm::tap_group(context.paths.state);
   config.first_vm_uid = context.node.first_vm_uid;
   return config;
 }
@@ -132,10 +170,11 @@ Result<void> worker_main(RoleContext context) {
            driver->accelerator_reason().empty() ? "" : "; no KVM: ", driver->accelerator_reason());
   worker::HostVolumeDisks disks(host);
   worker::ImageStore images(host, context.paths.state);
-  NftFabric fabric(host, table);
+  const worker::Config config = worker_config(context);
+  TRY(vm::FirewallSettings settings, firewall_settings(context, config));
+  NftFabric fabric(host, std::move(settings));
   worker::HttpControlLink link(host, control, context.node.node);
-  TRY(const auto worker,
-      worker::Worker::make(host, worker_config(context), *driver, images, disks, fabric, link));
+  TRY(const auto worker, worker::Worker::make(host, config, *driver, images, disks, fabric, link));
   Result<void> result;
   async::Loop& loop = context.host.loop();
   loop.run(async::first_of(loop, keep(worker->run(std::move(listener)), result),

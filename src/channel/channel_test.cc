@@ -26,6 +26,7 @@ Configure full_configure() {
   message.upper_disk = 5;
   message.mtu = 1420;
   message.volumes = {{.disk = 6, .path = "/var/lib/data"}};
+  message.gateway_mac = "06:70:67:00:00:01";
   return message;
 }
 

@@ -24,6 +24,7 @@ enum class Tag : std::uint16_t {
   kMtu = 12,
   kTty = 13,
   kVolume = 20,
+  kGatewayMac = 28,
 };
 
 void put_record(std::string& out, Tag tag, std::string_view value) {
@@ -123,6 +124,8 @@ Applied apply(Configure& message, Tag tag, std::string_view value) {
       return append(message.nameservers, value);
     case Tag::kHost:
       return append(message.hosts, value);
+    case Tag::kGatewayMac:
+      return assign(message.gateway_mac, value);
     case Tag::kLayers:
     case Tag::kUpperDisk:
     case Tag::kMtu:
@@ -159,6 +162,7 @@ std::string encode(const Configure& message) {
     put(value, mount.disk);
     put_record(out, Tag::kVolume, value + mount.path);
   }
+  put_record(out, Tag::kGatewayMac, message.gateway_mac);
   put_record(out, Tag::kEnd, {});
   return encode_frame(kConfigureType, out);
 }

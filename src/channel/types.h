@@ -53,6 +53,7 @@ struct Configure {
   std::uint32_t layers = 0;                 // the first disks, lowest layer first (vda, vdb, ...)
   std::optional<std::uint32_t> upper_disk;  // index of the writable disk; default: after the layers
   std::uint32_t mtu = 0;                    // of eth0; 0: left as it is
+  std::string gateway_mac;                  // of all gateways: never asked for; empty: asked for
   bool tty = false;
   std::vector<VolumeMount> volumes;
   bool operator==(const Configure&) const = default;

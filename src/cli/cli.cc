@@ -37,6 +37,10 @@ async::Task<Result<void>> run(Session& session) {
       return run_destroy(session);
     case Verb::apps_list:
       return run_apps_list(session);
+    case Verb::egress_show:
+      return run_egress_show(session);
+    case Verb::egress_set:
+      return run_egress_set(session);
     case Verb::machine_list:
       return run_machine_list(session);
     case Verb::machine_status:

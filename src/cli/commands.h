@@ -16,6 +16,8 @@ async::Task<Result<void>> run_status(Session& session);
 async::Task<Result<void>> run_logs(Session& session);
 async::Task<Result<void>> run_destroy(Session& session);
 async::Task<Result<void>> run_apps_list(Session& session);
+async::Task<Result<void>> run_egress_show(Session& session);
+async::Task<Result<void>> run_egress_set(Session& session);
 async::Task<Result<void>> run_machine_list(Session& session);
 async::Task<Result<void>> run_machine_status(Session& session);
 // start, stop, restart, suspend, cordon or uncordon, as options().verb says.

@@ -89,6 +89,21 @@ void add_app_commands(CLI::App& app, Options& o, Verbs& verbs) {
   command(*apps, verbs, Verb::apps_list, "list", "List all apps", "");
 }
 
+void add_egress_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* egress = app.add_subcommand("egress", "Where an app's machines may connect to");
+  egress->require_subcommand(1);
+  command(*egress, verbs, Verb::egress_show, "show", "Show an app's policy", "");
+  CLI::App* set = command(*egress, verbs, Verb::egress_set, "set",
+                          "Set an app's policy; it holds at once, for machines that run too",
+                          "  perigee egress set closed -a vault\n"
+                          "  perigee egress set list --allow 203.0.113.0/24:443 -a web");
+  set->add_option("POLICY", o.egress_policy,
+                  "internet (the default), closed, or list: only what --allow names")
+      ->required()
+      ->check(CLI::IsMember({"internet", "closed", "list"}));
+  set->add_option("--allow", o.egress_allow, "NETWORK[:PORT[-PORT]]; may repeat");
+}
+
 void add_machine_commands(CLI::App& app, Options& o, Verbs& verbs) {
   CLI::App* machine = app.add_subcommand("machine", "One machine of an app");
   machine->require_subcommand(1);
@@ -253,6 +268,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_node_commands(app, options, verbs);
   add_deploy_commands(app, options, verbs);
   add_app_commands(app, options, verbs);
+  add_egress_commands(app, options, verbs);
   add_machine_commands(app, options, verbs);
   add_volume_commands(app, options, verbs);
   add_exec_commands(app, options, verbs);

@@ -17,6 +17,8 @@ enum class Verb {
   logs,
   destroy,
   apps_list,
+  egress_show,
+  egress_set,
   machine_list,
   machine_start,
   machine_stop,
@@ -79,8 +81,10 @@ struct Options {
   std::string snapshot;              // volumes create, snapshots destroy
   int size_gib = 0;                  // volumes create, extend
   int size_mib = 0;                  // the same, instead
-  int internal_port = 0;             // launch; 0: from EXPOSE
-  std::vector<std::string> names;    // secrets set: NAME=VALUE; unset: NAME
+  std::string egress_policy;         // egress set
+  std::vector<std::string> egress_allow;
+  int internal_port = 0;           // launch; 0: from EXPOSE
+  std::vector<std::string> names;  // secrets set: NAME=VALUE; unset: NAME
 };
 
 // Options, or the exit code of a run that is over (help was printed, the arguments were wrong).

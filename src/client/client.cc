@@ -263,6 +263,14 @@ async::Task<Result<std::string>> Client::console(std::string app, std::string id
   co_return co_await call_for_text("GET", machine_path(app, id) + "/console", {});
 }
 
+async::Task<Result<json::Value>> Client::egress(std::string app) {
+  co_return co_await call("GET", app_path(app, "/egress"), {});
+}
+
+async::Task<Result<json::Value>> Client::set_egress(std::string app, json::Value policy) {
+  co_return co_await call("PUT", app_path(app, "/egress"), std::move(policy));
+}
+
 async::Task<Result<bool>> Client::has_blob(std::string digest) {
   const Result<json::Value> answer = co_await call("HEAD", "/v1/blobs/" + digest, {});
   if (answer) co_return true;

@@ -64,6 +64,9 @@ class Client {
   async::Task<Result<AppInfo>> app(std::string name);
   async::Task<Result<AppInfo>> create_app(std::string name);
   async::Task<Result<void>> destroy_app(std::string name);
+  // As the API has it: {"policy", "allow"}.
+  async::Task<Result<json::Value>> egress(std::string app);
+  async::Task<Result<json::Value>> set_egress(std::string app, json::Value policy);
   async::Task<Result<std::vector<MachineInfo>>> machines(std::string app);
   async::Task<Result<MachineInfo>> machine(std::string app, std::string id);
   // `action`: start, stop, restart, suspend, cordon, uncordon.

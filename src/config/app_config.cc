@@ -232,6 +232,7 @@ Result<void> read_vm(Section& top, AppConfig& config) {
     TRY_VOID(vm.refuse(
         {"gpus", "gpu_kind", "kernel_args", "host_dedication_id", "persist_rootfs", "processes"}));
     TRY(config.machine.guest, read_vm_size(vm));
+    TRY(config.machine.limits, read_vm_limits(vm));
     vm.warn_unknown();
   }
   return {};

@@ -10,13 +10,14 @@
 
 #include "base/text.h"
 #include "config/toml.h"
+#include "model/egress.h"
 #include "model/json.h"
 
 namespace perigee::config {
 namespace {
 
 constexpr std::int64_t kMaxUid = 4'000'000'000;
-constexpr std::int64_t kMinVmUid = 1000;           // above a system's own users
+constexpr std::int64_t kMinVmUid = 1000;            // above a system's own users
 constexpr std::int64_t kMaxVmUid = 0x7f000000 - 1;  // room for the addresses of a /8
 constexpr std::array<std::string_view, 3> kRoles{"control", "worker", "router"};
 constexpr std::array<std::string_view, 3> kAccelerators{"auto", "kvm", "tcg"};
@@ -76,6 +77,15 @@ Result<void> read_router(Section& top, NodeConfig& config) {
   return {};
 }
 
+Result<void> check_addresses(const Section& section, std::string_view key,
+                             const std::vector<std::string>& all, model::IpForm form) {
+  for (const std::string& text : all) {
+    const auto good = model::check_ip(text, form);
+    if (!good) return section.wrong(key, good.error().context);
+  }
+  return {};
+}
+
 Result<void> read_worker(Section& top, NodeConfig& config) {
   constexpr std::int64_t kMaxMemoryMib = 1 << 30;
   TRY(auto worker, top.section("worker"));
@@ -83,6 +93,12 @@ Result<void> read_worker(Section& top, NodeConfig& config) {
   TRY(auto network, worker->string("network"));
   TRY(const auto memory, worker->integer("memory_mib", 0, kMaxMemoryMib));
   TRY(auto accelerator, worker->string("accelerator"));
+  TRY(auto nameservers, worker->strings("nameservers"));
+  take(config.nameservers, std::move(nameservers));
+  TRY_VOID(check_addresses(*worker, "nameservers", config.nameservers, model::IpForm::address));
+  TRY(auto reachable, worker->strings("reachable"));
+  take(config.reachable, std::move(reachable));
+  TRY_VOID(check_addresses(*worker, "reachable", config.reachable, model::IpForm::network));
   TRY(const auto first_uid, worker->integer("first_uid", kMinVmUid, kMaxVmUid));
   if (first_uid) config.first_vm_uid = static_cast<uid_t>(*first_uid);
   take(config.network, std::move(network));

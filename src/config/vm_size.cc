@@ -79,4 +79,18 @@ Result<model::Guest> read_vm_size(Section& vm) {
   return guest;
 }
 
+Result<model::MachineLimits> read_vm_limits(Section& vm) {
+  model::MachineLimits limits;
+  const auto read = [&vm](std::string_view key, int max, int& into) -> Result<void> {
+    TRY(const auto number, vm.integer(key, 1, max));
+    if (number) into = static_cast<int>(*number);
+    return {};
+  };
+  TRY_VOID(read("cpu_percent", model::kMaxCpus * 100, limits.cpu_percent));
+  TRY_VOID(read("net_mbit", model::kMaxNetMbit, limits.net_mbit));
+  TRY_VOID(read("disk_iops", model::kMaxDiskIops, limits.disk_iops));
+  TRY_VOID(read("disk_mib_s", model::kMaxDiskMibPerSecond, limits.disk_mib_s));
+  return limits;
+}
+
 }  // namespace perigee::config

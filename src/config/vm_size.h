@@ -9,5 +9,7 @@
 namespace perigee::config {
 
 Result<model::Guest> read_vm_size(Section& vm);
+// cpu_percent, net_mbit, disk_iops, disk_mib_s: bounds other than the size's.
+Result<model::MachineLimits> read_vm_limits(Section& vm);
 
 }  // namespace perigee::config

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "control/app_api.h"
 #include "control/blob_api.h"
+#include "control/egress_api.h"
 #include "control/exec_api.h"
 #include "control/housekeeping.h"
 #include "control/internal_api.h"
@@ -42,6 +43,7 @@ struct Control::Parts {
   Context context;
 
   AppApi apps{context};
+  EgressApi egress{context};
   MachineApi machines{context};
   MachineOrderApi machine_orders{context};
   MachineWatchApi machine_watch{context};
@@ -82,6 +84,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
       tasks(h.loop) {
   const api::Guard token = tokens.guard();
   apps.add_routes(public_routes, token);
+  egress.add_routes(public_routes, token);
   machines.add_routes(public_routes, token);
   machine_orders.add_routes(public_routes, token);
   machine_watch.add_routes(public_routes, token);

@@ -78,7 +78,31 @@ Feed& Publisher::node(const NodeId& id) {
 // A machine's volumes are told before it is.
 void Publisher::publish_node(const NodeId& id, NodeFeed& node) {
   publish_objects(id, desired_.volumes(), volume_key, node.volumes, *node.feed);
-  publish_objects(id, desired_.machines(), machine_key, node.machines, *node.feed);
+  publish_machines(id, node);
+}
+
+// Each with its app's egress policy.
+void Publisher::publish_machines(const NodeId& id, NodeFeed& node) {
+  for (const auto& [machine_id, stored] : desired_.machines()) {
+    if (stored.value.node != id) continue;
+    const auto app = desired_.apps().find(stored.value.app);
+    const bool has_app = app != desired_.apps().end();
+    const Source source{stored.revision, has_app ? app->second.revision : 0};
+    Source& published = node.machines[machine_id];
+    if (published == source) continue;
+    published = source;
+    model::Machine machine = stored.value;
+    // Without its app it is about to be destroyed: nothing is open to it any more.
+    machine.egress =
+        has_app ? app->second.value.egress : model::EgressPolicy{.kind = model::EgressKind::closed};
+    node.feed->set(machine_key(machine_id), model::to_json(machine).dump());
+  }
+  std::erase_if(node.machines, [&](const auto& each) {
+    const auto found = desired_.machines().find(each.first);
+    if (found != desired_.machines().end() && found->second.value.node == id) return false;
+    node.feed->set(machine_key(each.first), std::nullopt);
+    return true;
+  });
 }
 
 void Publisher::publish_routes() {

@@ -29,15 +29,22 @@ class Publisher {
   std::string host_of(const AppName& app) const { return app.str() + "." + domain_; }
 
  private:
+  // What a machine in a node feed was made of.
+  struct Source {
+    store::Revision machine = 0;
+    store::Revision app = 0;
+    bool operator==(const Source&) const = default;
+  };
   struct NodeFeed {
     explicit NodeFeed(std::unique_ptr<Feed> made) : feed(std::move(made)) {}
     std::unique_ptr<Feed> feed;
-    std::map<MachineId, store::Revision> machines;  // as published
+    std::map<MachineId, Source> machines;  // as published
     std::map<VolumeId, store::Revision> volumes;
   };
   bool all_reported() const;
   async::Task<bool> wait_reported();
   void publish_node(const NodeId& id, NodeFeed& node);
+  void publish_machines(const NodeId& id, NodeFeed& node);
   void publish_routes();
 
   async::Loop& loop_;

@@ -36,6 +36,24 @@ Result<Guest> guest_from(const json::Value& value) {
   return guest;
 }
 
+json::Value to_json(const MachineLimits& limits) {
+  json::Value out = json::object();
+  if (limits.cpu_percent > 0) out.set("cpu_percent", limits.cpu_percent);
+  if (limits.net_mbit > 0) out.set("net_mbit", limits.net_mbit);
+  if (limits.disk_iops > 0) out.set("disk_iops", limits.disk_iops);
+  if (limits.disk_mib_s > 0) out.set("disk_mib_s", limits.disk_mib_s);
+  return out;
+}
+
+Result<MachineLimits> limits_from(const json::Value& value) {
+  MachineLimits limits;
+  TRY(limits.cpu_percent, int_in(value, "cpu_percent", 0, 0, kMaxCpus * 100));
+  TRY(limits.net_mbit, int_in(value, "net_mbit", 0, 0, kMaxNetMbit));
+  TRY(limits.disk_iops, int_in(value, "disk_iops", 0, 0, kMaxDiskIops));
+  TRY(limits.disk_mib_s, int_in(value, "disk_mib_s", 0, 0, kMaxDiskMibPerSecond));
+  return limits;
+}
+
 json::Value to_json(const Concurrency& concurrency) {
   json::Value out = json::object({{"type", name_of(kConcurrencyTypes, concurrency.type)},
                                   {"soft_limit", concurrency.soft_limit}});
@@ -216,6 +234,7 @@ json::Value to_json(const MachineConfig& config) {
     for (const Mount& mount : config.mounts) mounts.push(to_json(mount));
     out.set("mounts", std::move(mounts));
   }
+  if (config.limits != MachineLimits()) out.set("limits", to_json(config.limits));
   if (config.schedule != Schedule::none) out.set("schedule", name_of(kSchedules, config.schedule));
   return out;
 }
@@ -228,6 +247,7 @@ Result<MachineConfig> machine_config_from(const json::Value& value) {
   TRY(config.metadata, value.optional_string_map("metadata"));
   TRY_VOID(read_part(value, "init", config.init, init_from));
   TRY_VOID(read_part(value, "guest", config.guest, guest_from));
+  TRY_VOID(read_part(value, "limits", config.limits, limits_from));
   TRY_VOID(read_part(value, "restart", config.restart, restart_from));
   TRY_VOID(read_part(value, "stop_config", config.stop,
                      [](const json::Value& part) { return stop_config_from(part, {}); }));

@@ -1,6 +1,7 @@
 // JSON of desired state as the store and the feed hold it: ImageRef, App, Machine, Release. Times
 // are nanoseconds since 1970 ("created_at_ns").
 #include "base/text.h"
+#include "model/egress.h"
 #include "model/json.h"
 #include "model/json_parts.h"
 #include "model/limits.h"
@@ -38,6 +39,13 @@ Result<MachineConfig> config_in(const json::Value& value) {
   const json::Value* config = value.find("config");
   if (config == nullptr) return fail(Code::invalid_argument, "config: missing");
   TRY_AS(MachineConfig parsed, machine_config_from(*config), "config");
+  return parsed;
+}
+
+Result<EgressPolicy> egress_in(const json::Value& value) {
+  const json::Value* egress = value.find("egress");
+  if (egress == nullptr) return EgressPolicy{};
+  TRY_AS(EgressPolicy parsed, egress_policy_from(*egress), "egress");
   return parsed;
 }
 
@@ -80,7 +88,8 @@ json::Value to_json(const App& app) {
                        {"id", app.id},
                        {"created_at_ns", app.created_at.ns},
                        {"current_release", app.current_release},
-                       {"last_release", app.last_release}});
+                       {"last_release", app.last_release},
+                       {"egress", to_json(app.egress)}});
 }
 
 Result<App> app_from(const json::Value& value) {
@@ -91,6 +100,7 @@ Result<App> app_from(const json::Value& value) {
   TRY(app.created_at, time_in(value, "created_at_ns"));
   TRY(app.current_release, value.optional_int("current_release", 0));
   TRY(app.last_release, value.optional_int("last_release", 0));
+  TRY(app.egress, egress_in(value));
   return app;
 }
 
@@ -113,6 +123,7 @@ json::Value to_json(const Machine& machine) {
                                   {"release", machine.release},
                                   {"created_at_ns", machine.created_at.ns},
                                   {"updated_at_ns", machine.updated_at.ns}});
+  if (machine.egress != EgressPolicy()) out.set("egress", to_json(machine.egress));
   if (machine.stop_override) out.set("stop_override", to_json(*machine.stop_override));
   return out;
 }
@@ -144,6 +155,7 @@ Result<Machine> machine_from(const json::Value& value) {
   TRY(machine.release, value.optional_int("release", 0));
   TRY(machine.created_at, time_in(value, "created_at_ns"));
   TRY(machine.updated_at, time_in(value, "updated_at_ns"));
+  TRY(machine.egress, egress_in(value));
   return machine;
 }
 

@@ -19,9 +19,13 @@ inline constexpr std::size_t kMaxSnapshots = 64;  // of one volume
 inline constexpr std::int64_t kMinVolumeMib = 16;
 inline constexpr std::int64_t kMaxVolumeMib = std::int64_t{256} * 1024;
 inline constexpr std::int64_t kUsualVolumeMib = 1024;
+inline constexpr std::size_t kMaxEgressRules = 64;
 inline constexpr int kMinMemoryMib = 128;
 inline constexpr int kMaxMemoryMib = 256 * 1024;
 inline constexpr int kMaxCpus = 32;
+inline constexpr int kMaxNetMbit = 100'000;
+inline constexpr int kMaxDiskIops = 10'000'000;
+inline constexpr int kMaxDiskMibPerSecond = 100'000;
 inline constexpr Duration kMaxStopTimeout = 300s;
 
 }  // namespace perigee::model

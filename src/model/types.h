@@ -27,6 +27,15 @@ struct Guest {
   bool operator==(const Guest&) const = default;
 };
 
+// What a machine may take of its node; 0: as its size says (worker/machine_limits.h).
+struct MachineLimits {
+  int cpu_percent = 0;  // of one core
+  int net_mbit = 0;     // per second, in each direction
+  int disk_iops = 0;    // of all its disks
+  int disk_mib_s = 0;
+  bool operator==(const MachineLimits&) const = default;
+};
+
 enum class ConcurrencyType { connections, requests };
 struct Concurrency {
   ConcurrencyType type = ConcurrencyType::connections;
@@ -94,6 +103,7 @@ struct MachineConfig {
   StringMap env;
   Init init;
   Guest guest;
+  MachineLimits limits;
   std::vector<Service> services;
   StringMap metadata;
   RestartPolicy restart;
@@ -115,12 +125,27 @@ struct ImageRef {
 
 // ---- desired state (store) ----
 
+// Where an app's machines may connect to, beside each other (model/egress.h).
+struct EgressRule {
+  std::string network;  // "203.0.113.0/24", "2001:db8::/32"
+  int first_port = 0;   // of TCP and UDP; 0: everything
+  int last_port = 0;
+  bool operator==(const EgressRule&) const = default;
+};
+enum class EgressKind { internet, closed, listed };
+struct EgressPolicy {
+  EgressKind kind = EgressKind::internet;
+  std::vector<EgressRule> rules = {};  // of `listed`
+  bool operator==(const EgressPolicy&) const = default;
+};
+
 struct App {
   AppName name;
   std::string id;
   WallTime created_at;
   std::int64_t current_release = 0;  // 0: none has succeeded yet
   std::int64_t last_release = 0;     // the newest number given out
+  EgressPolicy egress = {};
   bool operator==(const App&) const = default;
 };
 
@@ -146,6 +171,7 @@ struct Machine {
   MachineConfig config;
   StringMap secrets;  // by name, sealed (docs/formats/sealed.md): those of this version
   ImageRef image;
+  EgressPolicy egress = {};  // its app's: in the node feed alone
   DesiredState desired = DesiredState::started;
   std::int64_t desired_sequence = 1;  // +1 at every start or stop call: a repeated call acts again
   Origin origin = Origin::user;       // of the newest change of `desired`

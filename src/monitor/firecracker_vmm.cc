@@ -8,6 +8,7 @@
 #include "async/combine.h"
 #include "base/log.h"
 #include "channel/types.h"
+#include "monitor/nic.h"
 #include "monitor/snapshot.h"
 #include "sys/tap.h"
 #include "vm/firecracker.h"
@@ -56,11 +57,7 @@ Result<void> FirecrackerVmm::prepare() {
   const vm::Nic& nic = boot_.vm.nic;
   if (nic.tap.empty()) return {};
   TRY_VOID(sys::make_lasting_tap(nic.tap, user_.uid));
-  return sys::set_up_tap({.name = nic.tap,
-                          .mtu = nic.mtu,
-                          .host_address = nic.gateway,
-                          .guest_address = nic.address,
-                          .guest_mac = nic.mac});
+  return sys::set_up_tap(tap_settings(nic));
 }
 
 sys::Spawn FirecrackerVmm::command() {

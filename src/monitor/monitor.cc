@@ -14,6 +14,7 @@
 #include "monitor/guest_report.h"
 #include "monitor/snapshot.h"
 #include "sys/procfs.h"
+#include "sys/tap.h"
 
 namespace perigee::monitor {
 namespace {
@@ -56,6 +57,11 @@ channel::Configure configure(const vm::VmSpec& spec) {
   if (spec.nic.tap.empty()) return message;
   message.addresses = {spec.nic.address + "/32"};
   message.gateways = {spec.nic.gateway};
+  if (!spec.nic.address6.empty()) {
+    message.addresses.push_back(spec.nic.address6 + "/128");
+    message.gateways.push_back(spec.nic.gateway6);
+  }
+  message.gateway_mac = sys::kTapHostMac;
   message.nameservers = spec.nic.nameservers;
   message.mtu = static_cast<std::uint32_t>(spec.nic.mtu);
   return message;

@@ -7,6 +7,7 @@
 
 #include "async/combine.h"
 #include "base/log.h"
+#include "monitor/nic.h"
 #include "monitor/snapshot.h"
 #include "sys/posix_host.h"
 #include "sys/tap.h"
@@ -111,11 +112,7 @@ Result<void> QemuVmm::prepare_ram() {
 Result<void> QemuVmm::prepare_tap() {
   const vm::Nic& nic = boot_.vm.nic;
   TRY(tap_, sys::open_tap(nic.tap));
-  return sys::set_up_tap({.name = nic.tap,
-                          .mtu = nic.mtu,
-                          .host_address = nic.gateway,
-                          .guest_address = nic.address,
-                          .guest_mac = nic.mac});
+  return sys::set_up_tap(tap_settings(nic));
 }
 
 sys::Spawn QemuVmm::command() {

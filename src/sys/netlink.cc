@@ -1,6 +1,7 @@
 #include "sys/netlink.h"
 
 #include <arpa/inet.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
@@ -191,6 +192,14 @@ Result<void> Netlink::set_up(int index, int mtu) {
   return request(std::move(message), fmt::format("set interface {} up", index));
 }
 
+Result<void> Netlink::set_group(int index, std::uint32_t group) {
+  ifinfomsg body{};
+  body.ifi_index = index;
+  std::string message = start(RTM_NEWLINK, 0, body);
+  attribute(message, IFLA_GROUP, bytes_of(group));
+  return request(std::move(message), fmt::format("put interface {} into a group", index));
+}
+
 Result<void> Netlink::delete_link(const std::string& name) {
   const auto index = link_index(name);
   if (!index) return {};
@@ -205,6 +214,7 @@ Result<void> Netlink::add_address(int index, const std::string& address, int pre
   body.ifa_family = raw.family;
   body.ifa_prefixlen = static_cast<unsigned char>(prefix);
   body.ifa_index = static_cast<unsigned>(index);
+  body.ifa_flags = IFA_F_NODAD;  // nobody else could have it, and nobody has to wait
   std::string message = start(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, body);
   attribute(message, IFA_LOCAL, raw.bytes);
   attribute(message, IFA_ADDRESS, raw.bytes);

@@ -30,7 +30,8 @@ class Netlink {
   Result<int> link_index(const std::string& name);
   Result<std::vector<Link>> links(std::string_view prefix);  // whose names start so
   Result<void> set_up(int index, int mtu);                   // mtu 0: as it is
-  Result<void> delete_link(const std::string& name);         // absent is fine
+  Result<void> set_group(int index, std::uint32_t group);
+  Result<void> delete_link(const std::string& name);  // absent is fine
 
   // Addresses are IPv4 or IPv6 literals. An entry that exists is replaced.
   Result<void> add_address(int index, const std::string& address, int prefix);

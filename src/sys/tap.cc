@@ -19,11 +19,30 @@
 namespace perigee::sys {
 namespace {
 
-void disable_ipv6(const std::string& name) {
-  const std::string path = fmt::format("/proc/sys/net/ipv6/conf/{}/disable_ipv6", name);
+// False: this kernel has no IPv6.
+bool set_ipv6(const std::string& name, const char* setting, const char* value) {
+  const std::string path = fmt::format("/proc/sys/net/ipv6/conf/{}/{}", name, setting);
   const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file.valid()) return;  // a kernel without IPv6
-  [[maybe_unused]] const ssize_t n = ::write(file.get(), "1", 1);
+  if (!file.valid()) return false;
+  return ::write(file.get(), value, 1) == 1;
+}
+
+enum class Ipv6 { off, on };
+
+// Before the interface is up, so that it never has an address of the kernel's own making.
+Ipv6 prepare_ipv6(const TapSettings& settings) {
+  const bool wanted = !settings.host_address6.empty();
+  const bool there = set_ipv6(settings.name, "accept_ra", "0") &&
+                     set_ipv6(settings.name, "addr_gen_mode", "1") &&
+                     set_ipv6(settings.name, "disable_ipv6", wanted ? "0" : "1");
+  return there && wanted ? Ipv6::on : Ipv6::off;
+}
+
+Result<void> connect_guest(Netlink& netlink, int index, const std::string& host,
+                           const std::string& guest, const std::string& mac, int prefix) {
+  TRY_VOID(netlink.add_address(index, host, prefix));
+  TRY_VOID(netlink.add_route(index, guest, prefix, host));
+  return netlink.add_neighbour(index, guest, mac);
 }
 
 // The host's side of every tap: each is a link of its own. It must not change, for a guest that is
@@ -85,12 +104,17 @@ Result<void> set_up_tap(const TapSettings& settings) {
   const std::string what = fmt::format("tap {}", settings.name);
   TRY(Netlink netlink, Netlink::open());
   TRY(const int index, netlink.link_index(settings.name));
-  disable_ipv6(settings.name);
+  const Ipv6 ipv6 = prepare_ipv6(settings);
   TRY_VOID(set_host_mac(settings.name));
+  TRY_VOID_AS(netlink.set_group(index, settings.group), what);
   TRY_VOID_AS(netlink.set_up(index, settings.mtu), what);
-  TRY_VOID_AS(netlink.add_address(index, settings.host_address, 32), what);
-  TRY_VOID_AS(netlink.add_route(index, settings.guest_address, 32, settings.host_address), what);
-  TRY_VOID_AS(netlink.add_neighbour(index, settings.guest_address, settings.guest_mac), what);
+  TRY_VOID_AS(connect_guest(netlink, index, settings.host_address, settings.guest_address,
+                            settings.guest_mac, 32),
+              what);
+  if (ipv6 == Ipv6::off) return {};
+  TRY_VOID_AS(connect_guest(netlink, index, settings.host_address6, settings.guest_address6,
+                            settings.guest_mac, 128),
+              what);
   return {};
 }
 

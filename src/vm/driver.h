@@ -36,10 +36,13 @@ struct GuestProcess {
 };
 
 struct Nic {
-  std::string tap = {};      // exists already
-  std::string mac = {};      // "02:…"
-  std::string address = {};  // the guest's, "10.201.0.2"
-  std::string gateway = {};  // the host's on the tap, "10.201.0.1"
+  std::string tap = {};       // exists already
+  std::string mac = {};       // "02:…"
+  std::string address = {};   // the guest's, "10.201.0.2"
+  std::string gateway = {};   // the host's on the tap, "10.201.0.1"
+  std::string address6 = {};  // the same for IPv6, "fd12:3456:789a::ac9:2"; empty: none
+  std::string gateway6 = {};
+  std::uint32_t group = 0;  // of interfaces: tap_group() of the node
   int mtu = 1420;
   std::vector<std::string> nameservers = {};
   bool operator==(const Nic&) const = default;
@@ -49,6 +52,8 @@ struct Nic {
 struct VmLimits {
   int cpu_percent = 0;   // of one core, the VMM's own threads included
   int cpu_weight = 100;  // against other VMs, where processors are short
+  int disk_iops = 0;     // of all its disks
+  int disk_mib_s = 0;
   bool operator==(const VmLimits&) const = default;
 };
 

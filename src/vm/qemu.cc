@@ -54,6 +54,18 @@ void add_machine(Command& command, const BootSpec& boot) {
       .add("-append", kernel_command_line(boot.vmm));
 }
 
+// One budget for all disks of a VM: they are of one throttle group.
+std::string throttle_of(const VmLimits& limits) {
+  constexpr std::int64_t kMib = 1024 * 1024;
+  if (limits.disk_iops == 0 && limits.disk_mib_s == 0) return "";
+  std::string text = ",throttling.group=disks";
+  if (limits.disk_iops > 0) text += fmt::format(",throttling.iops-total={}", limits.disk_iops);
+  if (limits.disk_mib_s > 0) {
+    text += fmt::format(",throttling.bps-total={}", limits.disk_mib_s * kMib);
+  }
+  return text;
+}
+
 // The upper disk is made anew at each start, so nothing on it is worth a flush. A volume's is: what
 // the guest has flushed is on the host's disk, and what it discards is given back.
 std::string_view options_of(DiskAccess access) {
@@ -68,10 +80,10 @@ std::string_view options_of(DiskAccess access) {
   return "cache=writeback,discard=unmap";
 }
 
-void add_disk(Command& command, int index, DiskAccess access) {
+void add_disk(Command& command, int index, DiskAccess access, const std::string& throttle) {
   command
-      .add("-drive", fmt::format("id=disk{},if=none,format=raw,{},file={}", index,
-                                 options_of(access), by_descriptor(kFirstDiskFd + index)))
+      .add("-drive", fmt::format("id=disk{},if=none,format=raw,{},file={}{}", index,
+                                 options_of(access), by_descriptor(kFirstDiskFd + index), throttle))
       .add("-device", fmt::format("virtio-blk-device,drive=disk{}", index));
 }
 
@@ -110,7 +122,8 @@ std::vector<std::string> qemu_command(const BootSpec& boot) {
   Command command(boot.vmm.program);
   add_machine(command, boot);
   int index = 0;
-  for (const Disk& disk : disks_of(boot.vm)) add_disk(command, index++, disk.access);
+  const std::string throttle = throttle_of(boot.vm.limits);
+  for (const Disk& disk : disks_of(boot.vm)) add_disk(command, index++, disk.access, throttle);
   if (!boot.vm.nic.tap.empty()) {
     command.add("-netdev", fmt::format("tap,id=net0,fd={}", kTapFd))
         .add("-device", "virtio-net-device,netdev=net0,mac=" + boot.vm.nic.mac);

@@ -12,6 +12,9 @@ Value to_json(const Nic& nic) {
                        {"mac", nic.mac},
                        {"address", nic.address},
                        {"gateway", nic.gateway},
+                       {"address6", nic.address6},
+                       {"gateway6", nic.gateway6},
+                       {"group", static_cast<std::int64_t>(nic.group)},
                        {"mtu", nic.mtu},
                        {"nameservers", json::strings(nic.nameservers)}});
 }
@@ -24,7 +27,10 @@ Value to_json(const GuestProcess& process) {
 }
 
 Value to_json(const VmLimits& limits) {
-  return json::object({{"cpu_percent", limits.cpu_percent}, {"cpu_weight", limits.cpu_weight}});
+  return json::object({{"cpu_percent", limits.cpu_percent},
+                       {"cpu_weight", limits.cpu_weight},
+                       {"disk_iops", limits.disk_iops},
+                       {"disk_mib_s", limits.disk_mib_s}});
 }
 
 Value to_json(const std::vector<VmVolume>& volumes) {
@@ -65,6 +71,10 @@ Result<Nic> nic_from(const Value& value) {
   TRY(nic.mac, value.optional_string("mac"));
   TRY(nic.address, value.optional_string("address"));
   TRY(nic.gateway, value.optional_string("gateway"));
+  TRY(nic.address6, value.optional_string("address6"));
+  TRY(nic.gateway6, value.optional_string("gateway6"));
+  TRY(const std::int64_t group, value.optional_int("group", 0));
+  nic.group = static_cast<std::uint32_t>(group);
   TRY(nic.mtu, small_int(value, "mtu", nic.mtu));
   TRY(nic.nameservers, value.optional_strings("nameservers"));
   return nic;
@@ -83,6 +93,8 @@ Result<VmLimits> limits_from(const Value& value) {
   VmLimits limits;
   TRY(limits.cpu_percent, small_int(value, "cpu_percent", limits.cpu_percent));
   TRY(limits.cpu_weight, small_int(value, "cpu_weight", limits.cpu_weight));
+  TRY(limits.disk_iops, small_int(value, "disk_iops", 0));
+  TRY(limits.disk_mib_s, small_int(value, "disk_mib_s", 0));
   return limits;
 }
 

@@ -23,6 +23,9 @@ BootSpec example() {
                  .mac = "02:00:00:00:00:02",
                  .address = "10.201.0.2",
                  .gateway = "10.201.0.1",
+                 .address6 = "fd00:1::2",
+                 .gateway6 = "fd00:1::1",
+                 .group = 0xfedcba99,
                  .mtu = 1420,
                  .nameservers = {"10.201.0.1"}};
   boot.vm.hostname = "148ed21a031189";
@@ -30,7 +33,7 @@ BootSpec example() {
       .argv = {"/bin/app", "a b"}, .env = {"K=V=W"}, .user = "web:www", .directory = "/srv"};
   boot.vm.uid = 1879048194;
   boot.vm.cgroup = "perigee-12345678/148ed21a031189";
-  boot.vm.limits = {.cpu_percent = 50, .cpu_weight = 200};
+  boot.vm.limits = {.cpu_percent = 50, .cpu_weight = 200, .disk_iops = 1000, .disk_mib_s = 20};
   boot.vmm = {.accelerator = Accelerator::tcg,
               .kernel = "/guest/vmlinux",
               .initrd = "/guest/initrd.cpio",
@@ -76,15 +79,15 @@ on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
         "init_on_alloc=0 tsc_early_khz=2596138 tsc=reliable"
         R"(
 -drive
-id=disk0,if=none,format=raw,readonly=on,file=/proc/self/fd/16
+id=disk0,if=none,format=raw,readonly=on,file=/proc/self/fd/16,throttling.group=disks,throttling.iops-total=1000,throttling.bps-total=20971520
 -device
 virtio-blk-device,drive=disk0
 -drive
-id=disk1,if=none,format=raw,readonly=on,file=/proc/self/fd/17
+id=disk1,if=none,format=raw,readonly=on,file=/proc/self/fd/17,throttling.group=disks,throttling.iops-total=1000,throttling.bps-total=20971520
 -device
 virtio-blk-device,drive=disk1
 -drive
-id=disk2,if=none,format=raw,cache=unsafe,file=/proc/self/fd/18
+id=disk2,if=none,format=raw,cache=unsafe,file=/proc/self/fd/18,throttling.group=disks,throttling.iops-total=1000,throttling.bps-total=20971520
 -device
 virtio-blk-device,drive=disk2
 -drive

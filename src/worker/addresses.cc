@@ -79,6 +79,11 @@ std::uint32_t AddressPool::number_of(std::string_view address) const {
   return parse_ipv4(address).value_or(0) - (first_ - kFirstNumber);
 }
 
+std::string embedded_address(std::string_view prefix, std::string_view address) {
+  const std::uint32_t value = parse_ipv4(address).value_or(0);
+  return fmt::format("{}{:x}:{:x}", prefix, value >> 16, value & 0xffff);
+}
+
 void AddressPool::give_back(std::string_view address) {
   if (const auto value = parse_ipv4(address)) taken_.erase(*value);
 }

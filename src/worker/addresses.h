@@ -33,4 +33,8 @@ class AddressPool {
   std::set<std::uint32_t> taken_;
 };
 
+// The IPv6 address that goes with an IPv4 one: `prefix` ends in "::", the last 32 bits are the
+// same.
+std::string embedded_address(std::string_view prefix, std::string_view address);
+
 }  // namespace perigee::worker

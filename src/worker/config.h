@@ -16,11 +16,13 @@ struct Config {
   std::string state_dir;                  // machines/, blobs/, disks/ are in it
   std::string key_ring;                   // the file that opens the machines' secrets
   std::string network = "10.201.0.0/16";  // of the machines; the first address is the host's
+  std::string network6 = "fd00:1::";      // the same, IPv6: its last 32 bits are those of IPv4
+  std::uint32_t tap_group = 0;            // vm::tap_group()
   int cpus = 1;
   std::int64_t memory_mib = 1024;                      // for machines
   std::uint64_t upper_bytes = std::uint64_t{8} << 30;  // of a machine's writable disk
   std::vector<std::string> nameservers;                // of the guests
-  std::uint32_t first_vm_uid = vm::kFirstVmUid;  // with an address's number: its VMM's user
+  std::uint32_t first_vm_uid = vm::kFirstVmUid;        // with an address's number: its VMM's user
   std::uint32_t allowed_uid = 0;                       // who, besides root, may use worker.sock
 };
 

@@ -1,20 +1,21 @@
 // Fabric: the host's side of the machines' network, as an interface. Taps are made and held by the
-// VMs' monitors and go away with them; what is left for the worker is that the firewall between
-// machines and host stands before the first VM boots.
+// VMs' monitors and go away with them; what is left for the worker is that the firewall knows every
+// machine before its VM boots, and whatever else lets packets through the host.
 #pragma once
 
-#include <string>
+#include <vector>
 
 #include "async/task.h"
 #include "base/result.h"
+#include "vm/firewall.h"
 
 namespace perigee::worker {
 
 class Fabric {
  public:
   virtual ~Fabric() = default;
-  // Idempotent; called at every start of the worker.
-  virtual async::Task<Result<void>> ensure(std::string network, std::string gateway) = 0;
+  // From now on these machines are known, and no others. Idempotent.
+  virtual async::Task<Result<void>> apply(std::vector<vm::FirewallMachine> machines) = 0;
 };
 
 }  // namespace perigee::worker

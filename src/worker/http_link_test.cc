@@ -202,7 +202,9 @@ class NoDisks : public VolumeDisks {
 
 class NoFabric : public Fabric {
  public:
-  async::Task<Result<void>> ensure(std::string, std::string) override { co_return Result<void>(); }
+  async::Task<Result<void>> apply(std::vector<vm::FirewallMachine>) override {
+    co_return Result<void>();
+  }
 };
 
 // Wants one machine, stopped, for ever.

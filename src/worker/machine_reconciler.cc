@@ -11,6 +11,7 @@
 #include "worker/guest_process.h"
 #include "worker/limits.h"
 #include "worker/listen_advice.h"
+#include "worker/machine_limits.h"
 #include "worker/machine_record.h"
 
 namespace perigee::worker {
@@ -23,15 +24,23 @@ async::Task<void> sleep_until(async::Loop& loop, MonotonicTime at) {
   co_await loop.sleep_until(at);
 }
 
-// A machine has its processors, and a quarter of one for what the VMM does beside running the
-// guest. Where processors are short, a shared one has a quarter of a performance one's part.
-vm::VmLimits vm_limits(const model::Guest& guest) {
-  constexpr int kVmmPercent = 25;
-  constexpr int kSharedWeight = 25;
-  constexpr int kPerformanceWeight = 100;
-  return {
-      .cpu_percent = guest.cpus * 100 + kVmmPercent,
-      .cpu_weight = (guest.cpu_kind == "shared" ? kSharedWeight : kPerformanceWeight) * guest.cpus};
+vm::EgressPolicy egress_of(const model::EgressPolicy& egress) {
+  vm::EgressPolicy out;
+  switch (egress.kind) {
+    case model::EgressKind::internet:
+      out.kind = vm::EgressKind::internet;
+      break;
+    case model::EgressKind::closed:
+      out.kind = vm::EgressKind::closed;
+      break;
+    case model::EgressKind::listed:
+      out.kind = vm::EgressKind::listed;
+      break;
+  }
+  for (const model::EgressRule& rule : egress.rules) {
+    out.rules.push_back({rule.network, rule.first_port, rule.last_port});
+  }
+  return out;
 }
 
 // A VM that the driver knows better than we do; stopping it is always right.
@@ -43,6 +52,18 @@ vm::VmStatus unknown_vm(const MachineId& machine) {
 }
 
 }  // namespace
+
+vm::FirewallMachine firewall_machine(const Tools& tools, const Record& record) {
+  const MachineId& id = record.machine.id;
+  const std::string& address = record.status.private_ip;
+  return {.app = record.machine.app.str(),
+          .tap = vm::tap_name(id),
+          .mac = vm::mac_address(id),
+          .address = address,
+          .address6 = embedded_address(tools.config.network6, address),
+          .egress = egress_of(record.machine.egress),
+          .net_mbit = limits_of(record.machine.config).net_mbit};
+}
 
 MachineReconciler::MachineReconciler(Tools& tools, Record record, Stored stored,
                                      std::optional<vm::VmStatus> vm)
@@ -158,6 +179,9 @@ async::Task<Result<void>> MachineReconciler::absorb() {
   if (pending_ == changed.machine) pending_.reset();
   record_.machine = std::move(changed.machine);
   if (other) delay_boot(std::nullopt);
+  if (!record_.status.private_ip.empty() && !removed()) {
+    tools_.network.put(record_.machine.id, firewall_machine(tools_, record_));
+  }
   co_return Result<void>();
 }
 
@@ -330,6 +354,7 @@ async::Task<Result<void>> MachineReconciler::prepare_and_boot() {
   CO_TRY_VOID(co_await ensure_address());
   CO_TRY(vm::VmSpec spec, co_await make_spec());
   spec.volumes = std::move(volumes);
+  CO_TRY_VOID(co_await tools_.network.settled());
   handed_over_ = true;
   co_return co_await tools_.driver.boot(std::move(spec));
 }
@@ -348,6 +373,7 @@ async::Task<Result<std::vector<vm::VmVolume>>> MachineReconciler::attach_volumes
 async::Task<Result<void>> MachineReconciler::ensure_address() {
   if (!record_.status.private_ip.empty()) co_return Result<void>();
   CO_TRY(record_.status.private_ip, tools_.addresses.take());
+  tools_.network.put(record_.machine.id, firewall_machine(tools_, record_));
   co_return co_await save();
 }
 
@@ -374,11 +400,14 @@ async::Task<Result<vm::VmSpec>> MachineReconciler::make_spec() {
   spec.layers = std::move(image.layers);
   spec.hostname = machine.id.str();
   spec.uid = tools_.config.first_vm_uid + tools_.addresses.number_of(record_.status.private_ip);
-  spec.limits = vm_limits(machine.config.guest);
+  spec.limits = vm_limits(machine.config);
   spec.nic.tap = vm::tap_name(machine.id);
   spec.nic.mac = vm::mac_address(machine.id);
   spec.nic.address = record_.status.private_ip;
   spec.nic.gateway = tools_.addresses.gateway();
+  spec.nic.address6 = embedded_address(tools_.config.network6, spec.nic.address);
+  spec.nic.gateway6 = embedded_address(tools_.config.network6, spec.nic.gateway);
+  spec.nic.group = tools_.config.tap_group;
   spec.nic.nameservers = tools_.config.nameservers;
   co_return spec;
 }
@@ -442,6 +471,7 @@ async::Task<Result<void>> MachineReconciler::remove() {
   CO_TRY_VOID(co_await tools_.driver.forget(record_.machine.id));
   CO_TRY_VOID(co_await tools_.store.remove(record_.machine.id));
   stored_ = false;
+  tools_.network.remove(record_.machine.id);
   if (!record_.status.private_ip.empty()) tools_.addresses.give_back(record_.status.private_ip);
   note_removed(record_, tools_.host.clock.wall());
   tools_.changed.raise();

@@ -18,6 +18,7 @@
 #include "worker/change_signal.h"
 #include "worker/config.h"
 #include "worker/images.h"
+#include "worker/machine_network.h"
 #include "worker/machine_plan.h"
 #include "worker/machine_secrets.h"
 #include "worker/machine_store.h"
@@ -34,10 +35,14 @@ struct Tools {
   MachineStore& store;
   Volumes& volumes;
   AddressPool& addresses;
+  MachineNetwork& network;
   async::Semaphore& boots;
   MachineSecrets& secrets;
   ChangeSignal& changed;  // raised when a status did
 };
+
+// What the firewall is to know of a machine that has an address.
+vm::FirewallMachine firewall_machine(const Tools& tools, const Record& record);
 
 class MachineReconciler {
  public:

@@ -11,6 +11,7 @@
 #include "worker/feed.h"
 #include "worker/guest_process.h"
 #include "worker/limits.h"
+#include "worker/machine_limits.h"
 #include "worker/machine_record.h"
 #include "worker/machine_store.h"
 
@@ -32,6 +33,25 @@ TEST_CASE("addresses are given out in turn and used again as late as possible") 
   const auto full = pool.take();
   REQUIRE_FALSE(full.has_value());
   CHECK(full.error().code == Code::resource_exhausted);
+}
+
+TEST_CASE("an address has a number and goes with an IPv6 address") {
+  const auto pool = AddressPool::open("10.201.0.0/16");
+  REQUIRE(pool.has_value());
+  CHECK(pool->number_of("10.201.0.2") == 2);
+  CHECK(pool->number_of("10.201.1.0") == 256);
+  CHECK(embedded_address("fd12:3456:789a::", "10.201.0.2") == "fd12:3456:789a::ac9:2");
+}
+
+TEST_CASE("a machine's limits are its size's where its configuration says none") {
+  model::MachineConfig config;
+  config.guest = {.cpu_kind = "performance", .cpus = 2, .memory_mib = 512};
+  CHECK((limits_of(config) == model::MachineLimits{225, 1000, 8000, 128}));
+  config.limits = {.cpu_percent = 50, .disk_iops = 10};
+  CHECK((limits_of(config) == model::MachineLimits{50, 1000, 10, 128}));
+  CHECK(vm_limits(config).cpu_weight == 200);
+  config.guest.cpu_kind = "shared";
+  CHECK(vm_limits(config).cpu_weight == 50);
 }
 
 TEST_CASE("addresses on record are reserved once, and foreign ones refused") {

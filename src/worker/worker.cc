@@ -50,23 +50,24 @@ Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver
       config_(std::move(config)),
       boot_id_(sys::random_hex(host.entropy, 8)),
       driver_(driver),
-      fabric_(fabric),
       control_(control),
       addresses_(std::move(addresses)),
+      network_(host, fabric),
       store_(host.disk, config_.state_dir + "/machines"),
       boots_(host.loop, kMaxConcurrentBoots),
       secrets_(host, config_.key_ring),
       changed_(host.loop),
       volumes_(host, config_.state_dir + "/volumes", disks, driver, changed_,
                [this](const MachineId& id) { return is_busy(id); }),
-      tools_{host_,    config_,    driver_, images,   store_,
-             volumes_, addresses_, boots_,  secrets_, changed_},
+      tools_{host_,      config_,  driver_, images,   store_,  volumes_,
+             addresses_, network_, boots_,  secrets_, changed_},
       tasks_(host.loop) {}
 
 Worker::~Worker() = default;
 
 async::Task<Result<void>> Worker::run(std::unique_ptr<sys::Listener> listener) {
   CO_TRY_VOID(co_await take_up());
+  tasks_.spawn(MachineNetwork::run(network_));
   tasks_.spawn(follow_events(*this));
   tasks_.spawn(follow_feed(*this));
   tasks_.spawn(send_reports(*this));
@@ -83,15 +84,19 @@ async::Task<Result<void>> Worker::run(std::unique_ptr<sys::Listener> listener) {
 // ---- the start ----
 
 async::Task<Result<void>> Worker::take_up() {
-  CO_TRY_VOID_AS(co_await fabric_.ensure(config_.network, addresses_.gateway()),
-                 "the firewall of the machines' network");
   CO_TRY_AS(MachineStore::Loaded loaded, co_await store_.load(), "the machines' records");
   CO_TRY_VOID_AS(co_await volumes_.load(), "the volumes' records");
+  for (Record& record : loaded.records) {
+    reserve_address(record);
+    if (!record.status.private_ip.empty()) {
+      network_.put(record.machine.id, firewall_machine(tools_, record));
+    }
+  }
+  CO_TRY_VOID(co_await network_.load());
   for (vm::VmStatus& vm : co_await adopt()) {
     const MachineId id = vm.machine;
     found_[id] = std::move(vm);
   }
-  for (Record& record : loaded.records) reserve_address(record);
   log_info("worker", "node {}: {} machines on record, {} VMs found, accelerator {}", config_.node,
            loaded.records.size(), found_.size(), driver_.accelerator());
   for (Record& record : loaded.records) {

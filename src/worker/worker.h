@@ -25,6 +25,7 @@
 #include "worker/control_link.h"
 #include "worker/fabric.h"
 #include "worker/images.h"
+#include "worker/machine_network.h"
 #include "worker/machine_reconciler.h"
 #include "worker/machine_store.h"
 #include "worker/volumes.h"
@@ -83,9 +84,9 @@ class Worker : private FeedSink {
   Config config_;
   std::string boot_id_;
   vm::Driver& driver_;
-  Fabric& fabric_;
   ControlLink& control_;
   AddressPool addresses_;
+  MachineNetwork network_;
   MachineStore store_;
   async::Semaphore boots_;
   MachineSecrets secrets_;

@@ -94,8 +94,9 @@ class FakeDisks : public VolumeDisks {
 
 class FakeFabric : public Fabric {
  public:
-  async::Task<Result<void>> ensure(std::string network, std::string gateway) override;
-  int ensured = 0;
+  async::Task<Result<void>> apply(std::vector<vm::FirewallMachine> machines) override;
+  int applied = 0;
+  std::vector<vm::FirewallMachine> machines;  // as applied last
 };
 
 // The FakeDriver with crash points around each of its effects.

@@ -163,8 +163,9 @@ async::Task<Result<std::int64_t>> FakeDisks::free_mib(std::string /*directory*/)
   co_return 100'000;
 }
 
-async::Task<Result<void>> FakeFabric::ensure(std::string /*network*/, std::string /*gateway*/) {
-  ++ensured;
+async::Task<Result<void>> FakeFabric::apply(std::vector<vm::FirewallMachine> wanted) {
+  ++applied;
+  machines = std::move(wanted);
   co_return Result<void>();
 }
 

@@ -38,7 +38,10 @@ TEST_CASE("a machine is created, started, stopped, started again and destroyed")
   CHECK(spec->process.argv == std::vector<std::string>{"/app"});
   CHECK(spec->upper == "/state/machines/m1/upper.ext4");
   CHECK(bench.control.status(kId)->private_ip == "10.201.0.2");
-  CHECK(bench.fabric.ensured == 1);
+  REQUIRE(bench.fabric.machines.size() == 1);  // the firewall knew it before it booted
+  CHECK(bench.fabric.machines.front().tap == "pg-m1");
+  CHECK(bench.fabric.machines.front().address == "10.201.0.2");
+  CHECK(bench.fabric.machines.front().address6 == spec->nic.address6);
   CHECK(bench.control.report()->memory_free_mib == 4096 - 256);
 
   bench.control.want(machine = next(machine, DesiredState::stopped));

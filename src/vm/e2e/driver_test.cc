@@ -182,8 +182,8 @@ TEST_CASE("a VM answers connections and opens none") {
   INFO(f.output(open.machine.str()));
   CHECK(f.output(open.machine.str()).find("hello from the host") != std::string::npos);
 
-  f.raise_firewall();
   const VmSpec shut = f.spec("e2eb0000000000", knock + serve);
+  f.raise_firewall({open, shut});
   REQUIRE(f.run(f.driver().boot(shut)).has_value());
   REQUIRE(f.wait_for_output(shut.machine.str(), "knocked\n"));
   CHECK(f.output(shut.machine.str()).find("hello from the host") == std::string::npos);

@@ -14,6 +14,8 @@
 
 namespace perigee::vm::e2e {
 
+inline constexpr std::uint32_t kTapGroup = 4242;
+
 // Why the tests can't run here; "" when they can. Enters the network namespace.
 std::string prepare_process();
 
@@ -48,7 +50,7 @@ class Fixture {
   std::string http_get(const VmSpec& spec, std::uint16_t port);
   // "hello from the host" for whoever connects.
   void serve_on_host(std::uint16_t port);
-  void raise_firewall();
+  void raise_firewall(const std::vector<VmSpec>& vms);
   Result<AcceleratorVerdict> detect_accelerator();
   bool wait_for_end(pid_t pid);
   bool tap_exists(const std::string& machine);

@@ -123,10 +123,14 @@ VmSpec Fixture::spec(const std::string& machine, const std::string& script) {
   std::ofstream(spec.upper).close();
   fs::resize_file(spec.upper, 32 << 20);
   run_tool({"mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", spec.upper});
+  const int number = next_address_++;
   spec.nic = {.tap = tap_name(spec.machine),
               .mac = mac_address(spec.machine),
-              .address = fmt::format("10.201.0.{}", next_address_++),
+              .address = fmt::format("10.201.0.{}", number),
               .gateway = "10.201.0.1",
+              .address6 = fmt::format("fd00:1::{}", number),
+              .gateway6 = "fd00:1::1",
+              .group = kTapGroup,
               .nameservers = {"10.201.0.1"}};
   spec.hostname = machine;
   spec.process.argv = {"/bin/sh", "-c", script};
@@ -218,9 +222,21 @@ void Fixture::serve_on_host(std::uint16_t port) {
   server_->spawn(greet_all(*listener_));
 }
 
-void Fixture::raise_firewall() {
-  const auto raised = run(ensure_firewall(
-      host_->host(), {.table = firewall_table(directory_), .network = "10.201.0.0/16"}));
+void Fixture::raise_firewall(const std::vector<VmSpec>& vms) {
+  const FirewallSettings settings{.table = firewall_table(directory_),
+                                  .tap_group = kTapGroup,
+                                  .network = "10.201.0.0/16",
+                                  .network6 = "fd00:1::/64",
+                                  .gateway = "10.201.0.1"};
+  std::vector<FirewallMachine> machines;
+  for (const VmSpec& vm : vms) {
+    machines.push_back({.app = "app-" + vm.machine.str(),
+                        .tap = vm.nic.tap,
+                        .mac = vm.nic.mac,
+                        .address = vm.nic.address,
+                        .address6 = vm.nic.address6});
+  }
+  const auto raised = run(load_firewall(host_->host(), settings, std::move(machines)));
   if (!raised) FAIL(raised.error().context);
 }
 
