@@ -91,7 +91,7 @@ id=disk2,if=none,format=raw,cache=unsafe,file=/proc/self/fd/18,throttling.group=
 -device
 virtio-blk-device,drive=disk2
 -drive
-id=disk3,if=none,format=raw,cache=writeback,discard=unmap,file=/proc/self/fd/19
+id=disk3,if=none,format=raw,cache=writeback,discard=unmap,file=/proc/self/fd/19,throttling.group=disks,throttling.iops-total=1000,throttling.bps-total=20971520
 -device
 virtio-blk-device,drive=disk3
 -netdev
