@@ -86,7 +86,7 @@ class SecretsTest(Scenario):
         wait_until('one VM is left', 20, lambda: len(self.node.vmm_pids()) == 1
                    and len(self.node.monitor_pids()) == 1)
         pids = {'monitor': self.node.monitor_pids()[0], 'the VMM': self.node.vmm_pids()[0]}
-        for role in ('router', 'worker', 'control', 'perigeed'):
+        for role in ('perigeed', 'router', 'worker', 'control'):  # it would start them again
             pids[role] = self.node.role_pid(role)
         written = []
         for name, pid in pids.items():

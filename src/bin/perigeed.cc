@@ -70,13 +70,14 @@ Result<void> run_role(const std::string& role, const config::Paths& paths,
   if (main == nullptr) {
     return fail(Code::invalid_argument, "'{}' is not a role (see perigeed --help)", role);
   }
-  TRY_VOID(sys::forbid_core_dumps());
   TRY(const auto host, sys::PosixHost::open(kPoolThreads));
   TRY(auto listeners, supervisor::inherited_listeners());
   return main(RoleContext{*host, paths, std::move(node), std::move(listeners)});
 }
 
 Result<void> dispatch(const Arguments& arguments, const config::Paths& paths) {
+  // The supervisor makes the key ring, the roles read it.
+  TRY_VOID(sys::forbid_core_dumps());
   TRY(config::NodeConfig node, config::load_node_config(arguments.config_file));
   if (arguments.verb.empty()) {
     for (const std::string& warning : node.warnings) log_warning("perigeed", "{}", warning);
