@@ -46,14 +46,15 @@ def wait_until(what, seconds, condition, pause=0.05):
 
 
 class Node:
-    def __init__(self, worker_config=''):
+    def __init__(self, settings='', worker_config=''):
+        """`settings`: lines that come first in perigeed.toml; `worker_config`: in its [worker]."""
         # Short, for Unix socket paths; open, for the router's own user must reach its part.
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='pg-', dir='/var/tmp'))
         self.root.chmod(0o755)
         self.api_port, self.http_port, self.https_port = free_ports(3)
         config = self.root / 'etc/perigee/perigeed.toml'
         config.parent.mkdir(parents=True)
-        config.write_text(f'''node = "e2e"
+        config.write_text(f'''{settings}node = "e2e"
 region = "loc"
 
 [api]

@@ -23,7 +23,7 @@ class Scenario(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix='pg-', dir='/var/tmp')
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
-        cls.node = Node(cls.worker_config)
+        cls.node = Node(worker_config=cls.worker_config)
         cls.addClassCleanup(cls.node.destroy)
         cls.node.up()
 

@@ -13,6 +13,8 @@ Writes build/bench/vm.json: rows {name, unit, perigee, reference, ratio}.
   init_size       perigee-init, the program in the guest; no reference.
   start_20        twenty machines of 128 MiB started at once, to the last one's first byte, against
                   twenty bare QEMUs. Medians of three rounds in turn.
+  cold_start_minimal  the same as cold_start, both with the kernel of `./dev guest-kernel`; only
+                  where that has been built.
   daemons_20_memory, daemons_20_cpu  all daemons and monitors (PSS; percent of a core over 30 s)
                   beside those twenty, idle; no reference.
 
@@ -22,6 +24,7 @@ Needs root and a release build; the node is one of its own in /var/tmp and is go
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -43,7 +46,8 @@ import perigee_node  # noqa: E402
 from many import pss_kib  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get('PERIGEE_BUILD', REPOSITORY / 'build/release'))
-KERNEL = REPOSITORY / 'build/guest-kernel'
+KERNELS = REPOSITORY / 'build'
+MINIMAL = BUILD / 'guest-minimal/vmlinux'
 EXAMPLE = REPOSITORY / 'examples/hello'
 PORT = 8080
 BOOT_S = 60
@@ -56,8 +60,8 @@ MANY_ROUNDS = 3
 class NodeMachine:
     """The example, deployed to a node of its own; started and stopped through the API."""
 
-    def __init__(self):
-        self.node = perigee_node.Node()
+    def __init__(self, guest='guest'):
+        self.node = perigee_node.Node(f'guest_dir = "{BUILD / guest}"\n')
         try:
             self.node.up()
             subprocess.run([EXAMPLE / 'prepare'], check=True)
@@ -250,17 +254,41 @@ def measure_many(machine, bare):
             row('daemons_20_cpu', '% of a core', percent)]
 
 
-def bare_vms(folder, spec, count):
-    initrd = bare_vm.build_initrd(folder, BUILD / 'bin/bare-init', KERNEL,
-                                  REPOSITORY / 'tools/guest/make-initrd')
-    return [bare_vm.BareVm(folder, spec, initrd, number) for number in range(count)]
+@contextlib.contextmanager
+def side_by_side(make_machine, count, kernel='guest-kernel'):
+    """(the machine, `count` bare VMs that match it), gone afterwards."""
+    machine, bare = make_machine(), []
+    with tempfile.TemporaryDirectory(prefix='pg-bare-', dir='/var/tmp') as folder:
+        try:
+            initrd = bare_vm.build_initrd(folder, BUILD / 'bin/bare-init', KERNELS / kernel,
+                                          REPOSITORY / 'tools/guest/make-initrd')
+            for number in range(count):
+                bare.append(bare_vm.BareVm(folder, machine.spec, initrd, number))
+                bare[-1].make_tap()
+            yield machine, bare
+        finally:
+            for vm in bare:
+                vm.close()
+            machine.close()
 
 
-def run_rows(machine, bare, options):
-    rows = [] if options.only == 'many' else measure_all(machine, bare[0], options)
-    if not options.direct:
+def node_rows(options):
+    rows = []
+    with side_by_side(NodeMachine, many.COUNT) as (machine, bare):
+        if options.only is None:
+            rows += measure_all(machine, bare[0], options)
         rows += measure_many(machine, bare)
+    if options.only is None and MINIMAL.exists():
+        with side_by_side(lambda: NodeMachine('guest-minimal'), 1,
+                          'guest-kernel-minimal') as (machine, bare):
+            ours, theirs, _ = run(machine, bare[0], options.runs)
+        rows.append(row('cold_start_minimal', 'ms', ours, theirs))
     return rows
+
+
+def direct_rows(options):
+    with side_by_side(DirectMachine, 1) as (machine, bare):
+        return measure_all(machine, bare[0], options)
 
 
 def main():
@@ -272,18 +300,7 @@ def main():
     if os.geteuid() != 0:
         sys.exit('vm.py: makes taps and VMs: run it as root')
     perigee_node.BIN = BUILD / 'bin'
-    machine = DirectMachine() if options.direct else NodeMachine()
-    with tempfile.TemporaryDirectory(prefix='pg-bare-', dir='/var/tmp') as folder:
-        bare = []
-        try:
-            bare = bare_vms(folder, machine.spec, 1 if options.direct else many.COUNT)
-            for vm in bare:
-                vm.make_tap()
-            result = run_rows(machine, bare, options)
-        finally:
-            for vm in bare:
-                vm.close()
-            machine.close()
+    result = direct_rows(options) if options.direct else node_rows(options)
     print(json.dumps(result, indent=2))
     if not options.direct and options.only is None:
         out = REPOSITORY / 'build/bench/vm.json'

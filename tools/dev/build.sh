@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Part of ./dev: build, fuzz, bench, sim.
+# Part of ./dev: build, guest-kernel, fuzz, bench, sim.
 
 configure() {
   local log=build/configure-$1.log
@@ -23,6 +23,15 @@ verb_build() {
   tools/setup build
   build_preset "$preset"
   echo "built: build/$preset/bin"
+}
+
+# The optional guest kernel: half the boot, and only what tools/guest/minimal.config lists. The next
+# build puts it and its initrd beside Debian's, in build/release/guest-minimal.
+verb_guest_kernel() {
+  tools/setup build kernel
+  tools/guest/build-kernel build/guest-kernel-minimal
+  build_preset release
+  echo "built: build/release/guest-minimal (what guest_dir in perigeed.toml may name)"
 }
 
 # fuzz [TARGET] [SECONDS]: new inputs go to build/fuzz-corpus; the corpus in the tree is read too.
