@@ -130,6 +130,10 @@ worker::Config worker_config(const RoleContext& context) {
   config.nameservers = nameservers_of(context);
   config.network6 = private_network6(context.paths.state, context.node.node);
   config.tap_group = vm::tap_group(context.paths.state);
+  config.logs = {.machine_bytes = static_cast<std::uint64_t>(context.node.log_max_mib) << 20,
+                 .keep = context.node.log_keep,
+                 .destroyed_bytes = static_cast<std::uint64_t>(context.node.log_destroyed_mib)
+                                    << 20};
   config.first_vm_uid = context.node.first_vm_uid;
   return config;
 }

@@ -92,7 +92,11 @@ async::Task<Result<void>> run_logs(Session& session) {
   CO_TRY(const AppName app, session.app());
   CO_TRY(const auto events, co_await api->logs(app.str(), {.tail = options.lines,
                                                            .follow = !options.no_tail,
-                                                           .machine = options.machine}));
+                                                           .machine = options.machine,
+                                                           .region = options.region,
+                                                           .search = options.search,
+                                                           .stream = options.stream,
+                                                           .since = options.since}));
   for (;;) {
     CO_TRY(const auto event, co_await events->next());
     if (!event) co_return Result<void>();

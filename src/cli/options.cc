@@ -74,11 +74,17 @@ void add_app_commands(CLI::App& app, Options& o, Verbs& verbs) {
           "  perigee status -a hello\n  perigee status --json");
   CLI::App* logs =
       command(app, verbs, Verb::logs, "logs", "Print what an app's machines write, and follow it",
-              "  perigee logs -a hello\n  perigee logs --no-tail --lines 500");
+              "  perigee logs -a hello\n  perigee logs --no-tail --lines 500\n"
+              "  perigee logs --search 'GET /login' --stream stdout --since 10m");
   logs->add_flag("-n,--no-tail", o.no_tail, "Print what there is and end");
   logs->add_option("--lines", o.lines, "How many past lines of each machine (default: 100)")
       ->check(CLI::Range(0, 10000));
   logs->add_option("--machine", o.machine, "Only this machine");
+  logs->add_option("--region", o.region, "Only machines of this region");
+  logs->add_option("--search", o.search, "Only lines that hold this text");
+  logs->add_option("--stream", o.stream, "Only this stream")
+      ->check(CLI::IsMember({"stdout", "stderr", "system"}));
+  logs->add_option("--since", o.since, "Only what is no older, such as 10m");
   CLI::App* destroy = command(app, verbs, Verb::destroy, "destroy",
                               "End an app: its machines, releases and certificates",
                               "  perigee destroy hello\n  perigee destroy hello --yes");

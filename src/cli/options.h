@@ -64,6 +64,9 @@ struct Options {
   bool no_tail = false;        // logs
   bool keep_machines = false;  // down
   int lines = 100;             // logs
+  std::string search;          // logs
+  std::string stream;          // logs
+  std::string since;           // logs
   int count = 0;               // deploy; 0: as it is
   std::string image;           // deploy, launch
   std::string dockerfile;      // deploy

@@ -327,7 +327,14 @@ async::Task<Result<std::unique_ptr<EventReader>>> Client::release_events(std::st
 async::Task<Result<std::unique_ptr<EventReader>>> Client::logs(std::string app, LogQuery query) {
   std::string target = app_path(app, fmt::format("/logs?tail={}", query.tail));
   if (query.follow) target += "&follow=1";
-  if (!query.machine.empty()) target += "&machine=" + http::percent_encode(query.machine);
+  const std::pair<std::string_view, const std::string&> filters[] = {{"machine", query.machine},
+                                                                     {"region", query.region},
+                                                                     {"search", query.search},
+                                                                     {"stream", query.stream},
+                                                                     {"since", query.since}};
+  for (const auto& [name, value] : filters) {
+    if (!value.empty()) target += fmt::format("&{}={}", name, http::percent_encode(value));
+  }
   co_return co_await follow(std::move(target));
 }
 

@@ -48,6 +48,10 @@ struct LogQuery {
   int tail = 100;  // past lines of each machine
   bool follow = false;
   std::string machine;  // empty: all
+  std::string region = {};
+  std::string search = {};
+  std::string stream = {};  // stdout, stderr, system
+  std::string since = {};   // "10m"
 };
 
 using OnBytes = std::function<void(std::uint64_t)>;  // sent so far

@@ -40,6 +40,10 @@ gid = 6
 network = "10.9.0.0/16"
 memory_mib = 4096
 accelerator = "tcg"
+[logs]
+max_mib = 32
+keep = "48h"
+destroyed_mib = 0
 )");
   REQUIRE_MESSAGE(config.has_value(), (config ? "" : config.error().context));
   CHECK(config->region == RegionCode("fra"));
@@ -48,6 +52,9 @@ accelerator = "tcg"
   CHECK(config->router_uid == 5);
   CHECK(config->memory_mib == 4096);
   CHECK(config->accelerator == "tcg");
+  CHECK(config->log_max_mib == 32);
+  CHECK(config->log_keep == 48h);
+  CHECK(config->log_destroyed_mib == 0);
   CHECK(config->warnings.empty());
 }
 
@@ -60,6 +67,7 @@ TEST_CASE("a wrong key fails with file and line, an unknown one warns") {
       {"[router]\nuid = 0", "perigeed.toml:2: router.uid: 0 is not from 1 to 4000000000"},
       {"[api]\nlisten = [1]",
        "perigeed.toml:2: api.listen: expected a list of strings, found a whole number in it"},
+      {"[logs]\nmax_mib = 0", "perigeed.toml:2: logs.max_mib: 0 is not from 1 to 1024"},
       {"api = 3", "perigeed.toml:1: api: expected a table, found a whole number"},
   };
   for (const auto& [text, message] : cases) {

@@ -112,6 +112,21 @@ Result<void> read_worker(Section& top, NodeConfig& config) {
   return {};
 }
 
+Result<void> read_logs(Section& top, NodeConfig& config) {
+  constexpr std::int64_t kMaxMib = 1024;
+  constexpr std::int64_t kMaxAllMib = 1 << 20;
+  TRY(auto logs, top.section("logs"));
+  if (!logs) return {};
+  TRY(const auto machine, logs->integer("max_mib", 1, kMaxMib));
+  TRY(const auto keep, logs->duration("keep"));
+  TRY(const auto destroyed, logs->integer("destroyed_mib", 0, kMaxAllMib));
+  if (machine) config.log_max_mib = static_cast<int>(*machine);
+  take(config.log_keep, keep);
+  if (destroyed) config.log_destroyed_mib = static_cast<int>(*destroyed);
+  logs->warn_unknown();
+  return {};
+}
+
 }  // namespace
 
 bool NodeConfig::runs(std::string_view role) const {
@@ -132,6 +147,7 @@ Result<NodeConfig> parse_node_config(std::string_view text, std::string_view fil
   TRY_VOID(read_api(top, config));
   TRY_VOID(read_router(top, config));
   TRY_VOID(read_worker(top, config));
+  TRY_VOID(read_logs(top, config));
   top.warn_unknown();
   config.warnings = std::move(reading.warnings);
   return config;

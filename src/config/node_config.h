@@ -10,6 +10,7 @@
 
 #include "base/id.h"
 #include "base/result.h"
+#include "base/time.h"
 
 namespace perigee::config {
 
@@ -33,6 +34,10 @@ struct NodeConfig {
   std::vector<std::string> nameservers;   // [worker] nameservers; empty: the host's
   std::vector<std::string> reachable;     // [worker] reachable: private networks that are open
   uid_t first_vm_uid = 0x70000000;        // [worker] first_uid: VMMs run as it and those above
+
+  int log_max_mib = 8;          // [logs] max_mib: of one machine's output
+  Duration log_keep = 24h * 7;  // [logs] keep
+  int log_destroyed_mib = 256;  // [logs] destroyed_mib: of all machines that are gone
 
   std::vector<std::string> warnings;  // unknown keys
   bool runs(std::string_view role) const;

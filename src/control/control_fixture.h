@@ -94,9 +94,11 @@ class FakeWorker {
     changed_.notify_all();
   }
   api::RouteTable table_;
+  std::string asked;  // the target of the last question for logs
 
  private:
   async::Task<Result<void>> logs(api::Call& call, http::ResponseWriter& response) {
+    asked = call.request.head.target;
     CO_TRY_VOID(co_await response.start(api::response_head(call.request, 200, "")));
     const auto from = call.query("from");
     for (std::size_t i = from && *from != "0" ? std::stoul(*from) - 1 : 0;; ++i) {

@@ -23,13 +23,14 @@ inline constexpr std::size_t kRememberedDestroyed = 1024;
 inline constexpr std::size_t kMaxLogLine = 64 * 1024;
 inline constexpr std::size_t kMaxLogTail = 10'000;
 inline constexpr std::size_t kDefaultLogTail = 100;
+inline constexpr std::size_t kMaxLogSearch = 1024;   // bytes that are looked for
 inline constexpr std::size_t kFailureLogLines = 20;  // of an app that fails a deploy
 inline constexpr std::size_t kLogQueue = 4096;       // lines on their way to one client
 
 inline constexpr std::size_t kMaxWorkerAnswer = 4 * 1024 * 1024;
 inline constexpr std::size_t kMaxExecOutput = 1024 * 1024;  // of stdout and of stderr, each
 
-inline constexpr Duration kExecTimeout = 60s;      // of POST …/exec, unless it says otherwise
+inline constexpr Duration kExecTimeout = 60s;  // of POST …/exec, unless it says otherwise
 inline constexpr Duration kMaxExecTimeout = 300s;
 inline constexpr Duration kNodeLease = 15s;  // a node silent for longer is lost
 inline constexpr Duration kFeedKeepAlive = 5s;

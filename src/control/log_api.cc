@@ -1,6 +1,7 @@
 #include "control/log_api.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <tuple>
@@ -33,14 +34,35 @@ json::Value view(const Entry& entry) {
 struct Query {
   AppName app;
   MachineId machine;  // empty: all of the app
+  RegionCode region;  // empty: any
+  LogFilter filter;
   std::size_t tail = kDefaultLogTail;
   bool follow = false;
 };
 
-Result<Query> query_of(const api::Call& call) {
+Result<LogFilter> filter_of(const api::Call& call, WallTime now) {
+  LogFilter filter;
+  filter.search = call.query("search").value_or("");
+  if (filter.search.size() > kMaxLogSearch)
+    return fail(Code::invalid_argument, "search: at most {} bytes", kMaxLogSearch);
+  filter.stream = call.query("stream").value_or("");
+  constexpr std::array<std::string_view, 4> kStreams{"", "stdout", "stderr", "system"};
+  if (std::ranges::find(kStreams, filter.stream) == kStreams.end())
+    return fail(Code::invalid_argument, "stream: '{}' is not stdout, stderr or system",
+                filter.stream);
+  if (const auto text = call.query("since"); text && !text->empty()) {
+    TRY_AS(const Duration ago, parse_duration(*text), "since");
+    filter.since_ns = std::max<std::int64_t>(1, now.ns - ago.count());
+  }
+  return filter;
+}
+
+Result<Query> query_of(const api::Call& call, WallTime now) {
   Query query;
   TRY(query.app, app_of(call));
   query.machine = MachineId(call.query("machine").value_or(call.query("instance").value_or("")));
+  query.region = RegionCode(call.query("region").value_or(""));
+  TRY(query.filter, filter_of(call, now));
   query.follow = call.flag("follow");
   if (const auto text = call.query("tail")) {
     const auto lines = parse_uint(*text, kMaxLogTail);
@@ -53,8 +75,10 @@ Result<Query> query_of(const api::Call& call) {
 std::vector<model::Machine> machines_of(const Context& context, const Query& query) {
   std::vector<model::Machine> out;
   for (auto& stored : context.desired.machines_of(query.app)) {
-    if (query.machine.empty() || stored.value.id == query.machine)
-      out.push_back(std::move(stored.value));
+    const model::Machine& machine = stored.value;
+    if (!query.machine.empty() && machine.id != query.machine) continue;
+    if (!query.region.empty() && machine.region != query.region) continue;
+    out.push_back(std::move(stored.value));
   }
   return out;
 }
@@ -79,15 +103,11 @@ class LogSession {
  private:
   async::Task<Result<void>> send_tail() {
     std::vector<Entry> entries;
-    for (const model::Machine& machine : machines_of(context_, query_)) {
-      // Machines that write nothing yet, or whose worker is away, have no last lines.
-      const auto lines =
-          co_await context_.worker.tail(machine.id, std::max<std::size_t>(1, query_.tail));
-      for (std::size_t i = 0; lines && i < lines->size(); ++i) {
-        entries.push_back({(*lines)[i], machine.id, machine.region});
-        next_[machine.id] = (*lines)[i].sequence + 1;
-      }
-    }
+    const std::vector<model::Machine> machines = machines_of(context_, query_);
+    for (const model::Machine& machine : machines)
+      co_await read_tail(machine.id, machine.region, entries);
+    const std::vector<MachineId> gone = co_await gone_machines();
+    for (const MachineId& machine : gone) co_await read_tail(machine, RegionCode(), entries);
     std::ranges::sort(entries, {}, [](const Entry& e) {
       return std::tuple(e.line.at, e.machine, e.line.sequence);
     });
@@ -95,6 +115,29 @@ class LogSession {
     for (std::size_t i = skip; i < entries.size(); ++i)
       CO_TRY_VOID(co_await stream_.send("", view(entries[i]), std::nullopt));
     co_return Result<void>();
+  }
+
+  // Machines that write nothing yet, or whose worker is away, have no last lines.
+  async::Task<void> read_tail(MachineId machine, RegionCode region, std::vector<Entry>& entries) {
+    const auto lines = co_await context_.worker.tail(
+        query_.app, machine, std::max<std::size_t>(1, query_.tail), query_.filter);
+    for (std::size_t i = 0; lines && i < lines->size(); ++i) {
+      entries.push_back({(*lines)[i], machine, region});
+      next_[machine] = (*lines)[i].sequence + 1;
+    }
+  }
+
+  // Those that only their node remembers; of which region they were is not known any more.
+  async::Task<std::vector<MachineId>> gone_machines() {
+    std::vector<MachineId> gone;
+    if (!query_.region.empty()) co_return gone;
+    const auto archived = co_await context_.worker.archived(query_.app);
+    for (std::size_t i = 0; archived && i < archived->size(); ++i) {
+      const MachineId& id = (*archived)[i];
+      const bool wanted = query_.machine.empty() || query_.machine == id;
+      if (wanted && !context_.desired.machines().contains(id)) gone.push_back(id);
+    }
+    co_return gone;
   }
 
   async::Task<Result<void>> send_new() {
@@ -125,7 +168,8 @@ class LogSession {
   // Follows one machine as long as control knows it, through restarts of its worker.
   static async::Task<void> read_one(LogSession& self, model::Machine machine) {
     while (self.context_.desired.machines().contains(machine.id)) {
-      auto reader = co_await self.context_.worker.follow(machine.id, self.next_[machine.id]);
+      auto reader = co_await self.context_.worker.follow(machine.id, self.next_[machine.id],
+                                                         self.query_.filter);
       while (reader) {
         Result<std::optional<LogLine>> line = co_await (*reader)->next();
         if (!line || !*line) break;
@@ -161,7 +205,7 @@ void LogApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
 }
 
 async::Task<Result<void>> LogApi::logs(api::Call& call, http::ResponseWriter& response) {
-  CO_TRY(Query query, query_of(call));
+  CO_TRY(Query query, query_of(call, context_.host.clock.wall()));
   CO_TRY([[maybe_unused]] const auto app, context_.desired.app(query.app));
   api::EventStream stream(call.request, response);
   CO_TRY_VOID(co_await stream.start());

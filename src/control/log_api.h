@@ -1,5 +1,15 @@
-// The public API's logs: GET /v1/apps/{app}/logs?follow=1&tail=N&machine=ID as server-sent events:
-// the last lines of the app's machines in order of time, then, followed, what they write.
+// The public API's logs: GET /v1/apps/{app}/logs as server-sent events: the last lines of the app's
+// machines in order of time, then, followed, what they write. Query:
+//
+//   tail=N               so many past lines, of those that match (100)
+//   follow=1             then what comes
+//   machine=ID, region=  only these
+//   search=TEXT          lines that hold it, byte for byte
+//   stream=stdout|stderr|system
+//   since=10m            no older than that
+//
+// Machines that are gone are read along, while their node keeps their output. The filters run on
+// the nodes, where the lines are.
 #pragma once
 
 #include "api/route_table.h"

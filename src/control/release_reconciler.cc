@@ -306,7 +306,8 @@ async::Task<Result<void>> ReleaseReconciler::fail_release(Seen seen, std::string
                                                           MachineId culprit) {
   ReleaseRecord& record = seen.view.release;
   if (!culprit.empty()) {
-    const auto lines = co_await context_.worker.tail(culprit, kFailureLogLines);
+    const auto lines =
+        co_await context_.worker.tail(record.release.app, culprit, kFailureLogLines, {});
     for (std::size_t i = 0; lines && i < lines->size(); ++i)
       add_event(record, "log", (*lines)[i].message);
   }

@@ -28,6 +28,14 @@ http::RequestHead head_of(std::string method, const MachineId& machine, std::str
   return head;
 }
 
+std::string query_of(const LogFilter& filter) {
+  std::string query;
+  if (!filter.search.empty()) query += "&search=" + http::percent_encode(filter.search);
+  if (!filter.stream.empty()) query += "&stream=" + http::percent_encode(filter.stream);
+  if (filter.since_ns > 0) query += fmt::format("&since={}", filter.since_ns);
+  return query;
+}
+
 // {"error": sentence} of a worker.
 Error refusal(int status, std::string_view body) {
   const auto document = json::parse(body);
@@ -126,17 +134,34 @@ async::Task<Result<std::string>> WorkerLink::console(MachineId machine) {
   co_return co_await call(head_of("GET", machine, "console"), {});
 }
 
-async::Task<Result<std::vector<LogLine>>> WorkerLink::tail(MachineId machine, std::size_t lines) {
-  CO_TRY(auto reader, co_await open(fmt::format("/internal/v1/machines/{}/logs?follow=0&tail={}",
-                                                http::percent_encode(machine.str()), lines)));
+async::Task<Result<std::vector<LogLine>>> WorkerLink::tail(AppName app, MachineId machine,
+                                                           std::size_t lines, LogFilter filter) {
+  CO_TRY(auto reader,
+         co_await open(fmt::format("/internal/v1/machines/{}/logs?follow=0&tail={}&app={}{}",
+                                   http::percent_encode(machine.str()), lines,
+                                   http::percent_encode(app.str()), query_of(filter))));
   co_return co_await async::with_deadline(host_.loop, host_.loop.deadline_in(kWorkerTimeout),
                                           read_lines(std::move(reader)), "logs");
 }
 
 async::Task<Result<std::unique_ptr<LogReader>>> WorkerLink::follow(MachineId machine,
-                                                                   std::int64_t from) {
-  co_return co_await open(fmt::format("/internal/v1/machines/{}/logs?follow=1&from={}",
-                                      http::percent_encode(machine.str()), from));
+                                                                   std::int64_t from,
+                                                                   LogFilter filter) {
+  co_return co_await open(fmt::format("/internal/v1/machines/{}/logs?follow=1&from={}{}",
+                                      http::percent_encode(machine.str()), from, query_of(filter)));
+}
+
+async::Task<Result<std::vector<MachineId>>> WorkerLink::archived(AppName app) {
+  http::RequestHead head{
+      .method = "GET",
+      .target = "/internal/v1/archived-logs?app=" + http::percent_encode(app.str())};
+  head.headers.set("Host", "worker");
+  CO_TRY(const std::string answer, co_await call(std::move(head), {}));
+  CO_TRY_AS(const json::Value document, json::parse(answer), "worker");
+  CO_TRY(const std::vector<std::string> ids, document.optional_strings("machines"));
+  std::vector<MachineId> machines;
+  for (const std::string& id : ids) machines.emplace_back(id);
+  co_return machines;
 }
 
 }  // namespace perigee::control

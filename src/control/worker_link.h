@@ -35,14 +35,26 @@ class LogReader {
   std::size_t start_ = 0;
 };
 
+// Which lines a worker is to give; it filters where they are.
+struct LogFilter {
+  std::string search;
+  std::string stream;         // "stdout", "stderr", "system"; empty: all
+  std::int64_t since_ns = 0;  // since 1970; 0: all that is kept
+  bool operator==(const LogFilter&) const = default;
+};
+
 class WorkerLink {
  public:
   WorkerLink(sys::Host& host, std::string socket)
       : host_(host), socket_(std::move(socket)), client_(host, {}) {}
-  // The last `tail` lines, to their end.
-  async::Task<Result<std::vector<LogLine>>> tail(MachineId machine, std::size_t lines);
-  // Lines from sequence `from` on, endless.
-  async::Task<Result<std::unique_ptr<LogReader>>> follow(MachineId machine, std::int64_t from);
+  // The last `lines` that match, to their end; also of a machine of `app` that is gone.
+  async::Task<Result<std::vector<LogLine>>> tail(AppName app, MachineId machine, std::size_t lines,
+                                                 LogFilter filter);
+  // Matching lines from sequence `from` on, endless.
+  async::Task<Result<std::unique_ptr<LogReader>>> follow(MachineId machine, std::int64_t from,
+                                                         LogFilter filter);
+  // The app's machines that are gone and whose output is kept, oldest first.
+  async::Task<Result<std::vector<MachineId>>> archived(AppName app);
   // An exec stream to a machine (docs/formats/exec-stream.md), not yet begun.
   async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId machine);
   async::Task<Result<void>> signal(MachineId machine, int number);

@@ -99,7 +99,8 @@ Monitor::Monitor(sys::Host& host, vm::BootSpec boot)
 Monitor::~Monitor() = default;
 
 Result<void> Monitor::open_logs() {
-  TRY(OutputWriter output, OutputWriter::open("."));
+  const std::uint64_t bytes = boot_.vm.log_bytes;
+  TRY(OutputWriter output, OutputWriter::open(".", bytes > 0 ? bytes / 2 : vm::kMaxOutputLog));
   output_ = std::move(output);
   TRY(ConsoleLog console, ConsoleLog::open("."));
   console_ = std::move(console);

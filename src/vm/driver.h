@@ -82,8 +82,9 @@ struct VmSpec {
   // "K=V" each, for the process's environment. They go to the monitor by a pipe, and are never
   // written down.
   std::vector<std::string> secrets = {};
-  uid_t uid = kFirstVmUid;  // the VMM's user and group, which no other living VM has
-  std::string cgroup = {};  // "parent/name" of the VMM's control groups; empty: none of its own
+  uid_t uid = kFirstVmUid;      // the VMM's user and group, which no other living VM has
+  std::string cgroup = {};      // "parent/name" of the VMM's control groups; empty: none of its own
+  std::uint64_t log_bytes = 0;  // kept of the app's output; 0: the default
   VmLimits limits = {};
   // From the snapshot in its directory (see Driver::suspend), which is used up by it: `conflict` or
   // `not_found` when there is none that fits.

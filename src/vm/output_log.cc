@@ -51,6 +51,19 @@ std::string_view to_string(LogStream stream) {
   return "unknown";
 }
 
+Result<LogStream> log_stream_from(std::string_view name) {
+  for (const LogStream stream : {LogStream::out, LogStream::err, LogStream::system}) {
+    if (to_string(stream) == name) return stream;
+  }
+  return fail(Code::invalid_argument, "stream: '{}' is not stdout, stderr or system", name);
+}
+
+bool matches(const LogFilter& filter, const LogLine& line) {
+  if (filter.stream && line.stream != *filter.stream) return false;
+  if (filter.since && line.at.ns < filter.since->ns) return false;
+  return line.message.find(filter.search) != std::string::npos;
+}
+
 std::string format_record(const LogRecord& record) {
   return fmt::format("{} {} {} {} {}{} {}\n", record.sequence, record.at.ns,
                      static_cast<char>(record.stream), record.whole ? 'F' : 'P', record.chunk,
@@ -179,13 +192,15 @@ Result<std::vector<LogLine>> LogReader::read(std::size_t max) {
   return lines;
 }
 
-Result<std::vector<LogLine>> tail_log(const std::string& vm_dir, std::size_t max) {
+Result<std::vector<LogLine>> tail_log(const std::string& vm_dir, std::size_t max,
+                                      const LogFilter& filter) {
   LogReader reader(vm_dir, 0);
   std::deque<LogLine> last;
   for (;;) {
     TRY(std::vector<LogLine> lines, reader.read(kTailBatch));
     if (lines.empty()) return std::vector<LogLine>(last.begin(), last.end());
     for (LogLine& line : lines) {
+      if (!matches(filter, line)) continue;
       last.push_back(std::move(line));
       if (last.size() > max) last.pop_front();
     }

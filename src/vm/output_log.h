@@ -24,7 +24,7 @@ namespace perigee::vm {
 
 inline constexpr std::string_view kOutputLog = "output.log";
 inline constexpr std::string_view kOldOutputLog = "output.1.log";
-inline constexpr std::size_t kMaxOutputLog = std::size_t{4} * 1024 * 1024;  // of each of the two
+inline constexpr std::size_t kMaxOutputLog = std::size_t{4} * 1024 * 1024;  // of each, by default
 inline constexpr std::size_t kMaxLogLine = std::size_t{64} * 1024;  // longer ones come in parts
 inline constexpr Duration kFollowInterval = 50ms;
 
@@ -38,6 +38,16 @@ struct LogLine {
   std::string message = {};  // without its newline; any bytes
   bool operator==(const LogLine&) const = default;
 };
+
+// Which lines a reader wants.
+struct LogFilter {
+  std::string search = {};  // a part of the message, byte for byte; empty: any
+  std::optional<LogStream> stream = std::nullopt;
+  std::optional<WallTime> since = std::nullopt;
+  bool operator==(const LogFilter&) const = default;
+};
+bool matches(const LogFilter& filter, const LogLine& line);
+Result<LogStream> log_stream_from(std::string_view name);  // "stdout", "stderr", "system"
 
 // One line of the file. A line of the app may be spread over several records (`whole` is false for
 // all but its last), because what the guest sent is written at once.
@@ -81,7 +91,8 @@ class LogReader {
   bool has_partial_[2] = {false, false};
 };
 
-// The last `max` lines. Blocking.
-Result<std::vector<LogLine>> tail_log(const std::string& vm_dir, std::size_t max);
+// The last `max` lines that match. Blocking.
+Result<std::vector<LogLine>> tail_log(const std::string& vm_dir, std::size_t max,
+                                      const LogFilter& filter = {});
 
 }  // namespace perigee::vm

@@ -47,6 +47,20 @@ using Strings = std::vector<std::string>;
 
 }  // namespace
 
+TEST_CASE("a filter takes lines by their text, stream and time") {
+  const LogLine line{.sequence = 1, .at = {500}, .stream = LogStream::err, .message = "GET /a 200"};
+  CHECK(matches({}, line));
+  CHECK(matches({.search = "/a 2"}, line));
+  CHECK_FALSE(matches({.search = "get"}, line));
+  CHECK(matches({.stream = LogStream::err}, line));
+  CHECK_FALSE(matches({.stream = LogStream::out}, line));
+  CHECK(matches({.since = WallTime{500}}, line));
+  CHECK_FALSE(matches({.since = WallTime{501}}, line));
+  for (const LogStream stream : {LogStream::out, LogStream::err, LogStream::system})
+    CHECK(log_stream_from(to_string(stream)) == stream);
+  CHECK_FALSE(log_stream_from("o").has_value());
+}
+
 TEST_CASE("a record survives its text form, whatever its message holds") {
   for (const std::string message : {"", " ", "plain", "a  b ", "\x01\xff\r\t"}) {
     const LogRecord record{.sequence = 7,

@@ -197,6 +197,9 @@ Result<VmSpec> vm_from(const Value& value) {
   TRY_AS(vm.nic, nic_from(member(value, "nic")), "nic");
   TRY(vm.hostname, value.optional_string("hostname"));
   TRY_AS(vm.process, process_from(member(value, "process")), "process");
+  TRY(const std::int64_t log_bytes, value.optional_int("log_bytes", 0));
+  if (log_bytes < 0) return fail(Code::invalid_argument, "log_bytes: {} is negative", log_bytes);
+  vm.log_bytes = static_cast<std::uint64_t>(log_bytes);
   TRY(const int uid, small_int(value, "uid", static_cast<int>(kFirstVmUid)));
   vm.uid = static_cast<uid_t>(uid);
   TRY(vm.cgroup, value.optional_string("cgroup"));
@@ -227,6 +230,7 @@ json::Value to_json(const BootSpec& boot) {
                        {"nic", to_json(vm.nic)},
                        {"hostname", vm.hostname},
                        {"process", to_json(vm.process)},
+                       {"log_bytes", vm.log_bytes},
                        {"uid", static_cast<std::int64_t>(vm.uid)},
                        {"cgroup", vm.cgroup},
                        {"limits", to_json(vm.limits)},

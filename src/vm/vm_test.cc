@@ -29,6 +29,7 @@ BootSpec example() {
                  .mtu = 1420,
                  .nameservers = {"10.201.0.1"}};
   boot.vm.hostname = "148ed21a031189";
+  boot.vm.log_bytes = 8 << 20;
   boot.vm.process = {
       .argv = {"/bin/app", "a b"}, .env = {"K=V=W"}, .user = "web:www", .directory = "/srv"};
   boot.vm.uid = 1879048194;

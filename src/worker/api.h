@@ -1,7 +1,10 @@
 // WorkerApi: what worker.sock answers (internal API, for control on the same node).
 //
-//   GET /internal/v1/machines/<id>/logs?follow=0|1&from=<seq>&tail=N
-//     JSON lines {"seq","at","stream","message"}; `from` inclusive; endless with follow=1.
+//   GET /internal/v1/machines/<id>/logs?follow=0|1&from=<seq>&tail=N&app=NAME
+//                                      &search=TEXT&stream=stdout|stderr|system&since=NANOSECONDS
+//     JSON lines {"seq","at","stream","message"} that match; `from` inclusive; endless with
+//     follow=1. With `app` also of a machine of that app that is gone.
+//   GET /internal/v1/archived-logs?app=NAME   {"machines":[id,…]} that are gone and have output
 //   GET /internal/v1/machines/<id>/exec       Upgrade: perigee-exec/1 (docs/formats/exec-stream.md)
 //   POST /internal/v1/machines/<id>/signal    {"signal":NUMBER} to the app; 204
 //   GET /internal/v1/machines/<id>/console    text: what the kernel said on its console
@@ -14,6 +17,7 @@
 #include "base/id.h"
 #include "http/message.h"
 #include "sys/host.h"
+#include "vm/output_log.h"
 
 namespace perigee::worker {
 
@@ -22,6 +26,8 @@ class Worker;
 struct LogQuery {
   std::uint64_t after = 0;  // sequence numbers greater than this
   std::size_t tail = 0;     // only the last so many; 0: all kept
+  vm::LogFilter filter = {};
+  AppName app = {};  // where to look for a machine that is gone
   bool follow = false;
 };
 
@@ -35,8 +41,10 @@ class WorkerApi : public http::Handler {
   async::Task<void> handle_machine(MachineId id, std::string what, http::Request& request,
                                    http::ResponseWriter& response);
   async::Task<void> logs(MachineId id, LogQuery query, http::ResponseWriter& response);
+  async::Task<Result<std::string>> log_directory(MachineId id, AppName app);
+  async::Task<void> archived_logs(http::Request& request, http::ResponseWriter& response);
   static async::Task<void> stream_logs(WorkerApi& api, MachineId id, LogQuery query,
-                                       http::ResponseWriter& response);
+                                       std::string directory, http::ResponseWriter& response);
 
   sys::Host& host_;
   Worker& worker_;

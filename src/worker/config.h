@@ -6,9 +6,18 @@
 #include <vector>
 
 #include "base/id.h"
+#include "base/time.h"
 #include "vm/driver.h"
 
 namespace perigee::worker {
+
+// How much of the machines' output is kept, and for how long.
+struct LogRetention {
+  std::uint64_t machine_bytes = std::uint64_t{8} << 20;      // of one machine
+  Duration keep = 24h * 7;                                   // older lines are not shown
+  std::uint64_t destroyed_bytes = std::uint64_t{256} << 20;  // of all that are gone, together
+  bool operator==(const LogRetention&) const = default;
+};
 
 struct Config {
   NodeId node;
@@ -24,6 +33,7 @@ struct Config {
   std::vector<std::string> nameservers;                // of the guests
   std::uint32_t first_vm_uid = vm::kFirstVmUid;        // with an address's number: its VMM's user
   std::uint32_t allowed_uid = 0;                       // who, besides root, may use worker.sock
+  LogRetention logs = {};
 };
 
 }  // namespace perigee::worker

@@ -226,13 +226,16 @@ async::Task<void> keep_running(Worker& worker, std::unique_ptr<sys::Listener> li
   (void)co_await worker.run(std::move(listener));
 }
 
+constexpr Duration kForever = 24h * 365 * 50;
+
 struct WorkerFixture : Fixture {
-  WorkerFixture() {
+  explicit WorkerFixture(Duration logs_keep = kForever) {
     Config config;
     config.node = NodeId("n1");
     config.region = RegionCode("loc");
     config.state_dir = directory.path;
     config.allowed_uid = ::geteuid();
+    config.logs.keep = logs_keep;
     worker = *Worker::make(host, config, driver, images, disks, fabric, control);
     tasks.spawn(keep_running(*worker, *host.network.listen(directory.socket("worker.sock"))));
     std::filesystem::create_directories(directory.path + "/machines/a1/vm");
@@ -311,6 +314,57 @@ TEST_CASE_FIXTURE(WorkerFixture, "followed logs go on with what comes, without a
   const std::string more = loop.run(read_lines(**response, 2));
   CHECK(more.starts_with("{\"seq\":4,"));
   CHECK(more.find("\"seq\":5,") != std::string::npos);
+}
+
+struct OneWeekFixture : WorkerFixture {
+  OneWeekFixture() : WorkerFixture(24h * 7) {}
+};
+
+TEST_CASE_FIXTURE(OneWeekFixture, "logs are filtered by text, stream and age") {
+  const std::int64_t now = host.clock.wall().ns;
+  std::ofstream file(directory.path + "/machines/a1/vm/output.log");
+  const auto put = [&](std::uint64_t sequence, std::int64_t seconds_ago, vm::LogStream stream,
+                       std::string_view message) {
+    file << vm::format_record({.sequence = sequence,
+                               .at = {now - seconds_ago * 1'000'000'000},
+                               .stream = stream,
+                               .message = message});
+  };
+  put(1, 8 * 86400, vm::LogStream::out, "beyond what is kept");
+  put(2, 3600, vm::LogStream::out, "GET /a");
+  put(3, 60, vm::LogStream::err, "GET /b");
+  put(4, 1, vm::LogStream::out, "done");
+  file.flush();
+  const auto sequences = [&](const std::string& query) {
+    std::string text;
+    const std::string body = get(kLogsOfA1 + query).second;
+    for (std::size_t at = body.find("\"seq\":"); at != std::string::npos;
+         at = body.find("\"seq\":", at + 1)) {
+      text += body[at + 6];
+    }
+    return text;
+  };
+  CHECK(sequences("") == "234");
+  CHECK(sequences("?search=GET") == "23");
+  CHECK(sequences("?search=GET&tail=1") == "3");
+  CHECK(sequences("?stream=stderr") == "3");
+  CHECK(sequences(fmt::format("?since={}", now - 120 * 1'000'000'000LL)) == "34");
+  CHECK(get(kLogsOfA1 + "?stream=x").first == 400);
+  CHECK(get(kLogsOfA1 + "?search=" + std::string(1025, 'x')).first == 400);
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "the output of a machine that is gone is served for its app") {
+  const std::string name = fmt::format("{}-5-b2", host.clock.wall().ns / 1'000'000'000);
+  const std::string place = directory.path + "/logs/hello/" + name;
+  std::filesystem::create_directories(place);
+  std::ofstream(place + "/output.log")
+      << vm::format_record({.sequence = 7, .at = host.clock.wall(), .message = "last words"});
+  CHECK(get("/internal/v1/archived-logs?app=hello").second == "{\"machines\":[\"b2\"]}\n");
+  CHECK(get("/internal/v1/archived-logs?app=other").second == "{\"machines\":[]}\n");
+  CHECK(get("/internal/v1/machines/b2/logs?app=hello").second.find("last words") !=
+        std::string::npos);
+  CHECK(get("/internal/v1/machines/b2/logs?app=other").first == 404);
+  CHECK(get("/internal/v1/machines/b2/logs").first == 404);
 }
 
 TEST_CASE_FIXTURE(WorkerFixture, "what is not there or not a number is refused by name") {

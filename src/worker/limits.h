@@ -55,5 +55,9 @@ inline constexpr int kMaxSignal = 64;
 // The logs endpoint.
 inline constexpr std::size_t kLogBatch = 500;
 inline constexpr std::size_t kMaxTail = 10000;
+inline constexpr std::size_t kMaxSearch = 1024;             // bytes that are looked for
+inline constexpr std::uint64_t kMaxArchivedFile = 1 << 30;  // of one machine that is gone
+inline constexpr std::size_t kMaxArchivedShown = 20;        // machines of one app, the newest
+inline constexpr Duration kPruneInterval = 10min;
 
 }  // namespace perigee::worker

@@ -399,6 +399,7 @@ async::Task<Result<vm::VmSpec>> MachineReconciler::make_spec() {
   spec.memory_mib = machine.config.guest.memory_mib;
   spec.layers = std::move(image.layers);
   spec.hostname = machine.id.str();
+  spec.log_bytes = tools_.config.logs.machine_bytes;
   spec.uid = tools_.config.first_vm_uid + tools_.addresses.number_of(record_.status.private_ip);
   spec.limits = vm_limits(machine.config);
   spec.nic.tap = vm::tap_name(machine.id);
@@ -469,6 +470,7 @@ async::Task<Result<void>> MachineReconciler::forget() {
 async::Task<Result<void>> MachineReconciler::remove() {
   begin_removal(record_);
   CO_TRY_VOID(co_await tools_.driver.forget(record_.machine.id));
+  co_await archive_output();
   CO_TRY_VOID(co_await tools_.store.remove(record_.machine.id));
   stored_ = false;
   tools_.network.remove(record_.machine.id);
@@ -477,6 +479,14 @@ async::Task<Result<void>> MachineReconciler::remove() {
   tools_.changed.raise();
   log_info("worker", "machine {} ({}): destroyed", record_.machine.id, record_.machine.app);
   co_return Result<void>();
+}
+
+// Output that can't be kept (disk full) keeps no machine from going.
+async::Task<void> MachineReconciler::archive_output() {
+  const MachineId id = record_.machine.id;
+  const Result<void> kept = co_await tools_.logs.keep(
+      record_.machine.app, id, tools_.store.vm_directory_of(id), tools_.host.clock.wall());
+  if (!kept) log_warning("worker", "machine {}: its output is lost: {}", id, kept.error().context);
 }
 
 // ---- readiness ----

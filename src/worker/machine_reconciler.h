@@ -18,6 +18,7 @@
 #include "worker/change_signal.h"
 #include "worker/config.h"
 #include "worker/images.h"
+#include "worker/log_archive.h"
 #include "worker/machine_network.h"
 #include "worker/machine_plan.h"
 #include "worker/machine_secrets.h"
@@ -39,6 +40,7 @@ struct Tools {
   async::Semaphore& boots;
   MachineSecrets& secrets;
   ChangeSignal& changed;  // raised when a status did
+  LogArchive& logs;
 };
 
 // What the firewall is to know of a machine that has an address.
@@ -90,6 +92,7 @@ class MachineReconciler {
   async::Task<Result<void>> kill();
   async::Task<Result<void>> forget();
   async::Task<Result<void>> remove();
+  async::Task<void> archive_output();
   async::Task<Result<void>> change(Action action);
   void apply(Action action);
   async::Task<Result<void>> save();

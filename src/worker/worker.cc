@@ -54,13 +54,14 @@ Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver
       addresses_(std::move(addresses)),
       network_(host, fabric),
       store_(host.disk, config_.state_dir + "/machines"),
+      logs_(host.disk, config_.state_dir + "/logs", config_.logs),
       boots_(host.loop, kMaxConcurrentBoots),
       secrets_(host, config_.key_ring),
       changed_(host.loop),
       volumes_(host, config_.state_dir + "/volumes", disks, driver, changed_,
                [this](const MachineId& id) { return is_busy(id); }),
-      tools_{host_,      config_,  driver_, images,   store_,  volumes_,
-             addresses_, network_, boots_,  secrets_, changed_},
+      tools_{host_,      config_,  driver_, images,   store_,   volumes_,
+             addresses_, network_, boots_,  secrets_, changed_, logs_},
       tasks_(host.loop) {}
 
 Worker::~Worker() = default;
@@ -71,6 +72,7 @@ async::Task<Result<void>> Worker::run(std::unique_ptr<sys::Listener> listener) {
   tasks_.spawn(follow_events(*this));
   tasks_.spawn(follow_feed(*this));
   tasks_.spawn(send_reports(*this));
+  tasks_.spawn(prune_logs(*this));
   if (listener) {
     WorkerApi api(host_, *this, config_.allowed_uid);
     http::Server server(host_, api, {});
@@ -247,6 +249,18 @@ async::Task<void> Worker::send_reports(Worker& worker) {
     }
     co_await loop.sleep(kReportRetry);
   }
+}
+
+async::Task<void> Worker::prune_logs(Worker& worker) {
+  for (;;) {
+    const Result<void> pruned = co_await worker.logs_.prune(worker.host_.clock.wall());
+    if (!pruned) log_warning("worker", "old logs: {}", pruned.error().context);
+    co_await worker.host_.loop.sleep(kPruneInterval);
+  }
+}
+
+async::Task<Result<std::vector<ArchivedLog>>> Worker::archived_logs(AppName app) {
+  co_return co_await logs_.list(std::move(app));
 }
 
 model::NodeReport Worker::report() const {

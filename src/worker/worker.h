@@ -25,6 +25,7 @@
 #include "worker/control_link.h"
 #include "worker/fabric.h"
 #include "worker/images.h"
+#include "worker/log_archive.h"
 #include "worker/machine_network.h"
 #include "worker/machine_reconciler.h"
 #include "worker/machine_store.h"
@@ -51,6 +52,9 @@ class Worker : private FeedSink {
   // event.
   async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId id);
   async::Task<Result<void>> signal(MachineId id, int number);
+  // The output of an app's machines that are gone, oldest first.
+  async::Task<Result<std::vector<ArchivedLog>>> archived_logs(AppName app);
+  const Config& config() const { return config_; }
 
   model::NodeReport report() const;
   const MachineReconciler* find(const MachineId& id) const;
@@ -73,6 +77,7 @@ class Worker : private FeedSink {
   static async::Task<void> follow_feed(Worker& worker);
   static async::Task<void> send_reports(Worker& worker);
   static async::Task<void> wait_until_stopped(Worker& worker);
+  static async::Task<void> prune_logs(Worker& worker);
   MachineReconciler& add(Record record, MachineReconciler::Stored stored);
   void add_leftover(const MachineId& id);
   void reserve_address(Record& record);
@@ -88,6 +93,7 @@ class Worker : private FeedSink {
   AddressPool addresses_;
   MachineNetwork network_;
   MachineStore store_;
+  LogArchive logs_;
   async::Semaphore boots_;
   MachineSecrets secrets_;
   ChangeSignal changed_;
