@@ -109,7 +109,8 @@ def scratch_folder(folder, app, command, port=PORT, config='', memory=256):
                       for word in command)
     (folder / 'Dockerfile').write_text(
         f'FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nCMD [{words}]\n')
-    (folder / 'perigee.toml').write_text(PERIGEE_TOML.format(app=app, port=port, memory=memory) + config)
+    (folder / 'perigee.toml').write_text(
+        PERIGEE_TOML.format(app=app, port=port, memory=memory) + config)
     return folder
 
 

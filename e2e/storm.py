@@ -1,8 +1,8 @@
 """A storm: machine operations through the API while processes of the node are killed at random, and
 what must hold afterwards.
 
-The client's side of the contract is kept per machine: `may_be`, the states that it may end up in. An
-operation that was answered leaves one; one that was cut may or may not have been taken.
+The client's side of the contract is kept per machine: `may_be`, the states that it may end up in.
+An operation that was answered leaves one; one that was cut may or may not have been taken.
 """
 
 import contextlib

@@ -49,7 +49,8 @@ class BareVm:
         ip('addr', 'add', f'{GATEWAY}/32', 'dev', self.tap)
         ip('link', 'set', self.tap, 'up')
         ip('route', 'add', f'{self.address}/32', 'dev', self.tap)
-        ip('neigh', 'replace', self.address, 'lladdr', self.mac, 'nud', 'permanent', 'dev', self.tap)
+        ip('neigh', 'replace', self.address, 'lladdr', self.mac, 'nud', 'permanent',
+           'dev', self.tap)
 
     def remove_tap(self):
         ip('link', 'delete', self.tap, check=False)

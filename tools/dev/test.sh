@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Part of ./dev: test, soak and check. Results are lines "pass|fail|skip<TAB>NAME[<TAB>REASON]" in a file
-# that each stage appends to; the last line that `./dev test` prints is counted from it.
+# Part of ./dev: test, soak and check. Results are lines "pass|fail|skip<TAB>NAME[<TAB>REASON]" in a
+# file that each stage appends to; the last line that `./dev test` prints is counted from it.
 
 results=build/test/results.tsv
 
