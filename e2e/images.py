@@ -44,6 +44,7 @@ PERIGEE_TOML = '''app = "{app}"
 
 [http_service]
 internal_port = {port}
+{service}
 
 [[vm]]
 memory = {memory}
@@ -96,12 +97,14 @@ def nginx_folder(folder, page, app=None):
     (folder / 'Dockerfile').write_text(DOCKERFILE)
     (folder / 'index.html').write_text(page)
     if app:
-        (folder / 'perigee.toml').write_text(PERIGEE_TOML.format(app=app, port=PORT, memory=256))
+        (folder / 'perigee.toml').write_text(
+            PERIGEE_TOML.format(app=app, port=PORT, memory=256, service=''))
     return folder
 
 
-def scratch_folder(folder, app, command, port=PORT, config='', memory=256):
-    """A context of static busybox alone that runs `command` (a list); perigee.toml for `app`."""
+def scratch_folder(folder, app, command, port=PORT, config='', memory=256, service=''):
+    """A context of static busybox alone that runs `command` (a list); perigee.toml for `app`, with
+    `service` in its [http_service] and `config` at its end."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy('/bin/busybox', folder / 'busybox')
@@ -110,7 +113,7 @@ def scratch_folder(folder, app, command, port=PORT, config='', memory=256):
     (folder / 'Dockerfile').write_text(
         f'FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nCMD [{words}]\n')
     (folder / 'perigee.toml').write_text(
-        PERIGEE_TOML.format(app=app, port=port, memory=memory) + config)
+        PERIGEE_TOML.format(app=app, port=port, memory=memory, service=service) + config)
     return folder
 
 

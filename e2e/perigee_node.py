@@ -46,8 +46,9 @@ def wait_until(what, seconds, condition, pause=0.05):
 
 
 class Node:
-    def __init__(self, settings='', worker_config=''):
-        """`settings`: lines that come first in perigeed.toml; `worker_config`: in its [worker]."""
+    def __init__(self, settings='', worker_config='', more_config=''):
+        """Lines for perigeed.toml: `settings` first, `worker_config` in its [worker], `more_config`
+        at its end."""
         # Short, for Unix socket paths; open, for the router's own user must reach its part.
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='pg-', dir='/var/tmp'))
         self.root.chmod(0o755)
@@ -66,7 +67,7 @@ https = ["127.0.0.1:{self.https_port}"]
 
 [worker]
 network = "10.{210 + os.getpid() % 40}.0.0/16"
-{worker_config}''')
+{worker_config}''' + more_config)
         self.environment = dict(os.environ, PERIGEE_ROOT=str(self.root), NO_COLOR='1')
 
     # ---- places ----

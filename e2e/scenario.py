@@ -15,6 +15,7 @@ class Scenario(unittest.TestCase):
 
     node = None
     worker_config = ''  # more lines of [worker] in perigeed.toml
+    node_config = ''  # more of perigeed.toml
 
     @classmethod
     def setUpClass(cls):
@@ -23,7 +24,7 @@ class Scenario(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix='pg-', dir='/var/tmp')
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
-        cls.node = Node(worker_config=cls.worker_config)
+        cls.node = Node(worker_config=cls.worker_config, more_config=cls.node_config)
         cls.addClassCleanup(cls.node.destroy)
         cls.node.up()
 

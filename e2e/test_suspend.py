@@ -24,7 +24,8 @@ class SuspendTest(Scenario):
     def setUpClass(cls):
         super().setUpClass()
         cls.node.deploy(images.scratch_folder(
-            cls.folder / 'count', 'count', ['/bin/busybox', 'sh', '-c', COUNTER]))
+            cls.folder / 'count', 'count', ['/bin/busybox', 'sh', '-c', COUNTER],
+            service='auto_start_machines = false'))
 
     def setUp(self):
         self.path = f'/v1/apps/count/machines/{self.node.machine("count")["id"]}'

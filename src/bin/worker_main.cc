@@ -90,6 +90,13 @@ Result<vm::FirewallSettings> firewall_settings(const RoleContext& context,
                               .reachable = context.node.reachable};
 }
 
+std::string host_boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
+}
+
 std::optional<vm::Accelerator> forced_accelerator(const std::string& name) {
   if (name == "kvm") return vm::Accelerator::kvm;
   if (name == "tcg") return vm::Accelerator::tcg;
@@ -134,6 +141,8 @@ worker::Config worker_config(const RoleContext& context) {
                  .keep = context.node.log_keep,
                  .destroyed_bytes = static_cast<std::uint64_t>(context.node.log_destroyed_mib)
                                     << 20};
+  config.run_dir = context.paths.run;
+  config.host_boot_id = host_boot_id();
   config.first_vm_uid = context.node.first_vm_uid;
   return config;
 }

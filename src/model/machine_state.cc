@@ -30,7 +30,8 @@ constexpr std::array kFromStarting{started, stopping, stopped, restarting, destr
 constexpr std::array kFromStarted{stopping, stopped, suspending, restarting, destroying, failed};
 constexpr std::array kFromStopping{stopped, destroying, failed};
 constexpr std::array kFromStopped{starting, destroying};
-constexpr std::array kFromSuspending{suspended, started, stopping, stopped, destroying, failed};
+constexpr std::array kFromSuspending{suspended,  started,    stopping, stopped,
+                                     restarting, destroying, failed};
 constexpr std::array kFromSuspended{starting, started, stopped, destroying, failed};
 constexpr std::array kFromRestarting{starting, stopping, stopped, destroying, failed};
 constexpr std::array kFromDestroying{destroyed};

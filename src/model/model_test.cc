@@ -260,7 +260,7 @@ constexpr std::array<std::string_view, 11> kTransitions{
     "...xxx.xx.x",  // started
     "....x...x.x",  // stopping
     ".x......x..",  // stopped
-    "..xxx.x.x.x",  // suspending
+    "..xxx.xxx.x",  // suspending
     ".xx.x...x.x",  // suspended
     ".x.xx...x.x",  // restarting
     ".........x.",  // destroying

@@ -34,6 +34,8 @@ struct Config {
   std::uint32_t first_vm_uid = vm::kFirstVmUid;        // with an address's number: its VMM's user
   std::uint32_t allowed_uid = 0;                       // who, besides root, may use worker.sock
   LogRetention logs = {};
+  std::string run_dir;       // below /run; empty: a restart of the host is not noticed
+  std::string host_boot_id;  // the kernel's, of this boot of the host
 };
 
 }  // namespace perigee::worker

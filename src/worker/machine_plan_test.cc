@@ -155,6 +155,42 @@ TEST_CASE(
   CHECK(may_resume(record));
 }
 
+TEST_CASE("what ran when the host was restarted runs again, and nothing else does") {
+  struct HostRow {
+    const char* what;
+    DesiredState desired;
+    MachineState state;
+    BootPhase boot;
+    MachineState after;
+    Action action;
+  };
+  const std::vector<HostRow> rows{
+      {"ran", kStarted, MachineState::started, BootPhase::ordered, MachineState::failed,
+       Action::boot},
+      {"was starting", kStarted, MachineState::starting, BootPhase::ordered, MachineState::starting,
+       Action::boot},
+      {"was being stopped", kStopped, MachineState::stopping, BootPhase::ordered,
+       MachineState::stopped, Action::wait},
+      {"was being saved", kSuspended, MachineState::suspending, BootPhase::ordered,
+       MachineState::failed, Action::wait},
+      {"was stopped", kStopped, MachineState::stopped, BootPhase::none, MachineState::stopped,
+       Action::wait},
+      {"had ended by itself", kStarted, MachineState::stopped, BootPhase::none,
+       MachineState::stopped, Action::wait},
+      {"was being removed", kDestroyed, MachineState::destroying, BootPhase::ordered,
+       MachineState::destroying, Action::remove},
+  };
+  for (const HostRow& row : rows) {
+    CAPTURE(row.what);
+    Record record = settled(row.desired, row.state, row.boot);
+    record.machine.config.restart.policy = model::RestartKind::no;
+    note_host_restart(record, WallTime{1});
+    CHECK(model::name(record.status.state) == model::name(row.after));
+    CHECK(record.restarts.empty());
+    CHECK(name(plan(record, {}, kNow).action) == name(row.action));
+  }
+}
+
 TEST_CASE("an event names who gave the order") {
   Record record = fresh(settled(kStarted, MachineState::stopped, BootPhase::none));
   record.machine.origin = model::Origin::proxy;

@@ -270,6 +270,9 @@ void MachineReconciler::apply(Action action) {
       return begin_stop(record_, stop_state(record_, observed_), observed_.node_down, now);
     case Action::note_exit:
       noted_exit_ = observed_.vm;
+      if (std::exchange(observed_.host_restarted, false) && observed_.vm->exit &&
+          observed_.vm->exit->vmm_died)
+        return note_host_restart(record_, now);
       return delay_boot(note_exit(record_, *observed_.vm, now));
     case Action::note_loss:
       return delay_boot(note_loss(record_, now));

@@ -61,6 +61,7 @@ class MachineReconciler {
   void vm_changed(vm::VmStatus vm);
   void node_down();
   void signalled(int number);  // a user's signal has been sent; it becomes an event
+  void host_restarted() { observed_.host_restarted = true; }  // before start()
 
   const model::MachineStatus& status() const { return record_.status; }
   const model::Machine& machine() const { return pending_ ? *pending_ : record_.machine; }

@@ -172,8 +172,11 @@ std::optional<Duration> note_exit(Record& record, const vm::VmStatus& vm, WallTi
   const bool suspended = vm.exit && vm.exit->suspended;
   if (suspended) {
     record.snapshot = vm.instance_id;
-    record.status.state = MachineState::suspended;
-    add_event(record, "suspend", "suspended", Source::worker, now);
+    // Told to go meanwhile, it goes: the snapshot is discarded.
+    if (before == MachineState::stopping) record.status.state = MachineState::stopped;
+    if (!requested) record.status.state = MachineState::suspended;
+    const std::string_view saved_as = model::name(record.status.state);
+    add_event(record, "suspend", std::string(saved_as), Source::worker, now);
     return std::nullopt;
   }
   record.status.last_exit = event;
@@ -201,6 +204,19 @@ std::optional<Duration> note_loss(Record& record, WallTime now) {
                              "its VM is gone and left no exit record (the host was restarted, "
                              "or monitor and VMM were killed together)"};
   return note_exit(record, lost, now);
+}
+
+void note_host_restart(Record& record, WallTime now) {
+  const bool had_vm = record.boot == BootPhase::ordered;
+  if (!had_vm || record.status.state == MachineState::starting) return;  // its boot is tried again
+  const std::vector<WallTime> restarts = record.restarts;
+  const int restart_count = record.status.restart_count;
+  note_loss(record, now);
+  note_forgotten(record);
+  record.restarts = restarts;
+  record.status.restart_count = restart_count;
+  record.status.error.clear();
+  record.resume = record.machine.desired == DesiredState::started;
 }
 
 std::optional<Duration> note_boot_failure(Record& record, const Error& error, int failures,

@@ -28,6 +28,9 @@ void begin_stop(Record& record, model::MachineState state, bool node_down, WallT
 // The time to wait before the next boot, where the restart policy orders one.
 std::optional<Duration> note_exit(Record& record, const vm::VmStatus& vm, WallTime now);
 std::optional<Duration> note_loss(Record& record, WallTime now);
+// The host was restarted, and the VM went with it: a machine that ran runs again, whatever its
+// restart policy says and without counting as a restart by it.
+void note_host_restart(Record& record, WallTime now);
 // A boot that failed before the app ran. The time to wait before the next attempt; nullopt: given
 // up, the machine is `failed`. `failures` in a row, this one included.
 std::optional<Duration> note_boot_failure(Record& record, const Error& error, int failures,

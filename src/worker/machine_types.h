@@ -48,6 +48,7 @@ struct Observed {
   bool listening = false;                 // the probe got through to this boot
   std::optional<Silence> silence;         // what the guest said, asked after a while
   bool node_down = false;                 // all VMs are to be stopped
+  bool host_restarted = false;  // and this VM, found by its records, may have gone with it
 };
 
 }  // namespace perigee::worker

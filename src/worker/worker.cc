@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "http/server.h"
 #include "worker/api.h"
+#include "worker/host_boot.h"
 #include "worker/limits.h"
 #include "worker/machine_record.h"
 
@@ -99,6 +100,7 @@ async::Task<Result<void>> Worker::take_up() {
     const MachineId id = vm.machine;
     found_[id] = std::move(vm);
   }
+  CO_TRY_VOID_AS(co_await note_host_restart(loaded.records), "the restart of the host");
   log_info("worker", "node {}: {} machines on record, {} VMs found, accelerator {}", config_.node,
            loaded.records.size(), found_.size(), driver_.accelerator());
   for (Record& record : loaded.records) {
@@ -106,6 +108,22 @@ async::Task<Result<void>> Worker::take_up() {
   }
   orphans_.insert(loaded.orphans.begin(), loaded.orphans.end());
   co_return Result<void>();
+}
+
+// The records first, then the marker: killed in between, the next worker does it again.
+async::Task<Result<void>> Worker::note_host_restart(std::vector<Record>& records) {
+  host_restarted_ = co_await was_host_restarted(host_.disk, config_);
+  if (!host_restarted_) co_return Result<void>();
+  for (Record& record : records) {
+    if (found_.contains(record.machine.id)) continue;
+    const Record before = record;
+    worker::note_host_restart(record, host_.clock.wall());
+    if (record == before) continue;
+    log_info("worker", "machine {}: its VM went with the host{}", record.machine.id,
+             record.resume ? "; it is started again" : "");
+    CO_TRY_VOID(co_await store_.save(record));
+  }
+  co_return co_await note_host_boot(host_.disk, config_);
 }
 
 async::Task<std::vector<vm::VmStatus>> Worker::adopt() {
@@ -136,6 +154,7 @@ MachineReconciler& Worker::add(Record record, MachineReconciler::Stored stored) 
   auto& slot = machines_[id];
   slot = std::make_unique<MachineReconciler>(tools_, std::move(record), stored, std::move(vm));
   if (node_down_) slot->node_down();
+  if (host_restarted_ && stored == MachineReconciler::Stored::yes) slot->host_restarted();
   slot->start();
   changed_.raise();
   return *slot;

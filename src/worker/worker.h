@@ -73,6 +73,7 @@ class Worker : private FeedSink {
 
   async::Task<Result<void>> take_up();
   async::Task<std::vector<vm::VmStatus>> adopt();
+  async::Task<Result<void>> note_host_restart(std::vector<Record>& records);
   static async::Task<void> follow_events(Worker& worker);
   static async::Task<void> follow_feed(Worker& worker);
   static async::Task<void> send_reports(Worker& worker);
@@ -106,6 +107,7 @@ class Worker : private FeedSink {
   std::map<MachineId, model::Machine> revived_;  // … and knows them again
   bool synced_ = false;
   bool node_down_ = false;
+  bool host_restarted_ = false;
   async::TaskGroup tasks_;
 };
 
