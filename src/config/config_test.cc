@@ -36,6 +36,9 @@ https = []
 domain = "example.net"
 uid = 5
 gid = 6
+[control]
+autostop_idle = "90s"
+
 [worker]
 network = "10.9.0.0/16"
 memory_mib = 4096
@@ -51,6 +54,7 @@ destroyed_mib = 0
   CHECK(config->https_listen.empty());
   CHECK(config->router_uid == 5);
   CHECK(config->memory_mib == 4096);
+  CHECK(config->autostop_idle == 90s);
   CHECK(config->accelerator == "tcg");
   CHECK(config->log_max_mib == 32);
   CHECK(config->log_keep == 48h);
@@ -62,6 +66,7 @@ TEST_CASE("a wrong key fails with file and line, an unknown one warns") {
   const std::pair<const char*, const char*> cases[] = {
       {"\nregion = \"EU\"",
        "perigeed.toml:2: region: 'EU' is not a region (three letters, such as iad)"},
+      {"[control]\nautostop_idle = 0", "perigeed.toml:2: control.autostop_idle: from 1s to 24h"},
       {"roles = [\"king\"]", "perigeed.toml:1: roles: 'king' is not control, worker or router"},
       {"node = 5", "perigeed.toml:1: node: expected a string, found a whole number"},
       {"[router]\nuid = 0", "perigeed.toml:2: router.uid: 0 is not from 1 to 4000000000"},

@@ -60,6 +60,17 @@ Result<void> read_api(Section& top, NodeConfig& config) {
   return {};
 }
 
+Result<void> read_control(Section& top, NodeConfig& config) {
+  TRY(auto control, top.section("control"));
+  if (!control) return {};
+  TRY(const auto idle, control->duration("autostop_idle"));
+  take(config.autostop_idle, idle);
+  if (config.autostop_idle < 1s || config.autostop_idle > 24h)
+    return control->wrong("autostop_idle", "from 1s to 24h");
+  control->warn_unknown();
+  return {};
+}
+
 Result<void> read_router(Section& top, NodeConfig& config) {
   TRY(auto router, top.section("router"));
   if (!router) return {};
@@ -145,6 +156,7 @@ Result<NodeConfig> parse_node_config(std::string_view text, std::string_view fil
       (std::filesystem::path(program_directory) / "../guest").lexically_normal().string();
   TRY_VOID(read_top(top, config));
   TRY_VOID(read_api(top, config));
+  TRY_VOID(read_control(top, config));
   TRY_VOID(read_router(top, config));
   TRY_VOID(read_worker(top, config));
   TRY_VOID(read_logs(top, config));

@@ -22,6 +22,8 @@ struct NodeConfig {
 
   std::vector<std::string> api_listen{"127.0.0.1:4280"};  // [api] listen
 
+  Duration autostop_idle = 60s;  // [control] autostop_idle: without requests, before it may rest
+
   std::vector<std::string> http_listen{"127.0.0.1:8080"};   // [router] http
   std::vector<std::string> https_listen{"127.0.0.1:8443"};  // [router] https
   std::string domain = "localhost";                         // [router] domain

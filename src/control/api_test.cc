@@ -209,7 +209,8 @@ TEST_CASE_FIXTURE(WithApp, "events of a machine are those that its worker report
     status.events.push_back({"start", "started", "worker", WallTime{5'000'000}, std::nullopt});
   });
   CHECK(call("GET", path(id, "/events")).text ==
-        "[{\"type\":\"start\",\"status\":\"started\",\"source\":\"worker\",\"timestamp\":5}]\n");
+        "[{\"type\":\"start\",\"status\":\"started\",\"source\":\"worker\",\"timestamp\":5,"
+        "\"id\":\"5-0\"}]\n");
 }
 
 TEST_CASE_FIXTURE(WithApp, "bad machine requests say what is wrong") {

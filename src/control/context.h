@@ -6,7 +6,9 @@
 
 #include "control/certificates.h"
 #include "control/desired_table.h"
+#include "control/drains.h"
 #include "control/images.h"
+#include "control/load_table.h"
 #include "control/observed_table.h"
 #include "control/publisher.h"
 #include "control/worker_link.h"
@@ -36,6 +38,9 @@ struct Context {
   WorkerLink& worker;
   Certificates& certificates;
   secrets::KeyFile& keys;
+  LoadTable& loads;
+  Drains& drains;
+  Duration autostop_idle;
   DeployTimes times;
 };
 

@@ -5,20 +5,25 @@
 #include "async/task_group.h"
 #include "base/log.h"
 #include "control/app_api.h"
+#include "control/autostopper.h"
 #include "control/blob_api.h"
 #include "control/egress_api.h"
 #include "control/exec_api.h"
 #include "control/housekeeping.h"
 #include "control/internal_api.h"
+#include "control/lease_api.h"
 #include "control/limits.h"
 #include "control/log_api.h"
 #include "control/machine_api.h"
 #include "control/machine_order_api.h"
 #include "control/machine_watch_api.h"
+#include "control/metadata_api.h"
 #include "control/node_api.h"
 #include "control/release_api.h"
 #include "control/release_reconciler.h"
 #include "control/resealer.h"
+#include "control/router_api.h"
+#include "control/scheduler.h"
 #include "control/secret_api.h"
 #include "control/volume_api.h"
 #include "crypto/hash.h"
@@ -39,6 +44,8 @@ struct Control::Parts {
   async::Notify changed;
   DesiredTable desired;
   ObservedTable observed;
+  LoadTable loads;
+  Drains drains;
   Publisher publisher;
   Context context;
 
@@ -48,6 +55,8 @@ struct Control::Parts {
   MachineOrderApi machine_orders{context};
   MachineWatchApi machine_watch{context};
   VolumeApi volumes{context};
+  LeaseApi leases{context};
+  MetadataApi metadata{context};
   ReleaseApi releases{context};
   BlobApi blobs{context};
   LogApi logs{context};
@@ -56,8 +65,11 @@ struct Control::Parts {
   SecretApi secrets{context};
   Resealer resealer{context};
   InternalApi internal{context};
+  RouterApi routers{context};
   ReleaseReconciler reconciler{context};
   Housekeeping housekeeping{context};
+  Autostopper autostopper{context};
+  Scheduler scheduler{context};
 
   api::Tokens tokens;
   api::RouteTable public_routes;
@@ -74,11 +86,14 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
       changed(h.loop),
       desired(h.loop, given.store, changed),
       observed(h.loop, changed),
-      publisher(h.loop, desired, observed, changed, sys::random_hex(h.entropy, kEpochBytes),
+      loads(h.loop, config.autostop_idle),
+      drains(changed),
+      publisher(h.loop, desired, observed, drains, changed, sys::random_hex(h.entropy, kEpochBytes),
                 config.domain),
-      context{h,          desired,      observed,     changed,
-              publisher,  given.images, given.worker, given.certificates,
-              given.keys, config.times},
+      context{h,           desired,      observed,     changed,
+              publisher,   given.images, given.worker, given.certificates,
+              given.keys,  loads,        drains,       config.autostop_idle,
+              config.times},
       public_server(h, public_endpoint, {}),
       internal_server(h, internal_endpoint, {}),
       tasks(h.loop) {
@@ -89,6 +104,8 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   machine_orders.add_routes(public_routes, token);
   machine_watch.add_routes(public_routes, token);
   volumes.add_routes(public_routes, token);
+  leases.add_routes(public_routes, token);
+  metadata.add_routes(public_routes, token);
   releases.add_routes(public_routes, token);
   blobs.add_routes(public_routes, token);
   logs.add_routes(public_routes, token);
@@ -97,6 +114,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   secrets.add_routes(public_routes, token);
   resealer.add_routes(public_routes, token);
   internal.add_routes(internal_routes, config.own_uid, config.router_uid);
+  routers.add_routes(internal_routes, config.own_uid, config.router_uid);
 }
 
 Control::Control(sys::Host& host, ControlConfig config, ControlParts parts)
@@ -128,6 +146,8 @@ async::Task<void> Control::run(std::vector<std::unique_ptr<sys::Listener>> api,
   p.tasks.spawn(p.reconciler.run());
   p.tasks.spawn(p.resealer.run());
   p.tasks.spawn(p.housekeeping.tend_machines());
+  p.tasks.spawn(p.autostopper.run());
+  p.tasks.spawn(p.scheduler.run());
   p.tasks.spawn(p.housekeeping.renew_certificates());
   p.tasks.spawn(p.housekeeping.expire_snapshots());
   p.tasks.spawn(p.internal_server.serve(std::move(internal)));

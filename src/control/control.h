@@ -17,15 +17,17 @@
 #include "async/task.h"
 #include "config/paths.h"
 #include "control/context.h"
+#include "control/limits.h"
 #include "store/store.h"
 #include "sys/host.h"
 
 namespace perigee::control {
 
 struct ControlConfig {
-  std::string domain = "localhost";  // apps are <app>.<domain>
-  std::uint32_t own_uid = 0;         // may call the internal API, beside root
-  std::uint32_t router_uid = 0;      // may read the routes
+  std::string domain = "localhost";        // apps are <app>.<domain>
+  std::uint32_t own_uid = 0;               // may call the internal API, beside root
+  std::uint32_t router_uid = 0;            // may read the routes
+  Duration autostop_idle = kAutostopIdle;  // without requests, before a machine may rest
   DeployTimes times;
 };
 

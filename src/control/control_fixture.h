@@ -14,6 +14,7 @@
 #include "api/tokens.h"
 #include "async/combine.h"
 #include "async/task_group.h"
+#include "base/text.h"
 #include "control/control.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -226,9 +227,10 @@ struct ControlFixture {
       status.private_ip = fmt::format("10.201.0.{}", report.machines.size() + 2);
       using model::DesiredState;
       using model::MachineState;
-      status.state = machine.desired == DesiredState::started   ? MachineState::started
-                     : machine.desired == DesiredState::stopped ? MachineState::stopped
-                                                                : MachineState::destroyed;
+      status.state = machine.desired == DesiredState::started     ? MachineState::started
+                     : machine.desired == DesiredState::stopped   ? MachineState::stopped
+                     : machine.desired == DesiredState::suspended ? MachineState::suspended
+                                                                  : MachineState::destroyed;
       status.listening = machine.desired == DesiredState::started;
       if (status.listening) status.started_at = h().clock.wall();
       if (change) change(machine, status);
@@ -251,6 +253,47 @@ struct ControlFixture {
       out.push_back(std::move(status));
     }
     return out;
+  }
+
+  // The routes feed as it is now: its opening line and the newest value of each key.
+  struct Routes {
+    std::string epoch;
+    std::int64_t revision = 0;
+    std::map<std::string, json::Value> values;
+  };
+  Routes routes() {
+    auto response = loop().run(client.request(
+        internal_address, request("GET", "/internal/v1/feed/routes"), {}, loop().deadline_in(20s)));
+    REQUIRE(response.has_value());
+    std::string text;
+    std::string buffer(1 << 16, ' ');
+    while (text.find("\"synced\"") == std::string::npos) {
+      const auto n = loop().run((*response)->body().read(buffer));
+      REQUIRE(n.value_or(0) > 0);
+      text.append(buffer, 0, *n);
+    }
+    Routes out;
+    for (const std::string_view line : split(text, '\n')) {
+      const auto value = json::parse(line);
+      if (!value || !value->is_object()) continue;
+      if (const json::Value* epoch = value->find("epoch")) out.epoch = *epoch->string();
+      if (const json::Value* revision = value->find("revision"))
+        out.revision = *revision->integer();
+      if (const json::Value* key = value->find("key"))
+        out.values[*key->string()] = *value->find("value");
+    }
+    return out;
+  }
+  // What a router that follows the routes says: `in_flight` requests at one machine.
+  void report_loads(const std::string& machine, int in_flight) {
+    const Routes now = routes();
+    json::Value machines = json::array();
+    if (!machine.empty())
+      machines.push(
+          json::object({{"machine", machine}, {"in_flight", in_flight}, {"requests", 1}}));
+    const json::Value body = json::object(
+        {{"epoch", now.epoch}, {"revision", now.revision}, {"machines", std::move(machines)}});
+    REQUIRE(internal("POST", "/internal/v1/routers/r1/loads", body.dump()) == 204);
   }
 
   // Waits until `condition` holds, looking at every change for at most ten seconds.

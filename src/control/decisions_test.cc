@@ -107,6 +107,7 @@ TEST_CASE("without targets the route says why") {
   cordoned.cordoned = true;
   CHECK(reason({{cordoned, &up, false}}) == "the app has no machines");
   model::Machine stopped = machine("m1");
+  stopped.config.services[0].autostart = false;  // else a request would have it started
   stopped.desired = DesiredState::stopped;
   const model::MachineStatus nothing;
   CHECK(reason({{stopped, &nothing, false}}) == "its machines are stopped");

@@ -53,6 +53,8 @@ void DesiredTable::clear() {
   secrets_.clear();
   tokens_.clear();
   nodes_.clear();
+  leases_.clear();
+  versions_.clear();
 }
 
 async::Task<Result<void>> DesiredTable::load() {
@@ -117,6 +119,10 @@ void DesiredTable::apply(const std::string& key, const std::optional<std::string
     done = store_in(tokens_, std::move(name), text, revision, token_record_from);
   } else if (kind == "nodes") {
     done = store_in(nodes_, NodeId(std::move(name)), text, revision, node_record_from);
+  } else if (kind == "leases") {
+    done = store_in(leases_, MachineId(std::move(name)), text, revision, lease_record_from);
+  } else if (kind == "versions") {
+    done = store_in(versions_, MachineId(std::move(name)), text, revision, versions_record_from);
   }
   if (!done) log_error("control", "store key {}: {}", key, done.error().context);
 }

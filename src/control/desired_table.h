@@ -60,6 +60,8 @@ class DesiredTable {
   const std::map<SecretId, Stored<SecretRecord>>& secrets() const { return secrets_; }
   const std::map<std::string, Stored<TokenRecord>>& tokens() const { return tokens_; }
   const std::map<NodeId, Stored<NodeRecord>>& nodes() const { return nodes_; }
+  const std::map<MachineId, Stored<LeaseRecord>>& leases() const { return leases_; }
+  const std::map<MachineId, Stored<VersionsRecord>>& versions() const { return versions_; }
 
  private:
   void clear();
@@ -80,6 +82,8 @@ class DesiredTable {
   std::map<SecretId, Stored<SecretRecord>> secrets_;
   std::map<std::string, Stored<TokenRecord>> tokens_;
   std::map<NodeId, Stored<NodeRecord>> nodes_;
+  std::map<MachineId, Stored<LeaseRecord>> leases_;
+  std::map<MachineId, Stored<VersionsRecord>> versions_;
 };
 
 // Writers of one object as a put that expects what was read (revision 0: that it is new).

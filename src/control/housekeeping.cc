@@ -46,6 +46,8 @@ async::Task<void> Housekeeping::tend_machines() {
         transaction.expect(machine_key(id), stored.revision);
         transaction.remove(machine_key(id));
         detach(context_, transaction, id);
+        transaction.remove(lease_key(id));
+        transaction.remove(versions_key(id));
       }
     }
     forget_volumes(transaction);

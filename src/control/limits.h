@@ -43,6 +43,26 @@ inline constexpr Duration kPlacementPatience = 30s;  // of a deploy while no nod
 inline constexpr Duration kResealPause = 1s;
 inline constexpr Duration kLogRetry = 1s;
 
+inline constexpr std::size_t kKeptVersions = 10;  // of a machine's configurations
+inline constexpr std::size_t kMaxMetadata = 64;   // entries of one machine
+inline constexpr std::size_t kMaxMetadataBytes = 16 * 1024;
+inline constexpr std::size_t kMaxDescription = 256;
+inline constexpr Duration kLeaseDefault = 120s;
+inline constexpr Duration kLeaseMax = 3600s;
+inline constexpr Duration kScheduleLook = 30s;  // at least so often
+inline constexpr Duration kScheduleAgain = 1s;
+
+// Rest and wake.
+inline constexpr Duration kAutostopIdle = 60s;  // without requests, unless perigeed.toml says else
+inline constexpr Duration kAutostopInterval = 1s;  // between two looks
+inline constexpr Duration kDrainPatience = 15s;    // for the requests that a machine still has
+inline constexpr Duration kRouterLease = 15s;      // a router silent for longer is not waited for
+inline constexpr std::size_t kMaxRouters = 1024;
+inline constexpr std::size_t kMaxLoadsPerReport = 10'000;
+inline constexpr int kWakeAttempts = 5;  // of one call, where somebody else was faster
+inline constexpr int kWakeBurst = 20;    // starts of one app for requests
+inline constexpr double kWakesPerSecond = 0.5;
+
 inline constexpr int kCertificateDays = 397;
 inline constexpr Duration kCertificateRenewal = 24h * 30;  // before its end
 inline constexpr Duration kCertificateCheck = 1h;

@@ -1,6 +1,10 @@
 #include "control/machine_api.h"
 
+#include <algorithm>
+
+#include "base/text.h"
 #include "control/app_api.h"
+#include "control/limits.h"
 #include "control/machine_calls.h"
 #include "control/machine_frontend.h"
 #include "control/volume_frontend.h"
@@ -28,6 +32,43 @@ Result<RegionCode> region_in(const json::Value& body) {
   return region;
 }
 
+constexpr std::string_view kMetadata = "metadata.";
+
+// The query's region, state and metadata.KEY, as pairs.
+model::StringMap filters_of(const Call& call) {
+  model::StringMap out;
+  const auto query = split_once(call.request.head.target, '?');
+  for (const std::string_view part : split(query ? query->second : std::string_view(), '&')) {
+    const auto pair = split_once(part, '=');
+    if (!pair || pair->second.empty()) continue;
+    const std::string name = http::percent_decode(pair->first);
+    const bool known = name == "region" || name == "state" || name.starts_with(kMetadata);
+    if (known) out.emplace_back(name, http::percent_decode(pair->second));
+  }
+  return out;
+}
+
+bool matches(const Context& context, const model::Machine& machine,
+             const model::StringMap& wanted) {
+  return std::ranges::all_of(wanted, [&](const auto& filter) {
+    const auto& [name, value] = filter;
+    if (name == "region") return machine.region.str() == value;
+    if (name == "state") return model::name(state_of(context, machine)) == value;
+    const std::pair entry(name.substr(kMetadata.size()), value);
+    return std::ranges::count(machine.config.metadata, entry) > 0;
+  });
+}
+
+// The versions that a machine had, with the present one that another takes the place of.
+VersionsRecord with_present(const Context& context, const model::Machine& machine) {
+  VersionsRecord record;
+  const auto found = context.desired.versions().find(machine.id);
+  if (found != context.desired.versions().end()) record = found->second.value;
+  if (record.versions.size() >= kKeptVersions) record.versions.erase(record.versions.begin());
+  record.versions.push_back({machine.instance_id, machine.config, context.host.clock.wall()});
+  return record;
+}
+
 }  // namespace
 
 void MachineApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
@@ -37,16 +78,22 @@ void MachineApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
   table.answer("POST", all, guard, [this](Call& call) { return create(call); });
   table.answer("GET", one, guard, [this](Call& call) { return show(call); });
   table.answer("POST", one, guard, [this](Call& call) { return update(call); });
+  table.answer("GET", one + "/versions", guard, [this](Call& call) { return versions(call); });
 }
 
+// Oldest first; `include_deleted` shows those on their way out as well.
 async::Task<Result<Reply>> MachineApi::list(Call& call) {
   CO_TRY(const AppName app, app_of(call));
   CO_TRY([[maybe_unused]] const auto known, context_.desired.app(app));
-  const std::string region = call.query("region").value_or("");
+  const model::StringMap wanted = filters_of(call);
+  std::vector<StoredMachine> machines = context_.desired.machines_of(app);
+  for (const auto& [id, each] : context_.desired.machines()) {
+    const bool going = each.value.desired == DesiredState::destroyed;
+    if (call.flag("include_deleted") && going && each.value.app == app) machines.push_back(each);
+  }
   json::Value out = json::array();
-  for (const StoredMachine& each : context_.desired.machines_of(app)) {
-    if (region.empty() || each.value.region.str() == region)
-      out.push(view_of(context_, each.value));
+  for (const StoredMachine& each : machines) {
+    if (matches(context_, each.value, wanted)) out.push(view_of(context_, each.value));
   }
   co_return Reply{200, std::move(out)};
 }
@@ -92,8 +139,24 @@ async::Task<Result<Reply>> MachineApi::update(Call& call) {
   model::Machine next = updated(machine.value, std::move(config), std::move(image), context_.host);
   next.secrets = sealed_secrets(context_, next.app);
   if (!skip_launch) next.desired = DesiredState::started;
-  CO_TRY_VOID(co_await replace(context_, machine, next));
+  store::Transaction transaction;
+  put(transaction, next, machine.revision);
+  transaction.put(versions_key(next.id), to_json(with_present(context_, machine.value)).dump());
+  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
   co_return Reply{200, view_of(context_, next)};
+}
+
+// Newest first, the present one before all.
+async::Task<Result<Reply>> MachineApi::versions(Call& call) {
+  CO_TRY(const StoredMachine machine, machine_of(context_, call));
+  VersionsRecord record = with_present(context_, machine.value);
+  std::ranges::reverse(record.versions);
+  json::Value out = json::array();
+  for (const VersionsRecord::Version& each : record.versions) {
+    out.push(json::object(
+        {{"version", each.instance_id}, {"user_config", model::to_json(each.config)}}));
+  }
+  co_return Reply{200, std::move(out)};
 }
 
 }  // namespace perigee::control

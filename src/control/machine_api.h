@@ -1,6 +1,6 @@
-// The public API's machines: /v1/apps/{app}/machines, list, create, show and update, with the
-// Machines API's paths and shapes. Orders to a machine are in machine_order_api.h, its events and
-// waiting in machine_watch_api.h.
+// The public API's machines: /v1/apps/{app}/machines, list, create, show, update and versions, with
+// the Machines API's paths and shapes. Orders to a machine are in machine_order_api.h, its events
+// and waiting in machine_watch_api.h.
 #pragma once
 
 #include "api/route_table.h"
@@ -18,6 +18,7 @@ class MachineApi {
   async::Task<Result<api::Reply>> create(api::Call& call);
   async::Task<Result<api::Reply>> show(api::Call& call);
   async::Task<Result<api::Reply>> update(api::Call& call);
+  async::Task<Result<api::Reply>> versions(api::Call& call);
 
   const Context& context_;
 };

@@ -1,6 +1,7 @@
 #include "control/machine_calls.h"
 
 #include "control/app_api.h"
+#include "control/lease_api.h"
 #include "control/machine_view.h"
 
 namespace perigee::control {
@@ -23,10 +24,17 @@ json::Value view_of(const Context& context, const model::Machine& machine) {
   return machine_view(machine, context.observed.status(machine.id));
 }
 
+const LeaseRecord* lease_of(const Context& context, const MachineId& machine) {
+  const auto found = context.desired.leases().find(machine);
+  return found == context.desired.leases().end() ? nullptr : &found->second.value;
+}
+
 Result<Judged> machine_for(const Context& context, const api::Call& call, MachineAction action) {
   Judged judged;
   TRY(judged.machine, machine_of(context, call));
   const model::Machine& machine = judged.machine.value;
+  TRY_VOID(check_lease(lease_of(context, machine.id), machine.id, lease_nonce(call),
+                       context.host.clock.wall()));
   TRY(judged.effect, judge_action(action, machine.id, state_of(context, machine)));
   return judged;
 }

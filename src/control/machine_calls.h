@@ -19,8 +19,11 @@ Result<StoredMachine> machine_of(const Context& context, const api::Call& call);
 model::MachineState state_of(const Context& context, const model::Machine& machine);
 json::Value view_of(const Context& context, const model::Machine& machine);
 
+// Null: it has none. May have run out.
+const LeaseRecord* lease_of(const Context& context, const MachineId& machine);
+
 // A machine that a call may act upon, with what the action means for it; `conflict` where its state
-// does not allow it.
+// does not allow it, or a lease is another caller's.
 struct Judged {
   StoredMachine machine;
   ActionEffect effect = ActionEffect::order;

@@ -1,11 +1,14 @@
 #include "control/machine_watch_api.h"
 
+#include <algorithm>
+
 #include "async/combine.h"
 #include "base/text.h"
 #include "control/limits.h"
 #include "control/machine_calls.h"
 #include "control/machine_view.h"
 #include "model/json.h"
+#include "model/limits.h"
 
 namespace perigee::control {
 namespace {
@@ -43,6 +46,15 @@ bool is_there(const Context& context, const MachineId& id, const Wanted& wanted)
          (status != nullptr && status->instance_id == wanted.instance_id);
 }
 
+// The event's time, and its place among those of the same millisecond: stays while others go.
+std::string event_id(const std::vector<model::MachineEvent>& events, std::size_t index) {
+  const std::int64_t ms = events[index].at.unix_ms();
+  const auto before =
+      std::count_if(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(index),
+                    [ms](const model::MachineEvent& each) { return each.at.unix_ms() == ms; });
+  return fmt::format("{}-{}", ms, before);
+}
+
 // Completes when the machine is as wanted, or gone for good.
 async::Task<bool> reach(const Context& context, MachineId id, Wanted wanted) {
   while (!is_there(context, id, wanted)) {
@@ -78,11 +90,23 @@ async::Task<Result<Reply>> MachineWatchApi::wait(Call& call) {
                  model::name(wanted.state), to_ms(wanted.timeout) / 1000);
 }
 
+// The newest `limit`, oldest first.
 async::Task<Result<Reply>> MachineWatchApi::events(Call& call) {
   CO_TRY(const StoredMachine machine, machine_of(context_, call));
+  std::uint64_t limit = model::kMaxMachineEvents;
+  if (const auto text = call.query("limit")) {
+    const auto parsed = parse_uint(*text, model::kMaxMachineEvents);
+    if (!parsed) co_return fail(Code::invalid_argument, "limit: from 0 to {}", limit);
+    limit = *parsed;
+  }
   json::Value out = json::array();
   if (const model::MachineStatus* status = context_.observed.status(machine.value.id)) {
-    for (const model::MachineEvent& event : status->events) out.push(model::to_json(event));
+    const auto& events = status->events;
+    for (std::size_t i = events.size() - std::min(events.size(), limit); i < events.size(); ++i) {
+      json::Value event = model::to_json(events[i]);
+      event.set("id", event_id(events, i));
+      out.push(std::move(event));
+    }
   }
   co_return Reply{200, std::move(out)};
 }

@@ -43,10 +43,12 @@ void publish_objects(const NodeId& node, const Objects& objects, Key key_of, Pub
 }  // namespace
 
 Publisher::Publisher(async::Loop& loop, const DesiredTable& desired, const ObservedTable& observed,
-                     async::Notify& changed, std::string epoch, std::string domain)
+                     const Drains& drains, async::Notify& changed, std::string epoch,
+                     std::string domain)
     : loop_(loop),
       desired_(desired),
       observed_(observed),
+      drains_(drains),
       changed_(changed),
       epoch_(std::move(epoch)),
       domain_(std::move(domain)),
@@ -121,7 +123,10 @@ void Publisher::publish_routes() {
     const model::Machine& machine = stored.value;
     const auto input = inputs.find(machine.app);
     if (input == inputs.end() || machine.desired == model::DesiredState::destroyed) continue;
-    input->second.machines.push_back({machine, observed_.status(id), observed_.lost(machine.node)});
+    input->second.machines.push_back({.machine = machine,
+                                      .status = observed_.status(id),
+                                      .node_lost = observed_.lost(machine.node),
+                                      .draining = drains_.contains(id)});
   }
   for (auto& [name, input] : inputs) {
     model::AppRoute route = derive_route(input);

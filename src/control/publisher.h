@@ -7,6 +7,7 @@
 #include <string>
 
 #include "control/desired_table.h"
+#include "control/drains.h"
 #include "control/feed.h"
 #include "control/observed_table.h"
 
@@ -15,7 +16,7 @@ namespace perigee::control {
 class Publisher {
  public:
   Publisher(async::Loop& loop, const DesiredTable& desired, const ObservedTable& observed,
-            async::Notify& changed, std::string epoch, std::string domain);
+            const Drains& drains, async::Notify& changed, std::string epoch, std::string domain);
   async::Task<void> run();
 
   Feed& routes() { return routes_; }
@@ -26,6 +27,7 @@ class Publisher {
   async::Task<void> settled();
   // Brings all feeds up to date now, and tells the routes' revision.
   std::int64_t refresh();
+  const std::string& epoch() const { return epoch_; }  // of all feeds
   std::string host_of(const AppName& app) const { return app.str() + "." + domain_; }
 
  private:
@@ -50,6 +52,7 @@ class Publisher {
   async::Loop& loop_;
   const DesiredTable& desired_;
   const ObservedTable& observed_;
+  const Drains& drains_;
   async::Notify& changed_;
   std::string epoch_;
   std::string domain_;

@@ -64,6 +64,51 @@ Result<TokenRecord> token_record_from(const json::Value& value) {
   return record;
 }
 
+json::Value to_json(const LeaseRecord& record) {
+  return json::object({{"nonce", record.nonce},
+                       {"owner", record.owner},
+                       {"description", record.description},
+                       {"version", record.version},
+                       {"expires_at_ns", record.expires_at.ns}});
+}
+
+Result<LeaseRecord> lease_record_from(const json::Value& value) {
+  LeaseRecord record;
+  TRY(record.nonce, value.require_string("nonce"));
+  TRY(record.owner, value.optional_string("owner"));
+  TRY(record.description, value.optional_string("description"));
+  TRY(record.version, value.optional_string("version"));
+  TRY(record.expires_at.ns, value.require_int("expires_at_ns"));
+  return record;
+}
+
+json::Value to_json(const VersionsRecord& record) {
+  json::Value versions = json::array();
+  for (const VersionsRecord::Version& each : record.versions) {
+    versions.push(json::object({{"instance_id", each.instance_id},
+                                {"config", model::to_json(each.config)},
+                                {"until_ns", each.until.ns}}));
+  }
+  return json::object({{"versions", std::move(versions)}});
+}
+
+Result<VersionsRecord> versions_record_from(const json::Value& value) {
+  VersionsRecord record;
+  const json::Value* versions = value.find("versions");
+  if (versions == nullptr || !versions->is_array())
+    return fail(Code::data_loss, "versions: missing");
+  for (const json::Value& item : versions->items()) {
+    VersionsRecord::Version version;
+    TRY(version.instance_id, item.require_string("instance_id"));
+    const json::Value* config = item.find("config");
+    if (config == nullptr) return fail(Code::data_loss, "versions: config: missing");
+    TRY(version.config, model::machine_config_from(*config));
+    TRY(version.until.ns, item.optional_int("until_ns", 0));
+    record.versions.push_back(std::move(version));
+  }
+  return record;
+}
+
 json::Value to_json(const NodeRecord& record) {
   return json::object({{"region", record.region.str()}, {"first_seen_ns", record.first_seen.ns}});
 }
@@ -99,6 +144,12 @@ std::string volume_key(const VolumeId& id) {
 }
 std::string node_key(const NodeId& node) {
   return "/nodes/" + node.str();
+}
+std::string lease_key(const MachineId& machine) {
+  return "/leases/" + machine.str();
+}
+std::string versions_key(const MachineId& machine) {
+  return "/versions/" + machine.str();
 }
 
 }  // namespace perigee::control

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "json/json.h"
@@ -50,6 +51,32 @@ struct TokenRecord {
 json::Value to_json(const TokenRecord& record);
 Result<TokenRecord> token_record_from(const json::Value& value);
 
+// Who alone may change a machine, until when.
+struct LeaseRecord {
+  std::string nonce;
+  std::string owner;
+  std::string description;
+  std::string version;  // the machine's instance when it was taken
+  WallTime expires_at;
+  bool operator==(const LeaseRecord&) const = default;
+};
+json::Value to_json(const LeaseRecord& record);
+Result<LeaseRecord> lease_record_from(const json::Value& value);
+
+// The configurations that a machine had before its present one, oldest first.
+struct VersionsRecord {
+  struct Version {
+    std::string instance_id;
+    model::MachineConfig config;
+    WallTime until;  // when the next one took its place
+    bool operator==(const Version&) const = default;
+  };
+  std::vector<Version> versions;
+  bool operator==(const VersionsRecord&) const = default;
+};
+json::Value to_json(const VersionsRecord& record);
+Result<VersionsRecord> versions_record_from(const json::Value& value);
+
 struct NodeRecord {
   RegionCode region;
   WallTime first_seen;
@@ -66,5 +93,7 @@ std::string secret_key(const AppName& app, std::string_view name);
 std::string token_key(std::string_view name);
 std::string volume_key(const VolumeId& id);
 std::string node_key(const NodeId& node);
+std::string lease_key(const MachineId& machine);
+std::string versions_key(const MachineId& machine);
 
 }  // namespace perigee::control

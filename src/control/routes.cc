@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/autostop.h"
 #include "control/machine_view.h"
 
 namespace perigee::control {
@@ -24,14 +25,20 @@ bool serves(const model::MachineConfig& config, const std::vector<model::Service
   });
 }
 
+bool may_wake(const RouteMachine& each) {
+  return each.draining || is_wakeable(each.machine, each.status);
+}
+
 model::RouteTarget target_of(const RouteMachine& each) {
-  return {.machine = each.machine.id,
-          .instance_id = each.status->instance_id,
-          .region = each.machine.region,
-          .node = each.machine.node,
-          .address = each.status->private_ip,
-          .state = effective_state(each.machine, each.status),
-          .listening = each.status->listening};
+  return {
+      .machine = each.machine.id,
+      .instance_id = each.status->instance_id,
+      .region = each.machine.region,
+      .node = each.machine.node,
+      .address = each.status->private_ip,
+      .state = each.draining ? MachineState::stopping : effective_state(each.machine, each.status),
+      .listening = each.status->listening,
+      .wakeable = may_wake(each)};
 }
 
 std::string reason_without_machines(const RouteInput& input) {
@@ -90,7 +97,8 @@ model::AppRoute derive_route(const RouteInput& input) {
   }
   for (const RouteMachine& each : input.machines) {
     if (each.machine.cordoned || each.node_lost || each.status == nullptr) continue;
-    if (each.status->private_ip.empty() || route.services.empty()) continue;
+    if (route.services.empty()) continue;
+    if (each.status->private_ip.empty() && !may_wake(each)) continue;
     if (serves(each.machine.config, route.services)) route.targets.push_back(target_of(each));
   }
   route.reason =

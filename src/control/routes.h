@@ -14,6 +14,7 @@ struct RouteMachine {
   model::Machine machine;
   const model::MachineStatus* status = nullptr;  // null: not reported yet
   bool node_lost = false;
+  bool draining = false;  // about to rest: no new requests, though it runs
 };
 
 struct RouteInput {

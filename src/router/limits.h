@@ -9,6 +9,7 @@ namespace perigee::router {
 
 // The request path.
 inline constexpr Duration kReachBound = 5s;         // to find a machine that takes the connection
+inline constexpr Duration kWakeBound = 60s;         // the same, while a machine is being started
 inline constexpr Duration kConnectTimeout = 2s;     // one attempt
 inline constexpr Duration kFirstRetryPause = 20ms;  // then doubling
 inline constexpr Duration kLastRetryPause = 250ms;
@@ -30,6 +31,15 @@ inline constexpr std::size_t kMaxApps = 100'000;
 // Keys of certificates.
 inline constexpr Duration kKeysRetry = 1s;
 inline constexpr std::size_t kMaxKeysAnswer = 64 * 1024;
+
+// Calls to control.
+inline constexpr Duration kWakeTimeout = 5s;      // one call
+inline constexpr Duration kWakeInterval = 250ms;  // between two calls for one app
+inline constexpr Duration kLoadInterval = 1s;     // between two reports where nothing is urgent
+inline constexpr Duration kLoadPause = 50ms;      // at least, where something is
+inline constexpr Duration kLoadTimeout = 5s;
+inline constexpr Duration kLoadKeepAlive = 5s;  // where there is nothing to report
+inline constexpr std::size_t kMaxAnswer = 64 * 1024;
 
 // Files.
 inline constexpr Duration kSnapshotPause = 1s;  // at most one write in this time

@@ -59,18 +59,25 @@ struct Proxy::Reached {
 
 // The search for a machine that takes the request.
 struct Proxy::Search {
+  MonotonicTime begun;
   MonotonicTime until;
   Duration pause = kFirstRetryPause;
   std::set<std::string> refused{};
   int repeats = 0;
   std::optional<Error> last_failure{};
+  std::string trouble{};  // why no machine could be started
   std::vector<routing::Candidate> candidates{};
   routing::RoutePtr route{};  // holds what the candidates point to
 };
 
-Proxy::Proxy(sys::Host& host, State& state, http::Client& client, AccessLog& log,
+Proxy::Proxy(sys::Host& host, State& state, http::Client& client, Waker& waker, AccessLog& log,
              ProxySettings settings)
-    : host_(host), state_(state), client_(client), log_(log), settings_(std::move(settings)) {}
+    : host_(host),
+      state_(state),
+      client_(client),
+      waker_(waker),
+      log_(log),
+      settings_(std::move(settings)) {}
 
 async::Task<void> Proxy::handle(http::Request& request, http::ResponseWriter& response) {
   ++state_.counters.requests;
@@ -141,11 +148,13 @@ async::Task<bool> Proxy::redirect(Transaction& t) {
 }
 
 // Finds a machine that takes the request: another one, or later, while nothing can have been acted
-// on, within kReachBound.
+// on, within kReachBound; within kWakeBound while one is being started for it.
 async::Task<std::expected<Proxy::Reached, Problem>> Proxy::reach(Transaction& t) {
-  Search search{.until = host_.loop.now() + settings_.reach_bound};
+  const MonotonicTime now = host_.loop.now();
+  Search search{.begun = now, .until = now + settings_.reach_bound};
   for (;;) {
     const routing::Decision decision = choose(t, search);
+    prepare(t, search, decision);
     if (decision.outcome == routing::Outcome::chosen) {
       auto done = co_await attempt(t, search, *search.candidates[*decision.index].target);
       if (done) co_return *std::move(done);
@@ -172,6 +181,19 @@ routing::Decision Proxy::choose(Transaction& t, Search& search) {
   }
   return routing::choose(search.candidates, routing::Policy::of(t.service->concurrency),
                          state_.turn++);
+}
+
+// Has a machine started where that is due, and gives the one that comes its time.
+void Proxy::prepare(Transaction& t, Search& search, const routing::Decision& decision) {
+  const std::string& app = t.route->app.str();
+  if (decision.wake) waker_.ask(app);
+  if (decision.coming && t.service->autostart)
+    search.until = search.begun + std::max(settings_.reach_bound, settings_.wake_bound);
+  if (decision.outcome != routing::Outcome::wait || !decision.wake) return;
+  const auto trouble = waker_.trouble(app);
+  if (!trouble) return;
+  search.trouble = trouble->reason;
+  if (trouble->refused) search.until = host_.loop.now();
 }
 
 // One machine. Nullopt: it did not take the request; look further.
@@ -254,6 +276,12 @@ Problem Proxy::give_up(const Transaction& t, const Search& search, routing::Outc
                                   "The app must listen on 0.0.0.0:{}.",
                                   t.service->internal_port, search.last_failure->context,
                                   t.service->internal_port),
+            .retry_soon = true};
+  }
+  if (!search.trouble.empty()) {
+    return {.status = 503,
+            .code = "wake_failed",
+            .reason = "The app's machines rest, and none could be started: " + search.trouble,
             .retry_soon = true};
   }
   std::string reason = fmt::format("The app can't answer now: {}.", routing::describe(outcome));

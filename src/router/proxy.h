@@ -3,7 +3,8 @@
 //   find_route → find_service → (redirect) → reach: choose, forward, try again → respond → log
 //
 // A client that goes away ends its request wherever it is. The request path reads the current table
-// and never asks control.
+// and never asks control, but where the app's machines rest: then the Waker does, and the request
+// waits for the routes to show one.
 #pragma once
 
 #include <expected>
@@ -16,6 +17,7 @@
 #include "router/error_page.h"
 #include "router/limits.h"
 #include "router/state.h"
+#include "router/waker.h"
 #include "routing/choose.h"
 #include "sys/host.h"
 
@@ -28,11 +30,12 @@ struct ProxySettings {
   int http_port = 80;  // as users see them, for redirects and X-Forwarded-Port
   int https_port = 443;
   Duration reach_bound = kReachBound;
+  Duration wake_bound = kWakeBound;
 };
 
 class Proxy : public http::Handler {
  public:
-  Proxy(sys::Host& host, State& state, http::Client& client, AccessLog& log,
+  Proxy(sys::Host& host, State& state, http::Client& client, Waker& waker, AccessLog& log,
         ProxySettings settings);
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
 
@@ -55,6 +58,7 @@ class Proxy : public http::Handler {
   std::optional<Problem> judge_failure(Transaction& t, Search& search,
                                        const model::RouteTarget& target,
                                        const http::RequestFailure& failure);
+  void prepare(Transaction& t, Search& search, const routing::Decision& decision);
   async::Task<void> pause(Search& search);
   Problem give_up(const Transaction& t, const Search& search, routing::Outcome outcome) const;
   async::Task<void> respond(Transaction& t, Reached reached);
@@ -66,6 +70,7 @@ class Proxy : public http::Handler {
   sys::Host& host_;
   State& state_;
   http::Client& client_;
+  Waker& waker_;
   AccessLog& log_;
   ProxySettings settings_;
 };

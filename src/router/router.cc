@@ -13,10 +13,12 @@
 #include "router/access_log.h"
 #include "router/certificate_keeper.h"
 #include "router/limits.h"
+#include "router/load_reporter.h"
 #include "router/proxy.h"
 #include "router/route_feed.h"
 #include "router/route_store.h"
 #include "router/status.h"
+#include "router/waker.h"
 
 namespace perigee::router {
 namespace {
@@ -49,6 +51,8 @@ struct Router::Parts {
         config(std::move(c)),
         state(h.loop),
         upstream(h, {.connect_timeout = kConnectTimeout}),
+        waker(h, state, config.control, config.region.str()),
+        loads(h, state, store, config.control, config.node.str()),
         log(h, config.access_log, state.counters.log_lines_dropped),
         dirty(h.loop),
         stopped(h.loop),
@@ -68,6 +72,8 @@ struct Router::Parts {
   State state;
   RouteStore store;
   http::Client upstream;
+  Waker waker;
+  LoadReporter loads;
   AccessLog log;
   std::unique_ptr<crypto::TlsServer> tls;
   std::unique_ptr<CertificateKeeper> certificates;
@@ -118,6 +124,7 @@ async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners lis
   self.start_servers(listeners);
   self.tasks.spawn(self.feed->run());
   self.tasks.spawn(self.certificates->run());
+  self.tasks.spawn(self.loads.run());
   self.tasks.spawn(self.keep_snapshot());
   co_await self.stopped.wait();
 }
@@ -128,8 +135,9 @@ void Router::Parts::start_servers(Listeners& listeners) {
                                .domain = config.domain,
                                .http_port = port_of(listeners.http, config.http_port, 80),
                                .https_port = port_of(listeners.https, config.https_port, 443),
-                               .reach_bound = config.reach_bound};
-  proxy = std::make_unique<Proxy>(host, state, upstream, log, settings);
+                               .reach_bound = config.reach_bound,
+                               .wake_bound = config.wake_bound};
+  proxy = std::make_unique<Proxy>(host, state, upstream, waker, log, settings);
   server = std::make_unique<http::Server>(host, *proxy, http::ServerLimits{});
   for (auto& listener : listeners.http) tasks.spawn(server->serve(std::move(listener)));
   for (auto& listener : listeners.https) {

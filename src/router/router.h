@@ -36,6 +36,7 @@ struct Config {
   int http_port = 0;            // as users see them; 0: that of the first such listener
   int https_port = 0;
   Duration reach_bound = kReachBound;  // how long a request waits for a machine to take it
+  Duration wake_bound = kWakeBound;    // … while one is being started
 };
 
 struct Listeners {

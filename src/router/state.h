@@ -2,24 +2,38 @@
 // machine, counters.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "async/event.h"
 #include "routing/route_table.h"
 
 namespace perigee::router {
 
+// What machines have to do, as this router sees it.
+struct MachineLoad {
+  int in_flight = 0;
+  int peak = 0;                // most in flight at once since the last report
+  std::uint64_t requests = 0;  // begun since the last report
+  bool operator==(const MachineLoad&) const = default;
+};
+
 // Requests in flight by machine id.
 class Loads {
  public:
+  using Report = std::vector<std::pair<std::string, MachineLoad>>;
+
   class Slot {
    public:
     Slot() = default;
     Slot(Loads& loads, std::string machine) : loads_(&loads), machine_(std::move(machine)) {
-      ++loads_->counts_[machine_];
+      MachineLoad& load = loads_->machines_[machine_];
+      load.peak = std::max(load.peak, ++load.in_flight);
+      ++load.requests;
     }
     Slot(Slot&& other) noexcept
         : loads_(std::exchange(other.loads_, nullptr)), machine_(std::move(other.machine_)) {}
@@ -35,8 +49,7 @@ class Loads {
    private:
     void release() {
       if (loads_ == nullptr) return;
-      const auto found = loads_->counts_.find(machine_);
-      if (--found->second == 0) loads_->counts_.erase(found);
+      --loads_->machines_.at(machine_).in_flight;
       loads_ = nullptr;
     }
     Loads* loads_ = nullptr;
@@ -44,12 +57,24 @@ class Loads {
   };
 
   int of(const std::string& machine) const {
-    const auto found = counts_.find(machine);
-    return found == counts_.end() ? 0 : found->second;
+    const auto found = machines_.find(machine);
+    return found == machines_.end() ? 0 : found->second.in_flight;
+  }
+
+  // Machines that had anything to do since the last acknowledged report.
+  Report report() const { return {machines_.begin(), machines_.end()}; }
+  // The report has arrived: what it told is not told again.
+  void acknowledge(const Report& told) {
+    for (const auto& [machine, load] : told) {
+      const auto found = machines_.find(machine);
+      found->second.requests -= load.requests;
+      found->second.peak = found->second.in_flight;
+      if (found->second == MachineLoad{}) machines_.erase(found);
+    }
   }
 
  private:
-  std::unordered_map<std::string, int> counts_;
+  std::unordered_map<std::string, MachineLoad> machines_;
 };
 
 struct Counters {
@@ -61,6 +86,7 @@ struct Counters {
   std::uint64_t clients_gone = 0;
   std::uint64_t connect_failures = 0;
   std::uint64_t repeats = 0;
+  std::uint64_t wakes = 0;  // calls to control to start a machine
   std::uint64_t log_lines_dropped = 0;
   std::uint64_t feed_connects = 0;
 };

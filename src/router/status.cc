@@ -37,6 +37,7 @@ json::Value counters_json(const Counters& counters) {
                        {"clients_gone", counters.clients_gone},
                        {"connect_failures", counters.connect_failures},
                        {"repeats", counters.repeats},
+                       {"wakes", counters.wakes},
                        {"log_lines_dropped", counters.log_lines_dropped},
                        {"feed_connects", counters.feed_connects}});
 }

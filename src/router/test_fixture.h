@@ -10,6 +10,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "async/combine.h"
@@ -94,6 +95,7 @@ class Feed : public http::Handler {
       [[maybe_unused]] const auto sent = co_await response.send({.status = 200}, keys);
       co_return;
     }
+    if (request.head.method == "POST") co_return co_await call(request, response);
     targets.push_back(request.head.target);
     if (!co_await response.start({.status = 200})) co_return;
     for (std::size_t sent = 0;;) {
@@ -110,8 +112,23 @@ class Feed : public http::Handler {
   std::vector<std::string> lines;
   std::vector<std::string> targets;
   std::string keys = "{}";
+  std::vector<std::string> wakes;         // the calls' targets
+  std::function<void()> on_wake = [] {};  // what control does about one
+  int wake_status = 200;
+  json::Value loads;  // as last reported
 
  private:
+  async::Task<void> call(Request& request, ResponseWriter& response) {
+    const auto body = co_await http::read_all(request.body, 100'000);
+    if (request.head.path().ends_with("/wake")) {
+      wakes.push_back(request.head.target);
+      on_wake();
+      std::ignore = co_await response.send({.status = wake_status}, R"({"error":"no room"})");
+      co_return;
+    }
+    if (body) loads = json::parse(*body).value_or(json::Value());
+    std::ignore = co_await response.send({.status = 204}, {});
+  }
   async::Notify changed_;
 };
 
@@ -186,6 +203,13 @@ struct Fixture {
                              .address = ip,
                              .state = state,
                              .listening = listening});
+  }
+  // Its only target from now on, in another state.
+  void turn(model::MachineState state, bool wakeable) {
+    route.targets[0].state = state;
+    route.targets[0].listening = state == model::MachineState::started;
+    route.targets[0].wakeable = wakeable;
+    feed.add(route_line(++revision_));
   }
   std::string route_line(int revision) {
     route.app = AppName("hello");
@@ -275,6 +299,7 @@ struct Fixture {
   sys::Address https_address;
   sys::Address status_address;
   std::uint16_t port = 0;
+  int revision_ = 1;
   Duration reach_bound = kReachBound;
   model::AppRoute route;
   secrets::KeyRing ring = secrets::KeyRing::create(h().entropy, {});

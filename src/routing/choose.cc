@@ -1,5 +1,6 @@
 #include "routing/choose.h"
 
+#include <algorithm>
 #include <tuple>
 
 namespace perigee::routing {
@@ -18,15 +19,36 @@ bool eligible(Verdict verdict) {
   return verdict == Verdict::listening || verdict == Verdict::not_listening;
 }
 
+bool any(std::span<const Candidate> candidates, const Policy& policy, Verdict wanted) {
+  return std::ranges::any_of(candidates,
+                             [&](const Candidate& each) { return judge(each, policy) == wanted; });
+}
+
 Outcome without_choice(std::span<const Candidate> candidates, const Policy& policy) {
   if (candidates.empty()) return Outcome::no_machines;
-  bool limited = false;
-  for (const Candidate& candidate : candidates) {
-    const Verdict verdict = judge(candidate, policy);
-    if (verdict == Verdict::starting || verdict == Verdict::refused) return Outcome::wait;
-    if (verdict == Verdict::at_hard_limit) limited = true;
+  for (const Verdict verdict : {Verdict::starting, Verdict::resting, Verdict::refused}) {
+    if (any(candidates, policy, verdict)) return Outcome::wait;
   }
+  const bool limited = any(candidates, policy, Verdict::at_hard_limit);
   return limited ? Outcome::all_at_limit : Outcome::none_started;
+}
+
+bool is_coming(const Candidate& candidate, const Policy& policy) {
+  const Verdict verdict = judge(candidate, policy);
+  if (verdict == Verdict::starting) return true;
+  const bool up = verdict == Verdict::not_listening || verdict == Verdict::refused;
+  return up && !candidate.target->listening;
+}
+
+// Of the machines that may be chosen, the place of the `turn`th among the best.
+std::optional<std::size_t> pick(std::span<const Candidate> candidates, const Policy& policy,
+                                const std::optional<Rank>& best, std::size_t turn) {
+  for (std::size_t i = 0; best && i < candidates.size(); ++i) {
+    const Verdict verdict = judge(candidates[i], policy);
+    if (!eligible(verdict) || rank(candidates[i], verdict, policy) != *best) continue;
+    if (turn-- == 0) return i;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -38,6 +60,7 @@ Policy Policy::of(const model::Concurrency& concurrency) {
 Verdict judge(const Candidate& candidate, const Policy& policy) {
   using State = model::MachineState;
   const State state = candidate.target->state;
+  if (candidate.target->wakeable) return Verdict::resting;
   if (state == State::created || state == State::starting || state == State::restarting) {
     return Verdict::starting;
   }
@@ -63,14 +86,13 @@ Decision choose(std::span<const Candidate> candidates, const Policy& policy,
       ties = 1;
     }
   }
-  if (!best) return {.outcome = without_choice(candidates, policy), .index = std::nullopt};
-  std::size_t skip = tie_breaker % ties;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    const Verdict verdict = judge(candidates[i], policy);
-    if (!eligible(verdict) || rank(candidates[i], verdict, policy) != *best) continue;
-    if (skip-- == 0) return {.outcome = Outcome::chosen, .index = i};
-  }
-  return {};
+  const bool busy = !best || std::get<1>(*best) > 0;  // all that run are over the soft limit
+  const bool starts = any(candidates, policy, Verdict::starting);
+  return {.outcome = best ? Outcome::chosen : without_choice(candidates, policy),
+          .index = pick(candidates, policy, best, best ? tie_breaker % ties : 0),
+          .wake = busy && !starts && any(candidates, policy, Verdict::resting),
+          .coming = std::ranges::any_of(
+              candidates, [&](const Candidate& each) { return is_coming(each, policy); })};
 }
 
 std::string_view describe(Verdict verdict) {
@@ -81,6 +103,8 @@ std::string_view describe(Verdict verdict) {
       return "started, not known to listen yet";
     case Verdict::starting:
       return "starting";
+    case Verdict::resting:
+      return "resting until a request needs it";
     case Verdict::not_started:
       return "not started";
     case Verdict::refused:

@@ -13,6 +13,9 @@
 //   3. Machines below the soft limit before those between soft and hard.
 //   4. The fewest requests in flight.
 //   5. Ties go round: the caller counts `tie_breaker` up.
+//
+// Where machines rest that a request may have started (autostart), the decision says when one
+// should be: none runs, or all that run are at their soft limit, and none is starting already.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +43,7 @@ enum class Verdict {
   listening,      // may be chosen
   not_listening,  // started, its port is not known to accept connections: chosen if nothing better
   starting,       // will be started soon
+  resting,        // may be started for a request
   not_started,
   refused,
   at_hard_limit,
@@ -51,7 +55,7 @@ enum class Outcome {
   chosen,
   no_machines,   // the app has none
   none_started,  // none runs, and none is about to
-  wait,          // one is starting, or refused a moment ago: try again within a bound
+  wait,          // one is starting, may be woken, or refused: try again within a bound
   all_at_limit,  // all that run are at their hard limit
 };
 std::string_view describe(Outcome outcome);
@@ -59,6 +63,8 @@ std::string_view describe(Outcome outcome);
 struct Decision {
   Outcome outcome = Outcome::no_machines;
   std::optional<std::size_t> index;  // of the candidate, where one was chosen
+  bool wake = false;                 // a resting machine should be started
+  bool coming = false;               // one is on its way: a longer wait is worth it
 };
 
 Decision choose(std::span<const Candidate> candidates, const Policy& policy,

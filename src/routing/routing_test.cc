@@ -16,6 +16,7 @@ struct Machine {
   bool listening = true;
   int in_flight = 0;
   bool refused = false;
+  bool wakeable = false;
 };
 
 struct Row {
@@ -34,6 +35,7 @@ Decision decide(const Row& row) {
     targets[i].state = row.machines[i].state;
     targets[i].listening = row.machines[i].listening;
     targets[i].address = "10.0.0.1";
+    targets[i].wakeable = row.machines[i].wakeable;
     candidates.push_back({&targets[i], row.machines[i].in_flight, row.machines[i].refused});
   }
   return choose(candidates, row.policy, row.tie_breaker);
@@ -82,6 +84,44 @@ TEST_CASE("which machine is chosen, and the reason where none is") {
     CHECK(decision.outcome == row.outcome);
     CHECK(decision.index == row.index);
     CHECK_FALSE(describe(decision.outcome).empty());
+  }
+}
+
+TEST_CASE("a resting machine is woken when none runs or all that run are busy, once") {
+  const Machine up{};
+  const Machine stopped{.state = State::stopped};
+  const Machine starting{.state = State::starting, .listening = false};
+  const Machine fresh{.listening = false};
+  const Machine resting{.state = State::suspended, .wakeable = true};
+  const Machine leaving{.state = State::stopping, .wakeable = true};
+  const auto busy = [](int n) { return Machine{.in_flight = n}; };
+  struct WakeRow {
+    const char* what;
+    std::vector<Machine> machines;
+    Outcome outcome;
+    bool wake;
+    bool coming;
+  };
+  const std::vector<WakeRow> rows{
+      {"all rest", {resting, stopped}, Outcome::wait, true, false},
+      {"one is on its way to rest", {leaving}, Outcome::wait, true, false},
+      {"one runs", {up, resting}, Outcome::chosen, false, false},
+      {"the one that runs is busy", {busy(2), resting}, Outcome::chosen, true, false},
+      {"one of two is busy", {busy(2), busy(1), resting}, Outcome::chosen, false, false},
+      {"busy, and one starts already", {busy(3), starting, resting}, Outcome::chosen, false, true},
+      {"all at the hard limit", {busy(4), resting}, Outcome::wait, true, false},
+      {"one starts already", {starting, resting}, Outcome::wait, false, true},
+      {"busy, and nothing to wake", {busy(3), stopped}, Outcome::chosen, false, false},
+      {"started, does not listen yet", {fresh}, Outcome::chosen, false, true},
+      {"a stopped one may not be woken", {stopped}, Outcome::none_started, false, false},
+  };
+  for (const WakeRow& row : rows) {
+    CAPTURE(row.what);
+    const Decision decision =
+        decide({row.what, row.machines, {.soft_limit = 2, .hard_limit = 4}, 0, Outcome::wait, {}});
+    CHECK(decision.outcome == row.outcome);
+    CHECK(decision.wake == row.wake);
+    CHECK(decision.coming == row.coming);
   }
 }
 

@@ -1,0 +1,33 @@
+// The public API's leases: one caller at a time may hold a machine, for a time; others may look,
+// and change nothing. In the store, so that a restart of control keeps them.
+//
+// Calls that change a machine go through machine_for (machine_calls.h), which asks check_lease.
+#pragma once
+
+#include "api/route_table.h"
+#include "control/context.h"
+
+namespace perigee::control {
+
+class LeaseApi {
+ public:
+  explicit LeaseApi(const Context& context) : context_(context) {}
+  void add_routes(api::RouteTable& table, const api::Guard& guard);
+
+ private:
+  async::Task<Result<api::Reply>> show(api::Call& call);
+  async::Task<Result<api::Reply>> acquire(api::Call& call);
+  async::Task<Result<api::Reply>> release(api::Call& call);
+
+  const Context& context_;
+};
+
+// The nonce that a call carries: header perigee-machine-lease-nonce, or fly-machine-lease-nonce.
+std::string lease_nonce(const api::Call& call);
+
+// Whether a call with `nonce` may change the machine now: `conflict` names holder and end of a
+// lease that is another's, and a nonce that holds nothing. Pure. `lease` may be null.
+Result<void> check_lease(const LeaseRecord* lease, const MachineId& machine,
+                         const std::string& nonce, WallTime now);
+
+}  // namespace perigee::control

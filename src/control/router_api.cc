@@ -1,0 +1,107 @@
+#include "control/router_api.h"
+
+#include <algorithm>
+
+#include "api/tokens.h"
+#include "base/log.h"
+#include "control/app_api.h"
+#include "control/limits.h"
+#include "control/machine_calls.h"
+#include "control/machine_frontend.h"
+#include "model/json.h"
+
+namespace perigee::control {
+namespace {
+
+using api::Call;
+using api::Reply;
+using model::MachineState;
+
+bool is_coming(MachineState state) {
+  return state == MachineState::starting || state == MachineState::restarting;
+}
+
+}  // namespace
+
+void RouterApi::add_routes(api::RouteTable& table, std::uint32_t own_uid,
+                           std::uint32_t router_uid) {
+  const api::Guard guard = api::uid_guard({0, own_uid, router_uid});
+  table.answer("POST", "/internal/v1/apps/{app}/wake", guard,
+               [this](Call& call) { return wake(call); });
+  table.answer("POST", "/internal/v1/routers/{router}/loads", guard,
+               [this](Call& call) { return loads(call); });
+}
+
+async::Task<Result<Reply>> RouterApi::loads(Call& call) {
+  CO_TRY_AS(RouterReport report, router_report_from(call.body), "loads");
+  context_.loads.report(NodeId(call.param("router")), std::move(report));
+  co_return Reply{204, {}};
+}
+
+async::Task<Result<Reply>> RouterApi::wake(Call& call) {
+  CO_TRY(const AppName app, app_of(call));
+  const RegionCode region(call.query("region").value_or(""));
+  for (int attempt = 0;; ++attempt) {
+    const Result<MachineId> machine = co_await start_one(app, region);
+    if (machine) co_return Reply{200, json::object({{"machine", machine->str()}})};
+    const bool again = machine.error().code == Code::conflict && attempt < kWakeAttempts;
+    if (!again) co_return fail(machine.error());
+  }
+}
+
+// Where one is on its way already, that one: requests by the thousand make one start.
+async::Task<Result<MachineId>> RouterApi::start_one(AppName app, RegionCode region) {
+  for (const StoredMachine& each : context_.desired.machines_of(app)) {
+    const MachineId& id = each.value.id;
+    if (context_.drains.call_off(id)) {
+      context_.publisher.refresh();
+      co_return id;
+    }
+    if (!each.value.cordoned && is_coming(state_of(context_, each.value))) co_return id;
+  }
+  const std::optional<MachineId> id = choose_to_wake(sleeping(app), region);
+  if (!id) co_return fail(Code::not_found, "app \"{}\" has no machine that may be started", app);
+  CO_TRY(const StoredMachine machine, context_.desired.machine(app, *id));
+  CO_TRY(const ActionEffect effect,
+         judge_action(MachineAction::start, *id, state_of(context_, machine.value)));
+  if (effect != ActionEffect::order) co_return *id;
+  CO_TRY_VOID(take_turn(app));
+  log_info("control", "machine {} ({}): started for a request", *id, app);
+  CO_TRY_VOID(co_await replace(context_, machine,
+                               ordered(machine.value, model::DesiredState::started,
+                                       model::Origin::proxy, context_.host.clock.wall())));
+  co_return *id;
+}
+
+// A machine whose order to rest is on its way counts once the order is there.
+std::vector<SleepingMachine> RouterApi::sleeping(const AppName& app) const {
+  std::vector<SleepingMachine> out;
+  for (const StoredMachine& each : context_.desired.machines_of(app)) {
+    const model::Machine& machine = each.value;
+    if (!is_wakeable(machine, context_.observed.status(machine.id))) continue;
+    if (context_.observed.lost(machine.node)) continue;
+    out.push_back({machine.id, machine.region, state_of(context_, machine)});
+  }
+  return out;
+}
+
+// An app whose machines end at once must not be started without end.
+Result<void> RouterApi::take_turn(const AppName& app) {
+  const MonotonicTime now = context_.host.loop.now();
+  if (allowances_.size() > kMaxApps)
+    std::erase_if(allowances_, [&](const auto& each) { return now - each.second.at > 1min; });
+  auto [found, fresh] = allowances_.try_emplace(app, Allowance{kWakeBurst, now});
+  Allowance& allowance = found->second;
+  allowance.left = std::min<double>(
+      kWakeBurst, allowance.left + to_seconds(now - allowance.at) * kWakesPerSecond);
+  allowance.at = now;
+  if (allowance.left < 1)
+    return fail(Code::resource_exhausted,
+                "its machines were started for requests {} times in a short time; see `perigee "
+                "logs -a {}` for why they end",
+                kWakeBurst, app);
+  allowance.left -= 1;
+  return {};
+}
+
+}  // namespace perigee::control

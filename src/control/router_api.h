@@ -1,0 +1,34 @@
+// What routers ask of control, on control.sock: to start a machine for a request that found none,
+// and to take note of what the machines have to do.
+#pragma once
+
+#include <map>
+
+#include "api/route_table.h"
+#include "control/autostop.h"
+#include "control/context.h"
+
+namespace perigee::control {
+
+class RouterApi {
+ public:
+  explicit RouterApi(const Context& context) : context_(context) {}
+  void add_routes(api::RouteTable& table, std::uint32_t own_uid, std::uint32_t router_uid);
+
+ private:
+  async::Task<Result<api::Reply>> wake(api::Call& call);
+  async::Task<Result<MachineId>> start_one(AppName app, RegionCode region);
+  async::Task<Result<api::Reply>> loads(api::Call& call);
+  std::vector<SleepingMachine> sleeping(const AppName& app) const;
+  Result<void> take_turn(const AppName& app);
+
+  // Of one app's wakes: how many are left, and since when.
+  struct Allowance {
+    double left = 0;
+    MonotonicTime at;
+  };
+  const Context& context_;
+  std::map<AppName, Allowance> allowances_;
+};
+
+}  // namespace perigee::control
