@@ -3,6 +3,7 @@ real monitor, the real jail, tap and vsock socket; every call checked against th
 Firecracker itself is not needed, nor KVM."""
 
 import importlib.util
+import json
 import os
 import pathlib
 import signal
@@ -154,6 +155,27 @@ class FirecrackerTest(unittest.TestCase):
         bench.wait_for_exit()
         self.assertEqual(bench.boot(resume=True), '')
         bench.wait_for_output('the guest was resumed')
+        self.assertEqual(bench.refused(), [])
+
+    def scenario_doctor_boots_a_machine_on_each_platform_and_says_what_works(self):
+        bench = self.bench
+        (bench.root / 'firecracker').chmod(0o755)
+        (bench.root / 'jailer').symlink_to(bench.spec['vmm']['jailer'])
+        environment = {**os.environ, 'PATH': f'{bench.root}:{os.environ["PATH"]}',
+                       'PERIGEE_ROOT': str(bench.root)}
+        done = subprocess.run([MONITOR.with_name('perigee'), 'doctor', '--self-test', '--json'],
+                              env=environment, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        trials = {trial['platform']: trial for trial in json.loads(done.stdout)}
+        self.assertEqual(list(trials), ['firecracker', 'kvm', 'tcg'])
+        for trial in trials.values():
+            self.assertNotEqual(trial['works'], bool(trial['reason']), trial)
+        self.assertTrue(trials['tcg']['works'], trials)
+        if os.path.exists('/dev/kvm'):
+            self.assertTrue(trials['firecracker']['works'], trials)
+            self.assertEqual(bench.calls()[-1], 'PUT /actions')
+        else:
+            self.assertEqual(trials['firecracker']['reason'], 'there is no /dev/kvm')
         self.assertEqual(bench.refused(), [])
 
     def scenario_the_contract_refuses_what_firecracker_refuses(self):

@@ -97,12 +97,6 @@ std::string host_boot_id() {
   return id;
 }
 
-std::optional<vm::Accelerator> forced_accelerator(const std::string& name) {
-  if (name == "kvm") return vm::Accelerator::kvm;
-  if (name == "tcg") return vm::Accelerator::tcg;
-  return std::nullopt;
-}
-
 // Named after the node's state directory, as its firewall is.
 std::string cgroup_of(const RoleContext& context) {
   std::string name = vm::firewall_table(context.paths.state);
@@ -118,7 +112,7 @@ vm::MonitorDriverConfig driver_config(const RoleContext& context) {
           .host_dir = context.paths.host_cache(),
           .guest_dir = context.node.guest_directory,
           .monitor_program = (program.parent_path() / "perigee-monitor").string(),
-          .accelerator = forced_accelerator(context.node.accelerator),
+          .platform = vm::platform_named(context.node.accelerator),
           .cgroup = cgroup_of(context)};
 }
 
@@ -180,7 +174,7 @@ Result<void> worker_main(RoleContext context) {
   TRY(const auto driver,
       context.host.loop().run(vm::MonitorDriver::open(host, driver_config(context))));
   log_info("worker", "machines run on {}{}{}", driver->accelerator(),
-           driver->accelerator_reason().empty() ? "" : "; no KVM: ", driver->accelerator_reason());
+           driver->refused().empty() ? "" : "; refused ", driver->refused());
   worker::HostVolumeDisks disks(host);
   worker::ImageStore images(host, context.paths.state);
   const worker::Config config = worker_config(context);

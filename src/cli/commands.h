@@ -9,7 +9,7 @@ namespace perigee::cli {
 
 async::Task<Result<void>> run_up(Session& session);
 async::Task<Result<void>> run_down(Session& session);
-async::Task<Result<void>> run_doctor(Session& session);
+async::Task<Result<void>> run_doctor(Session& session);  // and its --self-test
 async::Task<Result<void>> run_launch(Session& session);
 async::Task<Result<void>> run_deploy(Session& session);
 async::Task<Result<void>> run_status(Session& session);

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/trials.h"
 #include "config/node_config.h"
 #include "supervisor/supervisor.h"
 
@@ -132,6 +133,7 @@ json::Value to_json(const std::vector<Finding>& findings) {
 
 async::Task<Result<void>> run_doctor(Session& session) {
   CO_TRY(const config::NodeConfig node, config::load_node_config(session.paths().config_file));
+  if (session.options().self_test) co_return co_await self_test(session, node);
   const std::vector<Finding> findings = examine(session.paths(), node);
   if (session.options().json) {
     print_json(to_json(findings));

@@ -28,9 +28,12 @@ void add_node_commands(CLI::App& app, Options& o, Verbs& verbs) {
                            "Stop this server's node: its machines, then its daemons",
                            "  sudo perigee down\n  sudo perigee down --keep-machines");
   down->add_flag("--keep-machines", o.keep_machines, "Leave the microVMs running");
-  command(app, verbs, Verb::doctor, "doctor",
-          "Check that this server can run microVMs, and say what to do where it can't",
-          "  perigee doctor\n  perigee doctor --json");
+  CLI::App* doctor =
+      command(app, verbs, Verb::doctor, "doctor",
+              "Check that this server can run microVMs, and say what to do where it can't",
+              "  perigee doctor\n  sudo perigee doctor --self-test\n  perigee doctor --json");
+  doctor->add_flag("--self-test", o.self_test,
+                   "Boot a microVM with each of Firecracker, QEMU with KVM, and QEMU alone");
 }
 
 void add_image_options(CLI::App& sub, Options& o) {

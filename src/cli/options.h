@@ -57,6 +57,7 @@ struct Options {
   std::string api_url;
   std::string token;
   // some
+  bool self_test = false;      // doctor
   bool detach = false;         // deploy, secrets …
   bool stage = false;          // secrets set, import, unset
   bool yes = false;            // destroy, volumes destroy

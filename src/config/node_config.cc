@@ -20,7 +20,7 @@ constexpr std::int64_t kMaxUid = 4'000'000'000;
 constexpr std::int64_t kMinVmUid = 1000;            // above a system's own users
 constexpr std::int64_t kMaxVmUid = 0x7f000000 - 1;  // room for the addresses of a /8
 constexpr std::array<std::string_view, 3> kRoles{"control", "worker", "router"};
-constexpr std::array<std::string_view, 3> kAccelerators{"auto", "kvm", "tcg"};
+constexpr std::array<std::string_view, 4> kAccelerators{"auto", "firecracker", "kvm", "tcg"};
 
 template <typename T>
 void take(T& into, std::optional<T> value) {
@@ -116,8 +116,8 @@ Result<void> read_worker(Section& top, NodeConfig& config) {
   take(config.accelerator, std::move(accelerator));
   if (memory) config.memory_mib = static_cast<int>(*memory);
   if (std::ranges::count(kAccelerators, config.accelerator) == 0) {
-    return worker->wrong("accelerator",
-                         fmt::format("'{}' is not auto, kvm or tcg", config.accelerator));
+    return worker->wrong("accelerator", fmt::format("'{}' is not auto, firecracker, kvm or tcg",
+                                                    config.accelerator));
   }
   worker->warn_unknown();
   return {};

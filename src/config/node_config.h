@@ -32,7 +32,7 @@ struct NodeConfig {
 
   std::string network = "10.201.0.0/16";  // [worker] network: the machines' addresses
   int memory_mib = 0;                     // [worker] memory_mib; 0: all but 512 MiB
-  std::string accelerator = "auto";       // [worker] accelerator: auto, kvm, tcg
+  std::string accelerator = "auto";       // [worker] accelerator: auto, firecracker, kvm, tcg
   std::vector<std::string> nameservers;   // [worker] nameservers; empty: the host's
   std::vector<std::string> reachable;     // [worker] reachable: private networks that are open
   uid_t first_vm_uid = 0x70000000;        // [worker] first_uid: VMMs run as it and those above

@@ -36,8 +36,8 @@ class Monitor : public GuestListener, public ControlTarget {
   // Until the VM has ended and its end is recorded and told.
   async::Task<void> keep();
 
-  // A boot without disks, network or task: returns once init has answered. For the trial of an
-  // accelerator.
+  // A boot without disks, network or task: returns once init has answered. For the trial of a
+  // platform.
   async::Task<Result<void>> trial(Duration timeout);
 
  private:

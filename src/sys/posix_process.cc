@@ -41,22 +41,6 @@ struct Failure {
   const char* step = nullptr;  // a literal; null: the program itself
 };
 
-Result<std::string> find_program(const std::string& name) {
-  if (name.find('/') != std::string::npos) return name;
-  const char* path = std::getenv("PATH");
-  for (const std::string_view directory :
-       split(path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path, ':')) {
-    const std::string candidate = fmt::format("{}/{}", directory, name);
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  // A service's PATH may lack sbin, where mke2fs, nft and others are.
-  for (const char* directory : {"/usr/sbin", "/sbin"}) {
-    const std::string candidate = fmt::format("{}/{}", directory, name);
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return fail(Code::not_found, "{}: no such program in PATH (is it installed?)", name);
-}
-
 Result<Image> prepare(const Spawn& spawn) {
   PERIGEE_CHECK(!spawn.argv.empty());
   Image image;
@@ -280,6 +264,22 @@ Result<std::unique_ptr<Process>> PosixProcesses::spawn(const Spawn& spawn) {
   }
   TRY(Fd pidfd, own(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), "pidfd_open"));
   return std::make_unique<PosixProcess>(port_, loop_, pid, std::move(pidfd), Relation::child);
+}
+
+Result<std::string> find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* path = std::getenv("PATH");
+  for (const std::string_view directory :
+       split(path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path, ':')) {
+    const std::string candidate = fmt::format("{}/{}", directory, name);
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  // A service's PATH may lack sbin, where mke2fs, nft and others are.
+  for (const char* directory : {"/usr/sbin", "/sbin"}) {
+    const std::string candidate = fmt::format("{}/{}", directory, name);
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return fail(Code::not_found, "{}: no such program in PATH (is it installed?)", name);
 }
 
 Result<std::unique_ptr<Process>> PosixProcesses::adopt(pid_t pid) {

@@ -64,6 +64,9 @@ class Processes {
   virtual async::Task<Result<Completed>> run(Spawn spawn, std::string input, Deadline deadline) = 0;
 };
 
+// A program's path, by PATH unless it has a slash; not_found.
+Result<std::string> find_program(const std::string& name);
+
 // The error for a helper program that failed: its name, status and the last lines of its stderr.
 Error helper_failed(const Spawn& spawn, const Completed& completed);
 

@@ -8,6 +8,7 @@
 #include "sys/cgroup.h"
 #include "sys/procfs.h"
 #include "sys/tap.h"
+#include "vm/firecracker.h"
 #include "vm/qemu.h"
 
 namespace perigee::vm {
@@ -22,51 +23,54 @@ constexpr Duration kSuspendPatience = 120s;  // the monitor's own bound is short
 constexpr int kGuestLayers = 8;              // what init joins
 constexpr int kMaxVcpus = 32;
 
-async::Task<Result<VmmSettings>> find_guest(sys::Host& host, const MonitorDriverConfig& config) {
-  VmmSettings vmm{.program = config.qemu_program, .kernel = config.guest_dir + "/vmlinux"};
+async::Task<Result<Guest>> find_guest(sys::Host& host, std::string directory) {
+  Guest guest{.kernel = directory + "/vmlinux", .initrd = {}};
   for (const char* name : {"initrd.cpio", "initrd.cpio.gz"}) {
-    const std::string path = fmt::format("{}/{}", config.guest_dir, name);
+    const std::string path = fmt::format("{}/{}", directory, name);
     CO_TRY(const bool there, co_await host.disk.exists(path));
-    if (there && vmm.initrd.empty()) vmm.initrd = path;
+    if (there && guest.initrd.empty()) guest.initrd = path;
   }
-  CO_TRY(const bool kernel, co_await host.disk.exists(vmm.kernel));
-  if (!kernel || vmm.initrd.empty()) {
+  CO_TRY(const bool kernel, co_await host.disk.exists(guest.kernel));
+  if (!kernel || guest.initrd.empty()) {
     co_return fail(Code::not_found,
                    "{}: no guest kernel and initrd there (run ./dev build, or set guest_dir)",
-                   config.guest_dir);
+                   directory);
   }
-  co_return vmm;
+  co_return guest;
 }
 
 }  // namespace
 
 async::Task<Result<std::unique_ptr<MonitorDriver>>> MonitorDriver::open(
     sys::Host& host, MonitorDriverConfig config) {
-  CO_TRY(VmmSettings vmm, co_await find_guest(host, config));
+  CO_TRY(Guest guest, co_await find_guest(host, config.guest_dir));
   CO_TRY_VOID(co_await host.disk.make_directories(config.run_dir, 0700));
   CO_TRY_VOID(co_await host.disk.make_directories(config.machines_dir, 0700));
-  CO_TRY(AcceleratorVerdict verdict,
-         co_await detect_accelerator(host, {config.host_dir, config.monitor_program, vmm},
-                                     config.accelerator));
-  vmm.accelerator = verdict.accelerator;
-  vmm.tsc_khz = verdict.tsc_khz;
+  CO_TRY(const PlatformVerdict verdict,
+         co_await detect_platform(host, {config.host_dir, config.monitor_program, guest},
+                                  config.platform));
+  guest.tsc_khz = verdict.tsc_khz;
+  CO_TRY(VmmSettings vmm, settings_for(verdict.platform, guest));
   co_return std::unique_ptr<MonitorDriver>(
-      new MonitorDriver(host, std::move(config), std::move(vmm), std::move(verdict.reason)));
+      new MonitorDriver(host, std::move(config), std::move(vmm), verdict));
 }
 
 MonitorDriver::MonitorDriver(sys::Host& host, MonitorDriverConfig config, VmmSettings vmm,
-                             std::string reason)
+                             const PlatformVerdict& verdict)
     : host_(host),
       config_(std::move(config)),
       vmm_(std::move(vmm)),
-      reason_(std::move(reason)),
+      platform_(verdict.platform),
+      refused_(to_string(verdict.refused)),
       changed_(host.loop),
       watchers_(host.loop, kMaxVms) {}
 
 MonitorDriver::~MonitorDriver() = default;
 
 DriverLimits MonitorDriver::limits() const {
-  return {.max_layers = std::min(kMaxQemuLayers, kGuestLayers), .max_vcpus = kMaxVcpus};
+  const bool firecracker = vmm_.kind == VmmKind::firecracker;
+  const int layers = firecracker ? kMaxFirecrackerDisks - 1 : kMaxQemuLayers;
+  return {.max_layers = std::min(layers, kGuestLayers), .max_vcpus = kMaxVcpus};
 }
 
 std::string MonitorDriver::vm_directory(const MachineId& machine) const {

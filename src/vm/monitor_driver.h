@@ -18,9 +18,9 @@
 #include "async/event.h"
 #include "async/task_group.h"
 #include "sys/host.h"
-#include "vm/accelerator.h"
 #include "vm/driver.h"
 #include "vm/monitor_client.h"
+#include "vm/platform.h"
 #include "vm/spec.h"
 
 namespace perigee::vm {
@@ -31,23 +31,22 @@ struct MonitorDriverConfig {
   std::string host_dir;         // measurements of this host are kept here
   std::string guest_dir;        // holds vmlinux and initrd.cpio (or initrd.cpio.gz)
   std::string monitor_program;  // perigee-monitor
-  std::optional<Accelerator> accelerator = std::nullopt;  // unset: a trial boot decides
-  std::string qemu_program = "qemu-system-x86_64";
+  std::optional<Platform> platform = std::nullopt;  // unset: trial boots decide
   std::string cgroup = {};  // VMMs' control groups are made in it; empty: they have none
 };
 
 class MonitorDriver : public Driver {
  public:
-  // Makes the trial boot if this host has not seen one since it came up: up to 15 s where KVM
-  // hangs.
+  // Makes trial boots if this host has seen none since it came up: up to 15 s each where KVM hangs.
   static async::Task<Result<std::unique_ptr<MonitorDriver>>> open(sys::Host& host,
                                                                   MonitorDriverConfig config);
   ~MonitorDriver() override;
   MonitorDriver(const MonitorDriver&) = delete;
   MonitorDriver& operator=(const MonitorDriver&) = delete;
 
-  std::string accelerator() const override { return std::string(to_string(vmm_.accelerator)); }
-  const std::string& accelerator_reason() const { return reason_; }  // why not KVM
+  std::string accelerator() const override { return std::string(to_string(platform_)); }
+  // What was preferred, and why it is not what VMs run on; "" where nothing was.
+  const std::string& refused() const { return refused_; }
   DriverLimits limits() const override;
   async::Task<Result<std::vector<VmStatus>>> adopt() override;
   async::Task<Result<void>> boot(VmSpec spec) override;
@@ -72,7 +71,8 @@ class MonitorDriver : public Driver {
   };
   class Start;
 
-  MonitorDriver(sys::Host& host, MonitorDriverConfig config, VmmSettings vmm, std::string reason);
+  MonitorDriver(sys::Host& host, MonitorDriverConfig config, VmmSettings vmm,
+                const PlatformVerdict& verdict);
   std::string file(const MachineId& machine, std::string_view name) const;
   std::string socket(const MachineId& machine) const;
   async::Task<Result<json::Value>> inquire(MachineId machine, std::string topic);
@@ -96,7 +96,8 @@ class MonitorDriver : public Driver {
   sys::Host& host_;
   MonitorDriverConfig config_;
   VmmSettings vmm_;
-  std::string reason_;
+  Platform platform_;
+  std::string refused_;
   std::map<MachineId, Vm> vms_;
   std::deque<MachineId> changes_;
   async::Notify changed_;

@@ -51,7 +51,7 @@ class Fixture {
   // "hello from the host" for whoever connects.
   void serve_on_host(std::uint16_t port);
   void raise_firewall(const std::vector<VmSpec>& vms);
-  Result<AcceleratorVerdict> detect_accelerator();
+  Result<PlatformVerdict> detect_platform();
   bool wait_for_end(pid_t pid);
   bool tap_exists(const std::string& machine);
 

@@ -86,7 +86,7 @@ void Fixture::replace_driver() {
                                               .host_dir = directory_ + "/host",
                                               .guest_dir = guest_dir(),
                                               .monitor_program = beside_us("perigee-monitor"),
-                                              .accelerator = Accelerator::tcg}));
+                                              .platform = Platform::tcg}));
   if (!driver) FAIL(driver.error().context);
   driver_ = std::move(*driver);
 }
@@ -240,12 +240,12 @@ void Fixture::raise_firewall(const std::vector<VmSpec>& vms) {
   if (!raised) FAIL(raised.error().context);
 }
 
-Result<AcceleratorVerdict> Fixture::detect_accelerator() {
+Result<PlatformVerdict> Fixture::detect_platform() {
   const TrialSettings settings{
       .host_dir = directory_ + "/trials",
       .monitor_program = beside_us("perigee-monitor"),
-      .vmm = {.kernel = guest_dir() + "/vmlinux", .initrd = guest_dir() + "/initrd.cpio"}};
-  return run(vm::detect_accelerator(host_->host(), settings, std::nullopt));
+      .guest = {.kernel = guest_dir() + "/vmlinux", .initrd = guest_dir() + "/initrd.cpio"}};
+  return run(vm::detect_platform(host_->host(), settings, std::nullopt));
 }
 
 bool Fixture::wait_for_end(pid_t pid) {
