@@ -71,6 +71,8 @@ class FirecrackerTest(unittest.TestCase):
         wait_for('the console', lambda: 'the kernel boots' in console.read_text('utf-8'))
         vmm = pathlib.Path(f'/proc/{bench.status()["vmm_pid"]}/status').read_text('utf-8')
         self.assertIn(f'Uid:\t{UID}\t{UID}\t{UID}\t{UID}', vmm)
+        groups = pathlib.Path(f'/proc/{bench.status()["vmm_pid"]}/cgroup').read_text('utf-8')
+        self.assertIn(f'/{bench.spec["cgroup"]}\n', groups)
         bench.ask('signal', number=int(signal.SIGINT))
         end = bench.wait_for_exit()
         self.assertEqual((end['exit_code'], end['vmm_died']), (7, False), end)

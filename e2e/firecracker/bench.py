@@ -45,6 +45,7 @@ class Bench:
         self.spec = {
             'machine': 'c0ffee00000001', 'instance_id': 'i1', 'cpus': 1, 'memory_mib': 128,
             'layers': [str(self.root / 'layer')], 'upper': str(self.root / 'upper'), 'uid': UID,
+            'cgroup': f'{self.namespace}/c0ffee00000001', 'limits': {'cpu_percent': 50},
             'nic': {'tap': tap, 'mac': '02:00:00:00:00:02', 'address': '10.201.0.2',
                     'gateway': '10.201.0.1', 'mtu': 1420},
             'process': {'argv': ['app']},
@@ -62,7 +63,7 @@ class Bench:
 
     def monitor(self, *options):
         """Starts one; what it complains about, '' if it keeps the VM."""
-        done = subprocess.run(['ip', 'netns', 'exec', self.namespace, MONITOR, *options],
+        done = subprocess.run(['nsenter', f'--net=/run/netns/{self.namespace}', MONITOR, *options],
                               capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False)
         if done.returncode != 0:
             return done.stderr.strip() or 'no reason given'
@@ -129,14 +130,27 @@ class Bench:
         links = subprocess.run(['ip', '-n', self.namespace, '-o', 'link'], capture_output=True,
                                text=True, check=True).stdout
         found = [str(self.vm / 'jail')] if (self.vm / 'jail').exists() else []
+        found += [str(path) for path in self.cgroups() if path.name == self.spec['machine']]
         return found + [line for line in links.splitlines() if 'pgfc' in line]
+
+    def cgroups(self):
+        """Directories of our control groups, innermost first."""
+        return sorted(pathlib.Path('/sys/fs/cgroup').glob(f'**/{self.namespace}/**/'), reverse=True)
 
     def close(self):
         for entry in pathlib.Path('/proc').iterdir():
             if entry.name.isdigit() and self.is_ours(entry):
                 os.kill(int(entry.name), signal.SIGKILL)
         subprocess.run(['ip', 'netns', 'del', self.namespace], check=False)
+        wait_for('the end of our control groups', self.remove_cgroups)
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def remove_cgroups(self):
+        """Whether they are gone: a process that was just killed is still in one."""
+        for group in self.cgroups():
+            with contextlib.suppress(OSError):
+                group.rmdir()
+        return not self.cgroups()
 
     def is_ours(self, process):
         try:

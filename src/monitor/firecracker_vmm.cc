@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "channel/types.h"
 #include "monitor/nic.h"
+#include "monitor/sandbox.h"
 #include "monitor/snapshot.h"
 #include "sys/tap.h"
 #include "vm/firecracker.h"
@@ -54,6 +55,9 @@ Result<void> FirecrackerVmm::prepare() {
   if (boot_.vm.resume) TRY_VOID(check_record(vm::hardware_of(boot_)));
   TRY(log_, sys::own(::open(kVmmLog, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), kVmmLog));
   TRY_VOID(lay_out_jail(plan_, user_));
+  TRY_VOID(make_cgroups(boot_.vm));
+  TRY(const sys::Cgroups cgroups, sys::Cgroups::detect());
+  cgroups_ = vm::jail_cgroups(boot_.vm.cgroup, cgroups.hierarchies(), cgroup_limits(boot_.vm));
   const vm::Nic& nic = boot_.vm.nic;
   if (nic.tap.empty()) return {};
   TRY_VOID(sys::make_lasting_tap(nic.tap, user_.uid));
@@ -61,7 +65,7 @@ Result<void> FirecrackerVmm::prepare() {
 }
 
 sys::Spawn FirecrackerVmm::command() {
-  sys::Spawn spawn{.argv = vm::jailer_command(boot_, user_)};
+  sys::Spawn spawn{.argv = vm::jailer_command(boot_, user_, cgroups_)};
   spawn.descriptors = {{log_.get(), 1}, {log_.get(), 2}};
   spawn.new_session = true;
   return spawn;
@@ -181,6 +185,7 @@ std::string FirecrackerVmm::exit_words(const sys::ExitStatus& status) const {
 void FirecrackerVmm::clean_up() {
   if (!boot_.vm.nic.tap.empty()) sys::remove_tap(boot_.vm.nic.tap);
   remove_jail(plan_);
+  Sandbox::remove(boot_);
 }
 
 }  // namespace perigee::monitor

@@ -3,6 +3,7 @@
 // its vsock, the console by a named pipe. The jail and the tap are removed after it.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "monitor/firecracker_api.h"
@@ -46,6 +47,7 @@ class FirecrackerVmm : public Vmm {
   const vm::BootSpec& boot_;
   vm::JailPlan plan_;
   vm::JailUser user_;
+  std::optional<vm::JailCgroups> cgroups_;
   sys::Fd log_;
 };
 

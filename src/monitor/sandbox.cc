@@ -24,6 +24,17 @@ constexpr std::uint64_t kOverheadMib = 192;  // of the VMM: translated code (64)
 constexpr int kRemovalAttempts = 40;
 constexpr timespec kRemovalPause{.tv_sec = 0, .tv_nsec = 5'000'000};
 
+Result<void> make_folder(std::string_view name, mode_t mode) {
+  const std::string path(name);
+  if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST) {
+    return fail(errno_error(errno, "make " + path));
+  }
+  if (::chmod(path.c_str(), mode) < 0) return fail(errno_error(errno, "open up " + path));
+  return {};
+}
+
+}  // namespace
+
 sys::CgroupLimits cgroup_limits(const vm::VmSpec& vm) {
   return {.cpu_percent = vm.limits.cpu_percent,
           .cpu_weight = vm.limits.cpu_weight,
@@ -40,17 +51,6 @@ Result<std::vector<std::string>> make_cgroups(const vm::VmSpec& vm) {
   }
   return cgroups.create(vm.cgroup, cgroup_limits(vm));
 }
-
-Result<void> make_folder(std::string_view name, mode_t mode) {
-  const std::string path(name);
-  if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST) {
-    return fail(errno_error(errno, "make " + path));
-  }
-  if (::chmod(path.c_str(), mode) < 0) return fail(errno_error(errno, "open up " + path));
-  return {};
-}
-
-}  // namespace
 
 sys::Confinement confinement_of(const vm::BootSpec& boot, const std::string& directory,
                                 std::vector<std::string> cgroups) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sys/cgroup.h"
 #include "sys/confinement.h"
 #include "sys/fd.h"
 #include "sys/process.h"
@@ -23,6 +24,10 @@ namespace perigee::monitor {
 // Pure: how the VMM of `boot` is confined. `directory`: the VM's, absolute.
 sys::Confinement confinement_of(const vm::BootSpec& boot, const std::string& directory,
                                 std::vector<std::string> cgroups);
+
+sys::CgroupLimits cgroup_limits(const vm::VmSpec& vm);
+// The VM's control groups with these limits; their directories. None where the VM has no group.
+Result<std::vector<std::string>> make_cgroups(const vm::VmSpec& vm);
 
 class Sandbox {
  public:

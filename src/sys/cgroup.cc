@@ -94,16 +94,15 @@ void add_memory(std::vector<CgroupSetting>& out, Version version, const CgroupLi
   out.push_back({"memory.oom.group", "1"});
 }
 
-// A kernel without swap accounting lacks its file.
-bool is_optional(std::string_view file) {
-  return file == "memory.swap.max" || file == "memory.memsw.limit_in_bytes";
-}
-
 std::string place_of(const CgroupHierarchy& hierarchy, std::string_view group) {
   return fmt::format("{}/{}", hierarchy.mount, group);
 }
 
 }  // namespace
+
+bool may_be_missing(std::string_view file) {
+  return file == "memory.swap.max" || file == "memory.memsw.limit_in_bytes";
+}
 
 std::string_view to_string(Controller controller) {
   switch (controller) {
@@ -176,7 +175,7 @@ Result<std::vector<std::string>> Cgroups::create(std::string_view group,
     TRY_VOID(make_group(place));
     for (const CgroupSetting& setting : cgroup_settings(hierarchy, limits)) {
       const std::string file = fmt::format("{}/{}", place, setting.file);
-      if (is_optional(setting.file) && ::access(file.c_str(), F_OK) < 0) continue;
+      if (may_be_missing(setting.file) && ::access(file.c_str(), F_OK) < 0) continue;
       TRY_VOID(write_value(file, setting.value));
     }
     directories.push_back(place);

@@ -48,6 +48,9 @@ struct CgroupSetting {
 std::vector<CgroupSetting> cgroup_settings(const CgroupHierarchy& hierarchy,
                                            const CgroupLimits& limits);
 
+// A file that a kernel without swap accounting lacks.
+bool may_be_missing(std::string_view file);
+
 class Cgroups {
  public:
   // From a file like /proc/self/mounts. A host without any of the controllers is not an error: see

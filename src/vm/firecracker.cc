@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "vm/jail.h"
+#include "vm/qemu.h"
 
 namespace perigee::vm {
 namespace {
@@ -38,26 +39,20 @@ void add_reporting(std::vector<ApiCall>& calls, FirecrackerVersion version) {
   calls.push_back(put("/serial", std::move(serial)));
 }
 
-enum class Disk { layer, upper, volume };
-
-void add_disk(std::vector<ApiCall>& calls, std::size_t index, Disk disk) {
-  const std::string id = fmt::format("disk{}", index);
-  calls.push_back(
-      put("/drives/" + id,
-          json::object({{"drive_id", id},
-                        {"path_on_host", jail_disk(index)},
-                        {"is_root_device", false},
-                        {"is_read_only", disk == Disk::layer},
-                        {"cache_type", disk == Disk::volume ? "Writeback" : "Unsafe"}})));
-}
-
 // The upper disk is made anew at each start, so nothing on it is worth a flush (cache_type Unsafe);
 // what the guest flushes to a volume is on the host's disk.
 void add_disks(std::vector<ApiCall>& calls, const VmSpec& vm) {
   std::size_t index = 0;
-  for (; index < vm.layers.size(); ++index) add_disk(calls, index, Disk::layer);
-  if (!vm.upper.empty()) add_disk(calls, index++, Disk::upper);
-  for (std::size_t i = 0; i < vm.volumes.size(); ++i) add_disk(calls, index++, Disk::volume);
+  for (const Disk& disk : disks_of(vm)) {
+    const std::string id = fmt::format("disk{}", index);
+    const bool durable = disk.access == DiskAccess::durable;
+    calls.push_back(
+        put("/drives/" + id, json::object({{"drive_id", id},
+                                           {"path_on_host", jail_disk(index++)},
+                                           {"is_root_device", false},
+                                           {"is_read_only", disk.access == DiskAccess::read_only},
+                                           {"cache_type", durable ? "Writeback" : "Unsafe"}})));
+  }
 }
 
 void add_nic(std::vector<ApiCall>& calls, const Nic& nic, FirecrackerVersion version) {

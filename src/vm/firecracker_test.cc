@@ -165,11 +165,32 @@ TEST_CASE("Firecracker's exit codes are explained") {
 }
 
 TEST_CASE("the jailer is told who the VMM is and where it is shut in") {
-  const std::vector<std::string> argv = jailer_command(example(), {.uid = 70001, .gid = 70002});
+  const std::vector<std::string> argv =
+      jailer_command(example(), {.uid = 70001, .gid = 70002}, std::nullopt);
   CHECK(join(argv, " ") ==
         "/opt/fc/jailer --id 148ed21a031189 --exec-file /opt/fc/firecracker-v1.16.1 "
         "--uid 70001 --gid 70002 --chroot-base-dir jail -- "
         "--api-sock /run/148ed21a031189.sock");
+}
+
+TEST_CASE("the jailer puts the VMM into control groups of the version that the host has") {
+  using Hierarchy = sys::CgroupHierarchy;
+  const Hierarchy v2{Hierarchy::Version::v2, "/cg", {sys::Controller::cpu}};
+  const Hierarchy v1{Hierarchy::Version::v1, "/cg/pids", {sys::Controller::pids}};
+  const sys::CgroupLimits limits{.cpu_percent = 50, .max_processes = 9};
+  const auto options = [&](const std::vector<Hierarchy>& hierarchies) {
+    const auto cgroups = jail_cgroups("perigee-1/148ed21a031189", hierarchies, limits);
+    const std::string all = join(jailer_command(example(), {1, 1}, cgroups), " ");
+    const std::size_t begin = all.find("jail ") + 5;
+    return all.substr(begin, all.find("--api-sock") - begin);
+  };
+  CHECK(options({v2}) ==
+        "--cgroup-version 2 --parent-cgroup perigee-1 --cgroup cpu.weight=100 "
+        "--cgroup cpu.max=25000 50000 -- ");
+  CHECK(options({v2, v1}) ==
+        "--cgroup-version 1 --parent-cgroup perigee-1 --cgroup pids.max=9 -- ");
+  CHECK(options({}) == "-- ");
+  CHECK(!jail_cgroups("", {v2}, limits).has_value());
 }
 
 TEST_CASE("a jail holds what a boot needs") {

@@ -1,5 +1,9 @@
 #include "vm/jail.h"
 
+#include <algorithm>
+
+#include "vm/qemu.h"
+
 namespace perigee::vm {
 namespace {
 
@@ -11,14 +15,10 @@ std::string_view file_name(std::string_view path) {
 
 void add_disks(JailPlan& plan, const VmSpec& vm) {
   std::size_t index = 0;
-  for (const std::string& layer : vm.layers) {
-    plan.files.push_back({layer, jail_disk(index++), JailFile::Use::shared});
-  }
-  if (!vm.upper.empty()) {
-    plan.files.push_back({vm.upper, jail_disk(index++), JailFile::Use::owned});
-  }
-  for (const VmVolume& volume : vm.volumes) {
-    plan.files.push_back({volume.disk, jail_disk(index++), JailFile::Use::owned});
+  for (const Disk& disk : disks_of(vm)) {
+    const bool shared = disk.access == DiskAccess::read_only;
+    plan.files.push_back(
+        {disk.path, jail_disk(index++), shared ? JailFile::Use::shared : JailFile::Use::owned});
   }
 }
 
@@ -51,23 +51,56 @@ JailPlan jail_plan(const BootSpec& boot) {
   return plan;
 }
 
+// A jailer knows one version at a time. Where a host has controllers in both, those of version 1
+// are the ones that bound anything.
+std::optional<JailCgroups> jail_cgroups(std::string_view group,
+                                        const std::vector<sys::CgroupHierarchy>& hierarchies,
+                                        const sys::CgroupLimits& limits) {
+  using Version = sys::CgroupHierarchy::Version;
+  if (group.empty() || hierarchies.empty()) return std::nullopt;
+  const bool v1 = std::ranges::any_of(
+      hierarchies, [](const auto& hierarchy) { return hierarchy.version == Version::v1; });
+  JailCgroups out{.version = v1 ? 1 : 2,
+                  .parent = std::string(group.substr(0, group.rfind('/'))),
+                  .settings = {}};
+  for (const sys::CgroupHierarchy& hierarchy : hierarchies) {
+    if (hierarchy.version != (v1 ? Version::v1 : Version::v2)) continue;
+    for (sys::CgroupSetting& setting : sys::cgroup_settings(hierarchy, limits)) {
+      if (!sys::may_be_missing(setting.file)) out.settings.push_back(std::move(setting));
+    }
+  }
+  return out;
+}
+
 // Neither --daemonize nor --new-pid-ns: the jailer becomes Firecracker, so the process that was
 // started is the VMM, and its exit status is seen.
-std::vector<std::string> jailer_command(const BootSpec& boot, JailUser user) {
-  return {boot.vmm.jailer,
-          "--id",
-          boot.vm.machine.str(),
-          "--exec-file",
-          boot.vmm.program,
-          "--uid",
-          fmt::format("{}", user.uid),
-          "--gid",
-          fmt::format("{}", user.gid),
-          "--chroot-base-dir",
-          std::string(kBase),
-          "--",
-          "--api-sock",
-          jail_api_socket(boot.vm.machine)};
+std::vector<std::string> jailer_command(const BootSpec& boot, JailUser user,
+                                        const std::optional<JailCgroups>& cgroups) {
+  std::vector<std::string> argv{boot.vmm.jailer,
+                                "--id",
+                                boot.vm.machine.str(),
+                                "--exec-file",
+                                boot.vmm.program,
+                                "--uid",
+                                fmt::format("{}", user.uid),
+                                "--gid",
+                                fmt::format("{}", user.gid),
+                                "--chroot-base-dir",
+                                std::string(kBase)};
+  const auto add = [&argv](std::string_view option, std::string value) {
+    argv.emplace_back(option);
+    argv.push_back(std::move(value));
+  };
+  if (cgroups) {
+    add("--cgroup-version", fmt::format("{}", cgroups->version));
+    add("--parent-cgroup", cgroups->parent);
+    for (const sys::CgroupSetting& setting : cgroups->settings) {
+      add("--cgroup", fmt::format("{}={}", setting.file, setting.value));
+    }
+  }
+  argv.emplace_back("--");
+  add("--api-sock", jail_api_socket(boot.vm.machine));
+  return argv;
 }
 
 std::string in_jail(const JailPlan& plan, std::string_view path) {

@@ -8,10 +8,12 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "sys/cgroup.h"
 #include "vm/spec.h"
 
 namespace perigee::vm {
@@ -37,6 +39,19 @@ struct JailUser {
   bool operator==(const JailUser&) const = default;
 };
 
+// Its control groups, PARENT/ID, of one version: made with all limits before; the jailer sets what
+// it is told once more, and joins them.
+struct JailCgroups {
+  int version = 2;
+  std::string parent = {};
+  std::vector<sys::CgroupSetting> settings = {};
+  bool operator==(const JailCgroups&) const = default;
+};
+// Of the hierarchies that a host has; nullopt: `group` ("parent/name") is empty, or there is none.
+std::optional<JailCgroups> jail_cgroups(std::string_view group,
+                                        const std::vector<sys::CgroupHierarchy>& hierarchies,
+                                        const sys::CgroupLimits& limits);
+
 struct JailFile {
   std::string source;  // on the host; relative: in the VM's directory
   std::string path;    // in the jail
@@ -55,7 +70,8 @@ struct JailPlan {
 };
 
 JailPlan jail_plan(const BootSpec& boot);
-std::vector<std::string> jailer_command(const BootSpec& boot, JailUser user);
+std::vector<std::string> jailer_command(const BootSpec& boot, JailUser user,
+                                        const std::optional<JailCgroups>& cgroups);
 // Where on the host `path` of the jail is.
 std::string in_jail(const JailPlan& plan, std::string_view path);
 

@@ -14,7 +14,6 @@ namespace {
 constexpr Duration kTrialTimeout = 15s;   // a good one takes well under 1 s on metal
 constexpr Duration kTrialPatience = 15s;  // for the monitor to end by itself after that
 constexpr int kTrialMemoryMib = 128;
-constexpr uid_t kTrialUid = 64991;
 constexpr std::size_t kMaxReason = 300;
 constexpr std::uint64_t kMaxVerdictFile = std::uint64_t{64} * 1024;
 constexpr std::int64_t kMaxTscKhz = 100'000'000;
@@ -46,7 +45,6 @@ async::Task<Result<void>> write_trial_spec(sys::Host& host, const std::string& d
   BootSpec boot{.vmm = std::move(vmm)};
   boot.vm.machine = MachineId("trial");
   boot.vm.memory_mib = kTrialMemoryMib;
-  boot.vm.uid = kTrialUid;
   CO_TRY_VOID(co_await host.disk.remove_tree(directory));
   CO_TRY_VOID(co_await host.disk.make_directories(directory, 0700));
   co_return co_await host.disk.write_file(fmt::format("{}/{}", directory, kSpecFile),
