@@ -16,8 +16,9 @@ import urllib.request
 import guest_vm
 from guest_vm import (EXEC_CLOSE, EXEC_CREDIT, EXEC_EXITED, EXEC_INPUT_CREDIT, EXEC_OUTPUT,
                       EXEC_RESIZE, EXEC_SIGNAL, EXEC_STARTED, EXITED, EXITED_STATE, FAILED, HELLO,
-                      HOST_MAGIC, OUTPUT, PING, PONG, RUNNING, SHUTDOWN, SIGNAL, STARTED, TIME,
-                      WAITING, Channel, Vm, configure, exec_frame, exec_input, frame, output_of)
+                      HOST_MAGIC, INQUIRE, LISTENING, OUTPUT, PING, PONG, RUNNING, SHUTDOWN,
+                      SIGNAL, STARTED, STATS, TIME, WAITING, Channel, Vm, configure, exec_frame,
+                      exec_input, frame, output_of, parse_stats)
 
 TAP = 'pgboot0'
 
@@ -148,6 +149,25 @@ def test_clock_ping_orphans_and_shutdown(bench):
         vm.channel.send(frame(SHUTDOWN))
         exited = vm.channel.until(EXITED)[-1]
         assert (exited['code'], exited['signal']) == (137, 9), exited
+        assert vm.wait() == 0
+
+
+def test_reports_what_it_listens_on_and_counts(bench):
+    script = 'httpd -p 127.0.0.1:3000; echo up; sleep 1000'
+    with bench.boot() as vm:
+        vm.channel.send(configure(argv=['sh', '-c', script], layers=1))
+        vm.channel.until(OUTPUT)
+        vm.channel.send(frame(INQUIRE, b'\1'))
+        data = vm.channel.until(LISTENING)[-1]['data']
+        assert data == struct.pack('<HB4sHB', 1, 4, bytes([127, 0, 0, 1]), 3000, 5) + b'httpd', data
+        vm.channel.send(frame(INQUIRE, b'\2'))
+        stats = parse_stats(vm.channel.until(STATS)[-1]['data'])
+        assert 60 << 20 < stats['memory'][0] < 256 << 20, stats['memory']
+        assert [name for name, _ in stats['cpus']] == ['0'] and sum(stats['cpus'][0][1]) > 0, stats
+        assert {name for name, _ in stats['disks']} == {'vda', 'vdb'}, stats['disks']
+        assert [name for name, _ in stats['filesystems']][0] == '/', stats['filesystems']
+        vm.channel.send(frame(SHUTDOWN))
+        vm.channel.until(EXITED)
         assert vm.wait() == 0
 
 

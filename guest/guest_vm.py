@@ -11,10 +11,11 @@ import time
 
 HOST_MAGIC = bytes.fromhex('f59c1ed342b7086fa15de93077c48b12')
 GUEST_MAGIC = bytes.fromhex('f62790bc5e13cd843af9610ed87542ab')
-CONFIGURE, SIGNAL, SHUTDOWN, ACK, TIME, PING, ATTACH = 2, 3, 4, 5, 6, 7, 1
+CONFIGURE, SIGNAL, SHUTDOWN, ACK, TIME, PING, ATTACH, INQUIRE = 2, 3, 4, 5, 6, 7, 1, 0x10
 EXEC, EXEC_INPUT, EXEC_RESIZE, EXEC_SIGNAL, EXEC_CREDIT, EXEC_CLOSE = range(9, 15)
 EXEC_STARTED, EXEC_OUTPUT, EXEC_EXITED, EXEC_INPUT_CREDIT = range(0x87, 0x8b)
 HELLO, STARTED, OUTPUT, EXITED, FAILED, PONG = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86
+LISTENING, STATS = 0x90, 0x91
 WAITING, RUNNING, EXITED_STATE, FAILED_STATE = range(4)
 TAGS = {'argv': 1, 'env': 2, 'user': 3, 'workdir': 4, 'hostname': 5, 'addresses': 6,
         'gateways': 7, 'nameservers': 8, 'hosts': 9, 'layers': 10, 'upper_disk': 11, 'mtu': 12,
@@ -87,6 +88,25 @@ def parse(kind, data):
     else:
         names, values = ('data',), (data,)
     return {'kind': kind, **dict(zip(names, values))}
+
+
+def parse_stats(data):
+    """Load, memory, files, and the four tables as lists of (name, numbers)."""
+    stats = {'load': struct.unpack_from('<3I', data),
+             'memory': struct.unpack_from('<17Q', data, 12),
+             'files': struct.unpack_from('<2Q', data, 148)}
+    at = 164
+    for table, fields in (('cpus', 8), ('disks', 11), ('networks', 16), ('filesystems', 4)):
+        count, = struct.unpack_from('<H', data, at)
+        at += 2
+        stats[table] = []
+        for _ in range(count):
+            name = data[at + 1:at + 1 + data[at]].decode()
+            at += 1 + data[at]
+            stats[table].append((name, struct.unpack_from(f'<{fields}Q', data, at)))
+            at += 8 * fields
+    assert at == len(data), (at, len(data))
+    return stats
 
 
 class Channel:

@@ -21,6 +21,7 @@
 #include "init/listening.h"
 #include "init/names.h"
 #include "init/network.h"
+#include "init/stats.h"
 
 namespace perigee::init {
 namespace {
@@ -257,8 +258,10 @@ void Supervisor::handle(const channel::HostMessage& message) {
   } else if (const auto* resumed = std::get_if<channel::Resumed>(&message)) {
     set_clock(resumed->unix_ns);
     reseed(resumed->entropy);
-  } else if (std::holds_alternative<channel::Inquire>(message)) {
-    session_.send_unkept(channel::encode(find_listening()));
+  } else if (const auto* question = std::get_if<channel::Inquire>(&message)) {
+    session_.send_unkept(question->topic == channel::Topic::kStats
+                             ? channel::encode(read_stats())
+                             : channel::encode(find_listening()));
   } else if (std::holds_alternative<channel::Shutdown>(message)) {
     shutdown();
   } else {

@@ -50,6 +50,19 @@ std::vector<HostMessage> every_host_message() {
           ExecClose{1},
           Inquire{Topic::kListening}};
 }
+Stats full_stats() {
+  Stats stats;
+  stats.load_centi = {150, 20, 3};
+  stats.memory.fill(1 << 20);
+  stats.files_open = 64;
+  stats.files_limit = INT64_MAX;
+  stats.cpus = {{"0", {1, 2, 3, 4, 5, 6, 7, 8}}};
+  stats.disks = {{"vda", {1}}, {"vdb", {}}};
+  stats.networks = {{"eth0", {1000, 10}}};
+  stats.filesystems = {{"/", {4096, 100, 50, 40}}};
+  return stats;
+}
+
 std::vector<GuestMessage> every_guest_message() {
   return {
       Hello{1, GuestState::kRunning, 12, 34},
@@ -290,6 +303,22 @@ TEST_CASE("a guest's report of its sockets is taken only within its bounds") {
   put(many, static_cast<std::uint16_t>(kMaxListening + 1));
   CHECK(decode_listening(many).error() == DecodeError::kTooMany);
   CHECK(decode_listening("").error() == DecodeError::kTruncated);
+}
+
+TEST_CASE("a guest's statistics are taken only within their bounds") {
+  const std::string whole = encode(full_stats()).substr(kFrameHeader);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    CHECK_FALSE(decode_stats(std::string_view(whole).substr(0, size)).has_value());
+  }
+  std::string many = encode(Stats{}).substr(kFrameHeader);
+  many[many.size() - 2] = static_cast<char>(kMaxStatsRows + 1);  // of its file systems
+  CHECK(decode_stats(many).error() == DecodeError::kTooMany);
+  Stats large;
+  large.disks.assign(kMaxStatsRows + 5, {std::string(1000, 'd'), {}});
+  const auto taken = decode_stats(encode(large).substr(kFrameHeader));
+  REQUIRE(taken.has_value());
+  CHECK(taken->disks.size() == kMaxStatsRows);
+  CHECK(taken->disks[0].name.size() == kMaxStatsName);
 }
 
 TEST_CASE("no more sockets are sent than the host takes") {

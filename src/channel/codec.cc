@@ -27,6 +27,7 @@ enum class Type : std::uint8_t {
   kFailed = 0x85,
   kPong = 0x86,
   kListening = kListeningType,
+  kStats = kStatsType,
 };
 constexpr std::uint8_t kFromGuest = 0x80;
 
@@ -89,7 +90,7 @@ Decoded<Inquire> decode_inquire(std::string_view payload) {
   if (!in.ok()) {
     return std::unexpected(DecodeError::kTruncated);
   }
-  if (topic != Topic::kListening) {
+  if (topic != Topic::kListening && topic != Topic::kStats) {
     return std::unexpected(DecodeError::kBadValue);
   }
   return Inquire{topic};
@@ -305,6 +306,8 @@ Decoded<std::optional<GuestMessage>> decode_guest_frame(const Frame& frame) {
       return any<GuestMessage>(number<Pong, std::uint64_t>(frame.payload));
     case Type::kListening:
       return any<GuestMessage>(decode_listening(frame.payload));
+    case Type::kStats:
+      return any<GuestMessage>(decode_stats(frame.payload));
     default:
       return decode_exec_guest_frame(frame);
   }

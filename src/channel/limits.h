@@ -10,8 +10,10 @@ inline constexpr std::size_t kMaxItems = 4096;                  // of one repeat
 inline constexpr std::size_t kMaxOutputChunk = std::size_t{32} * 1024;  // bytes of one Output
 inline constexpr std::size_t kMaxMessage = std::size_t{8} * 1024;  // bytes of Failed's sentence
 inline constexpr std::size_t kMaxLayers = 16;
-inline constexpr std::size_t kEntropyBytes = 32;    // of Resumed
-inline constexpr std::size_t kMaxListening = 64;    // sockets of one Listening
+inline constexpr std::size_t kEntropyBytes = 32;  // of Resumed
+inline constexpr std::size_t kMaxListening = 64;  // sockets of one Listening
+inline constexpr std::size_t kMaxStatsRows = 32;  // CPUs, disks, interfaces or file systems
+inline constexpr std::size_t kMaxStatsName = 255;
 inline constexpr std::size_t kMaxProcessName = 15;  // bytes, as Linux keeps them
 inline constexpr std::size_t kMaxVolumes = 8;
 

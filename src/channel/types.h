@@ -4,6 +4,7 @@
 // perigee-init links it statically. The host trusts nothing that a guest sends.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -11,6 +12,8 @@
 #include <string_view>
 #include <variant>
 #include <vector>
+
+#include "channel/stats.h"
 
 namespace perigee::channel {
 
@@ -130,7 +133,7 @@ struct ExecClose {
   bool operator==(const ExecClose&) const = default;
 };
 // Asks the guest to report; it answers with the message of that name.
-enum class Topic : std::uint8_t { kListening = 1 };
+enum class Topic : std::uint8_t { kListening = 1, kStats = 2 };
 struct Inquire {
   Topic topic = Topic::kListening;
   bool operator==(const Inquire&) const = default;
@@ -228,10 +231,29 @@ struct Listening {
   bool operator==(const Listening&) const = default;
 };
 
+// What the guest's kernel counts. The lists of fields are in stats.h.
+template <std::size_t kFields>
+struct Counters {
+  std::string name;  // "0" of a CPU, "vda", "eth0", "/data"
+  std::array<std::uint64_t, kFields> values{};
+  bool operator==(const Counters&) const = default;
+};
+struct Stats {
+  std::array<std::uint32_t, kLoadFields.size()> load_centi{};  // load average times 100
+  std::array<std::uint64_t, kMemoryFields.size()> memory{};    // bytes
+  std::uint64_t files_open = 0;
+  std::uint64_t files_limit = 0;
+  std::vector<Counters<kCpuFields.size()>> cpus;  // centiseconds
+  std::vector<Counters<kDiskFields.size()>> disks;
+  std::vector<Counters<kNetworkFields.size()>> networks;
+  std::vector<Counters<kFilesystemFields.size()>> filesystems;
+  bool operator==(const Stats&) const = default;
+};
+
 using HostMessage =
     std::variant<Attach, Configure, Signal, Shutdown, Ack, Time, Ping, Resumed, Exec, ExecInput,
                  ExecResize, ExecSignal, ExecOutputCredit, ExecClose, Inquire>;
 using GuestMessage = std::variant<Hello, Started, Output, Exited, Failed, Pong, ExecStarted,
-                                  ExecOutput, ExecExited, ExecInputCredit, Listening>;
+                                  ExecOutput, ExecExited, ExecInputCredit, Listening, Stats>;
 
 }  // namespace perigee::channel

@@ -113,6 +113,8 @@ async::Task<void> GuestLink::handle(channel::GuestMessage message) {
     acknowledge(sequence);
   } else if (auto* listening = std::get_if<channel::Listening>(&message)) {
     listener_.guest_listens(std::move(*listening));
+  } else if (auto* stats = std::get_if<channel::Stats>(&message)) {
+    listener_.guest_counts(std::move(*stats));
   } else {
     listener_.guest_exec(message);
   }

@@ -32,8 +32,9 @@ class GuestListener {
   virtual void guest_exec(const channel::GuestMessage& message) = 0;
   // The connection has ended, and with it every exec session.
   virtual void guest_lost() = 0;
-  // The answer to an Inquire.
+  // The answers to an Inquire.
   virtual void guest_listens(channel::Listening report) = 0;
+  virtual void guest_counts(channel::Stats report) = 0;
 };
 
 class GuestLink {

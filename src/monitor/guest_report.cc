@@ -2,7 +2,10 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <utility>
 
 namespace perigee::monitor {
 namespace {
@@ -23,7 +26,30 @@ std::string printable(std::string text) {
   return text;
 }
 
+void limit(std::uint64_t& number) {
+  number = std::min<std::uint64_t>(number, INT64_MAX);
+}
+
+template <typename Rows>
+void tidy(Rows& rows) {
+  for (auto& row : rows) {
+    row.name = printable(std::move(row.name));
+    for (std::uint64_t& value : row.values) limit(value);
+  }
+}
+
 }  // namespace
+
+channel::Stats shown(channel::Stats report) {
+  for (std::uint64_t& bytes : report.memory) limit(bytes);
+  limit(report.files_open);
+  limit(report.files_limit);
+  tidy(report.cpus);
+  tidy(report.disks);
+  tidy(report.networks);
+  tidy(report.filesystems);
+  return report;
+}
 
 std::vector<vm::ListeningSocket> shown(const channel::Listening& report) {
   std::vector<vm::ListeningSocket> out;

@@ -11,5 +11,7 @@
 namespace perigee::monitor {
 
 std::vector<vm::ListeningSocket> shown(const channel::Listening& report);
+// The same with names that can be shown and numbers that JSON holds.
+channel::Stats shown(channel::Stats report);
 
 }  // namespace perigee::monitor

@@ -87,6 +87,7 @@ Monitor::Monitor(sys::Host& host, vm::BootSpec boot)
       link_ended_(host.loop),
       guest_spoke_(host.loop),
       listening_(host.loop, channel::Topic::kListening),
+      stats_(host.loop, channel::Topic::kStats),
       execs_(host, [this](std::string frame) { return link_->send(std::move(frame)); }),
       control_(host, *this),
       tasks_(host.loop, kMaxTasks) {
@@ -448,6 +449,10 @@ async::Task<void> Monitor::exec(sys::Stream& stream, std::string first_bytes) {
 }
 
 async::Task<Result<json::Value>> Monitor::inquire(std::string topic) {
+  if (topic == "stats") {
+    CO_TRY(channel::Stats report, co_await stats_.ask(*link_));
+    co_return vm::to_json(shown(std::move(report)));
+  }
   if (topic != "listening") co_return fail(Code::unsupported, "no such topic: {}", topic);
   CO_TRY(const channel::Listening report, co_await listening_.ask(*link_));
   co_return vm::to_json(shown(report));

@@ -162,6 +162,8 @@ class Driver {
   virtual async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) = 0;
   // What the guest has flushed is in its disks' files. `unavailable` as above.
   virtual async::Task<Result<std::unique_ptr<Hold>>> hold(MachineId machine) = 0;
+  // What the guest's kernel counts; likewise.
+  virtual async::Task<Result<channel::Stats>> stats(MachineId machine) = 0;
   // The next change of any VM's status. One caller at a time.
   virtual async::Task<VmStatus> next_event() = 0;
 };

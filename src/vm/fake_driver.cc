@@ -182,6 +182,14 @@ async::Task<Result<std::unique_ptr<Hold>>> FakeDriver::hold(MachineId machine) {
   co_return std::unique_ptr<Hold>(std::make_unique<FakeHold>(it->second.plan.release_error));
 }
 
+async::Task<Result<channel::Stats>> FakeDriver::stats(MachineId machine) {
+  const auto it = vms_.vms_.find(machine);
+  if (it == vms_.vms_.end() || it->second.status.state != VmState::running) {
+    co_return fail(Code::unavailable, "machine {}: no VM runs", machine.str());
+  }
+  co_return it->second.plan.stats;
+}
+
 async::Task<Result<void>> FakeDriver::discard(MachineId machine) {
   vms_.snapshots_.erase(machine);
   co_return Result<void>();

@@ -32,6 +32,7 @@ struct FakePlan {
   std::optional<Error> suspend_error = std::nullopt;
   std::optional<Error> release_error = std::nullopt;  // of a Hold
   std::vector<ListeningSocket> listening = {};
+  channel::Stats stats = {};
   bool operator==(const FakePlan&) const = default;
 };
 
@@ -104,6 +105,7 @@ class FakeDriver : public Driver {
   async::Task<Result<std::unique_ptr<Hold>>> hold(MachineId machine) override;
   async::Task<Result<void>> discard(MachineId machine) override;
   async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) override;
+  async::Task<Result<channel::Stats>> stats(MachineId machine) override;
   async::Task<VmStatus> next_event() override;
 
  private:

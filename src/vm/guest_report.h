@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "channel/types.h"
 #include "json/json.h"
 
 namespace perigee::vm {
@@ -20,5 +21,8 @@ struct ListeningSocket {
 
 json::Value to_json(const std::vector<ListeningSocket>& sockets);
 Result<std::vector<ListeningSocket>> listening_from(const json::Value& value);
+
+json::Value to_json(const channel::Stats& stats);
+Result<channel::Stats> stats_from(const json::Value& value);
 
 }  // namespace perigee::vm

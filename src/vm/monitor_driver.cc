@@ -396,6 +396,11 @@ async::Task<Result<std::unique_ptr<Hold>>> MonitorDriver::hold(MachineId machine
   co_return std::unique_ptr<Hold>(std::make_unique<MonitorHold>(*std::move(client)));
 }
 
+async::Task<Result<channel::Stats>> MonitorDriver::stats(MachineId machine) {
+  CO_TRY(const json::Value report, co_await inquire(std::move(machine), "stats"));
+  co_return stats_from(report);
+}
+
 // The record first: without it the others mean nothing.
 async::Task<Result<void>> MonitorDriver::discard(MachineId machine) {
   for (const std::string_view name : {kSnapshotFile, kStateFile, kRamFile}) {

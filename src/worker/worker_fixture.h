@@ -121,6 +121,9 @@ class SteppingDriver : public vm::Driver {
   async::Task<Result<std::vector<vm::ListeningSocket>>> listening(MachineId machine) override {
     return inner_.listening(std::move(machine));
   }
+  async::Task<Result<channel::Stats>> stats(MachineId machine) override {
+    return inner_.stats(std::move(machine));
+  }
   async::Task<vm::VmStatus> next_event() override { return inner_.next_event(); }
 
  private:
