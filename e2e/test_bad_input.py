@@ -60,9 +60,9 @@ class BadInputTest(Scenario):
         folder = images.nginx_folder(self.folder / 'keys', 'page\n', 'keys')
         config = folder / 'perigee.toml'
         text = config.read_text()
-        config.write_text(text + '\n[checks.alive]\ntype = "tcp"\n')
+        config.write_text(text + '\n[[statics]]\nguest_path = "/www"\n')
         said = self.failed_deploy(folder)
-        self.assertIn('checks', said)
+        self.assertIn('statics', said)
         self.assertIn('not yet supported', said)
         config.write_text('flavour = "sweet"\n' + text)
         done = self.node.deploy(folder)

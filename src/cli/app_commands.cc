@@ -14,10 +14,11 @@ void print_machines(const std::vector<client::MachineInfo>& machines) {
   for (const client::MachineInfo& machine : machines) {
     rows.push_back({machine.id, machine.state, machine.region, machine.private_ip,
                     fmt::format("v{}", machine.release), std::to_string(machine.restart_count),
-                    machine.started_at, machine.error});
+                    tally(machine.checks), machine.started_at, machine.error});
   }
-  print_table({"ID", "STATE", "REGION", "ADDRESS", "RELEASE", "RESTARTS", "STARTED", "ERROR"},
-              rows);
+  print_table(
+      {"ID", "STATE", "REGION", "ADDRESS", "RELEASE", "RESTARTS", "CHECKS", "STARTED", "ERROR"},
+      rows);
 }
 
 json::Value documents(const std::vector<client::MachineInfo>& machines) {

@@ -41,6 +41,8 @@ async::Task<Result<void>> run(Session& session) {
       return run_egress_show(session);
     case Verb::egress_set:
       return run_egress_set(session);
+    case Verb::checks_list:
+      return run_checks_list(session);
     case Verb::machine_list:
       return run_machine_list(session);
     case Verb::machine_status:

@@ -15,6 +15,7 @@ async::Task<Result<void>> run_deploy(Session& session);
 async::Task<Result<void>> run_status(Session& session);
 async::Task<Result<void>> run_logs(Session& session);
 async::Task<Result<void>> run_destroy(Session& session);
+async::Task<Result<void>> run_checks_list(Session& session);
 async::Task<Result<void>> run_apps_list(Session& session);
 async::Task<Result<void>> run_egress_show(Session& session);
 async::Task<Result<void>> run_egress_set(Session& session);
@@ -43,6 +44,9 @@ async::Task<Result<void>> run_secrets_unset(Session& session);
 async::Task<Result<void>> run_secrets_list(Session& session);
 async::Task<Result<void>> run_secrets_deploy(Session& session);
 async::Task<Result<void>> run_secrets_rotate_key(Session& session);
+
+// "2/3 passing"; empty without checks.
+std::string tally(const std::vector<client::CheckInfo>& checks);
 
 // A deploy of `app` with what `config` and the options say; used by launch too.
 async::Task<Result<void>> deploy(Session& session, AppName app, config::AppConfig config);

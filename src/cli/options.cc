@@ -113,6 +113,14 @@ void add_egress_commands(CLI::App& app, Options& o, Verbs& verbs) {
   set->add_option("--allow", o.egress_allow, "NETWORK[:PORT[-PORT]]; may repeat");
 }
 
+void add_check_commands(CLI::App& app, Verbs& verbs) {
+  CLI::App* checks = app.add_subcommand("checks", "Health checks of an app");
+  checks->require_subcommand(1);
+  command(*checks, verbs, Verb::checks_list, "list",
+          "List the checks of an app's machines, with what they said last",
+          "  perigee checks list -a hello\n  perigee checks list --json");
+}
+
 void add_machine_commands(CLI::App& app, Options& o, Verbs& verbs) {
   CLI::App* machine = app.add_subcommand("machine", "One machine of an app");
   machine->require_subcommand(1);
@@ -282,6 +290,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_volume_commands(app, options, verbs);
   add_exec_commands(app, options, verbs);
   add_secret_commands(app, options, verbs);
+  add_check_commands(app, verbs);
   command(app, verbs, Verb::version, "version", "Print the version", "");
   try {
     app.parse(argc, argv);

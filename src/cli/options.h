@@ -45,6 +45,7 @@ enum class Verb {
   secrets_unset,
   secrets_deploy,
   secrets_rotate_key,
+  checks_list,
   version,
 };
 

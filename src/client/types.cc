@@ -15,6 +15,25 @@ Result<AppInfo> app_info_from(const json::Value& value) {
   return app;
 }
 
+namespace {
+
+Result<std::vector<CheckInfo>> checks_from(const json::Value& value) {
+  std::vector<CheckInfo> out;
+  const json::Value* checks = value.find("checks");
+  if (checks == nullptr) return out;
+  for (const json::Value& item : checks->items()) {
+    CheckInfo check;
+    TRY(check.name, item.require_string("name"));
+    TRY(check.status, item.require_string("status"));
+    TRY(check.output, item.optional_string("output"));
+    TRY(check.updated_at, item.optional_string("updated_at"));
+    out.push_back(std::move(check));
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<MachineInfo> machine_info_from(const json::Value& value) {
   MachineInfo machine;
   TRY(machine.id, value.require_string("id"));
@@ -28,6 +47,7 @@ Result<MachineInfo> machine_info_from(const json::Value& value) {
   TRY(machine.restart_count, value.optional_int("restart_count", 0));
   TRY(machine.listening, value.optional_bool("listening", false));
   TRY(machine.cordoned, value.optional_bool("cordoned", false));
+  TRY(machine.checks, checks_from(value));
   TRY(machine.error, value.optional_string("error"));
   machine.document = value;
   return machine;

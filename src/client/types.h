@@ -22,6 +22,13 @@ struct AppInfo {
 };
 Result<AppInfo> app_info_from(const json::Value& value);
 
+struct CheckInfo {
+  std::string name;
+  std::string status;  // passing, warning, critical
+  std::string output;
+  std::string updated_at;
+};
+
 struct MachineInfo {
   std::string id;
   std::string name;
@@ -34,6 +41,7 @@ struct MachineInfo {
   std::int64_t restart_count = 0;
   bool listening = false;
   bool cordoned = false;
+  std::vector<CheckInfo> checks;
   std::string error;
   json::Value document;
 };

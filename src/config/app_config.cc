@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "base/text.h"
+#include "config/check_config.h"
 #include "config/mounts.h"
 #include "config/toml.h"
 #include "config/vm_size.h"
@@ -141,9 +142,9 @@ Result<model::Service> read_service_basics(Section& section) {
 Result<void> read_http_service(Section& top, AppConfig& config) {
   TRY(auto section, top.section("http_service"));
   if (!section) return {};
-  TRY_VOID(
-      section->refuse({"checks", "machine_checks", "processes", "tls_options", "http_options"}));
+  TRY_VOID(section->refuse({"machine_checks", "processes", "tls_options", "http_options"}));
   TRY(model::Service service, read_service_basics(*section));
+  TRY(service.checks, read_checks(*section, "checks", model::CheckType::http));
   TRY(const auto force, section->boolean("force_https"));
   service.ports = {
       {.port = 80, .handlers = {model::Handler::http}, .force_https = force.value_or(false)},
@@ -201,8 +202,7 @@ Result<model::Port> read_port(Section& section) {
 Result<void> read_services(Section& top, AppConfig& config) {
   TRY(auto sections, top.sections("services"));
   for (Section& section : sections) {
-    TRY_VOID(section.refuse(
-        {"tcp_checks", "http_checks", "machine_checks", "processes", "script_checks"}));
+    TRY_VOID(section.refuse({"machine_checks", "processes", "script_checks"}));
     TRY(const auto protocol, section.string("protocol"));
     if (protocol && *protocol != "tcp") {
       return fail(Code::unsupported,
@@ -210,6 +210,9 @@ Result<void> read_services(Section& top, AppConfig& config) {
                   section.reading().file, section.line("protocol"), *protocol);
     }
     TRY(model::Service service, read_service_basics(section));
+    TRY(service.checks, read_checks(section, "tcp_checks", model::CheckType::tcp));
+    TRY(auto http_checks, read_checks(section, "http_checks", model::CheckType::http));
+    service.checks.insert(service.checks.end(), http_checks.begin(), http_checks.end());
     TRY(auto ports, section.sections("ports"));
     for (Section& port : ports) {
       TRY(model::Port parsed, read_port(port));
@@ -260,9 +263,9 @@ Result<void> read_restart(Section& top, AppConfig& config) {
 }
 
 Result<void> refuse_later(const Section& top) {
-  return top.refuse({"checks", "processes", "statics", "metrics", "files", "swap_size_mb",
-                     "console_command", "host_dedication_id", "machine_config", "container",
-                     "deploy", "experimental"});
+  return top.refuse({"processes", "statics", "metrics", "files", "swap_size_mb", "console_command",
+                     "host_dedication_id", "machine_config", "container", "deploy",
+                     "experimental"});
 }
 
 }  // namespace
@@ -279,6 +282,7 @@ Result<AppConfig> parse_app_config(std::string_view text, std::string_view file)
   TRY_VOID(read_env(top, config));
   TRY_VOID(read_http_service(top, config));
   TRY_VOID(read_services(top, config));
+  TRY(config.machine.checks, read_named_checks(top));
   TRY_VOID(read_vm(top, config));
   TRY_VOID(read_restart(top, config));
   TRY(config.machine.mounts, read_mounts(top));

@@ -1,8 +1,8 @@
 // perigee.toml: an app as its owner describes it, with fly.toml's key names.
 //
 // Read: app, primary_region, kill_signal, kill_timeout, [build], [env], [http_service],
-// [[services]], [[vm]], [[restart]], [mounts]. Keys of features still to come are refused with file
-// and line; unknown ones warn.
+// [[services]], [checks], [[vm]], [[restart]], [mounts]. Keys of features still to come are refused
+// with file and line; unknown ones warn.
 #pragma once
 
 #include <string>

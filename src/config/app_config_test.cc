@@ -96,7 +96,6 @@ TEST_CASE("wrong keys and keys of features to come fail with file and line") {
       {"[[vm]]\nsize = \"huge\"", "perigee.toml:2: vm.size: 'huge' is not a size"},
       {"[[vm]]\nmemory = \"100mb\"",
        "perigee.toml:2: vm.memory: expected a multiple of 64 MiB from 128"},
-      {"[checks.a]\nport = 1", "perigee.toml:1: checks is not yet supported"},
       {"[mounts]\nsource = \"d\"", "perigee.toml:1: mounts.destination: missing"},
       {"[mounts]\nsource = \"D-1\"\ndestination = \"/data\"",
        "perigee.toml:2: mounts.source: volume name \"D-1\": a-z, 0-9 and _"},
@@ -109,8 +108,9 @@ TEST_CASE("wrong keys and keys of features to come fail with file and line") {
        "perigee.toml:1: mounts: a machine has at most 1"},
       {"[mounts]\nsource = \"d\"\ndestination = \"/d\"\nprocesses = [\"web\"]",
        "perigee.toml:4: mounts.processes is not yet supported"},
-      {"[http_service]\n[[http_service.checks]]\nport = 1",
-       "perigee.toml:2: http_service.checks is not yet supported"},
+      {"[[statics]]\nurl_prefix = \"/\"", "perigee.toml:1: statics is not yet supported"},
+      {"[http_service]\n[[http_service.machine_checks]]\nimage = \"x\"",
+       "perigee.toml:2: http_service.machine_checks is not yet supported"},
       {"[[services]]\n[[services.ports]]\nport = 5432\nhandlers = [\"pg_tls\"]",
        "perigee.toml:4: the handler 'pg_tls' is not yet supported"},
       {"[[services]]\n[[services.ports]]\nport = 80\nhandlers = [\"gopher\"]",
@@ -129,6 +129,70 @@ TEST_CASE("wrong keys and keys of features to come fail with file and line") {
     const auto config = parse(text);
     REQUIRE_FALSE(config.has_value());
     CHECK_MESSAGE(config.error().context.starts_with(message), config.error().context);
+  }
+}
+
+TEST_CASE("checks of services and of the app, in both forms of their times") {
+  const auto config = parse(R"(
+[http_service]
+  [[http_service.checks]]
+    interval = "10s"
+    timeout = 1500
+    grace_period = "5s"
+    method = "get"
+    path = "/up"
+    protocol = "https"
+    tls_skip_verify = true
+    [http_service.checks.headers]
+      X-Probe = "yes"
+
+[[services]]
+  internal_port = 9000
+  [[services.tcp_checks]]
+    interval = 10000
+
+[checks.alive]
+  type = "http"
+  port = 9001
+  kind = "readiness"
+[checks.port]
+  port = 9002
+)");
+  REQUIRE_MESSAGE(config.has_value(), config.error().context);
+  CHECK(config->warnings.empty());
+  const auto& services = config->machine.services;
+  REQUIRE(services.size() == 2);
+  CHECK(services[0].checks == std::vector<model::Check>{{.type = model::CheckType::http,
+                                                         .interval = 10s,
+                                                         .timeout = 1500ms,
+                                                         .grace_period = 5s,
+                                                         .path = "/up",
+                                                         .headers = {{"X-Probe", "yes"}},
+                                                         .tls = true,
+                                                         .tls_skip_verify = true}});
+  CHECK(services[1].checks == std::vector<model::Check>{{.interval = 10s}});
+  const auto& checks = config->machine.checks;
+  REQUIRE(checks.size() == 2);
+  CHECK(checks[0].first == "alive");
+  CHECK(checks[0].second.type == model::CheckType::http);
+  CHECK(checks[0].second.kind == model::CheckKind::readiness);
+  CHECK(checks[1].second == model::Check{.port = 9002});
+}
+
+TEST_CASE("checks that can't be are refused") {
+  for (const auto& [text, part] : std::vector<std::pair<const char*, const char*>>{
+           {"[checks.a]\ntype = \"udp\"\n", "perigee.toml:2: checks.a.type: 'udp'"},
+           {"[checks.a]\nport = 1\nkind = \"odd\"\n", "kind: 'odd'"},
+           {"[checks.a]\n", "checks.a: port: missing"},
+           {"checks = 3\n", "checks"},
+           {"[checks]\na = 3\n", "checks.a"},
+           {"[http_service]\n[[http_service.checks]]\ninterval = \"1ms\"\n", "interval"},
+           {"[http_service]\n[[http_service.checks]]\nprotocol = \"ftp\"\n", "'ftp'"},
+           {"[checks.a]\nport = 1\nprocesses = [\"web\"]\n", "not yet supported"}}) {
+    const auto config = parse(text);
+    CAPTURE(text);
+    REQUIRE_FALSE(config.has_value());
+    CHECK_MESSAGE(config.error().context.find(part) != std::string::npos, config.error().context);
   }
 }
 

@@ -119,6 +119,20 @@ TEST_CASE("without targets the route says why") {
   CHECK(reason({{machine("m1"), &failed, false}}) == "image: not found");
 }
 
+TEST_CASE("a machine that fails its checks is no healthy target, and the route says which") {
+  model::MachineStatus up = status(MachineState::started);
+  model::Machine checked = machine("m1");
+  checked.config.services[0].checks.emplace_back();
+  const auto route = [&] { return derive_route(input({{checked, &up, false}})); };
+  CHECK(route().targets[0].readiness == model::Readiness::ready);
+  up.checks = {{"servicecheck-00-tcp-8080", model::CheckHealth::critical, "refused", {}}};
+  CHECK(route().targets[0].readiness == model::Readiness::failing);
+  CHECK(route().reason == "machine m1: check servicecheck-00-tcp-8080: refused");
+  up.checks.clear();
+  up.listening = false;
+  CHECK(route().targets[0].readiness == model::Readiness::pending);
+}
+
 TEST_CASE("a machine is placed where most memory is left, in its region") {
   const std::vector<NodeRoom> nodes{
       {NodeId("a"), RegionCode("iad"), false, 1024, 512},

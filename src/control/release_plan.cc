@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/checks.h"
+
 namespace perigee::control {
 namespace {
 
@@ -43,15 +45,20 @@ std::optional<WallTime> ready_by(const ReleaseMachine& each, WallTime now,
   if (!is_current(each) || each.status->state != MachineState::started || !each.status->started_at)
     return std::max(each.machine.created_at, each.machine.updated_at) + times.start;
   const WallTime started = *each.status->started_at;
-  if (port_of(each.machine) == 0)
-    return now >= started + times.stable ? std::nullopt : std::optional(started + times.stable);
-  if (each.status->listening) return std::nullopt;
-  return started + (each.status->listens_on.empty() ? times.listen : times.elsewhere);
+  const bool quiet = port_of(each.machine) == 0;  // nothing says that it serves
+  if (quiet && now < started + times.stable) return started + times.stable;
+  const model::MachineConfig& config = each.machine.config;
+  const bool checked = model::all_checks_pass(config, *each.status);
+  if (checked && (quiet || each.status->listening)) return std::nullopt;
+  const bool elsewhere = !each.status->listening && !each.status->listens_on.empty();
+  return started + model::longest_grace(config) + (elsewhere ? times.elsewhere : times.listen);
 }
 
 // Why a machine that runs does not get ready.
 std::string silence_of(const ReleaseMachine& each, const DeployTimes& times) {
   if (!each.status->error.empty()) return each.status->error;
+  const std::string complaint = model::check_complaint(each.machine.config, *each.status);
+  if (!complaint.empty()) return complaint;
   const int port = port_of(each.machine);
   return fmt::format(
       "nothing listens on port {} after {} s; let the app listen on 0.0.0.0:{}, or set "
@@ -117,6 +124,9 @@ std::vector<std::string> progress_of(const ReleaseView& view) {
   for (const ReleaseMachine& each : view.ours) {
     if (!is_current(each) || each.status->state != MachineState::started) continue;
     out.push_back(fmt::format("machine {} runs", each.machine.id));
+    const bool checked = !model::checks_of(each.machine.config).empty();
+    if (checked && model::all_checks_pass(each.machine.config, *each.status))
+      out.push_back(fmt::format("machine {} passes its checks", each.machine.id));
     if (each.status->listening && port_of(each.machine) != 0)
       out.push_back(
           fmt::format("machine {} listens on port {}", each.machine.id, port_of(each.machine)));

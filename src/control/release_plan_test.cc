@@ -124,6 +124,21 @@ TEST_CASE_FIXTURE(Situation,
   CHECK(step(15s).kind == Kind::wait);
 }
 
+TEST_CASE_FIXTURE(Situation, "a machine with checks is ready when all of them pass") {
+  ReleaseMachine& each = add(MachineState::started, true);
+  each.machine.config.services[0].checks.push_back({.grace_period = 20s});
+  each.machine.config.checks.emplace_back("extra", model::Check{.grace_period = 5s});
+  CHECK(step() == ReleaseStep{.kind = Kind::wait, .wake_at = kStart + 5s + 20s + 30s});
+  each.status->checks = {{"servicecheck-00-tcp-8080", model::CheckHealth::passing, "", {}},
+                         {"extra", model::CheckHealth::critical, "HTTP 500", {}}};
+  CHECK(step(54s).kind == Kind::wait);
+  CHECK(step(55s).reason == "machine m1: check extra: HTTP 500");
+  CHECK(progress_of(view).size() == 2);
+  each.status->checks[1].status = model::CheckHealth::passing;
+  CHECK(step(55s).kind == Kind::activate);
+  CHECK(progress_of(view)[1] == "machine m1 passes its checks");
+}
+
 TEST_CASE_FIXTURE(Situation, "after the switch the old machines are drained, then go") {
   view.app.current_release = 2;
   view.others = 1;

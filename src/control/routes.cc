@@ -4,6 +4,7 @@
 
 #include "control/autostop.h"
 #include "control/machine_view.h"
+#include "model/checks.h"
 
 namespace perigee::control {
 namespace {
@@ -38,7 +39,8 @@ model::RouteTarget target_of(const RouteMachine& each) {
       .address = each.status->private_ip,
       .state = each.draining ? MachineState::stopping : effective_state(each.machine, each.status),
       .listening = each.status->listening,
-      .wakeable = may_wake(each)};
+      .wakeable = may_wake(each),
+      .readiness = model::readiness(each.machine.config, *each.status)};
 }
 
 std::string reason_without_machines(const RouteInput& input) {
@@ -63,6 +65,18 @@ std::string resting_reason(const std::vector<RouteMachine>& machines) {
   };
   if (all(model::DesiredState::stopped)) return "its machines are stopped";
   if (all(model::DesiredState::suspended)) return "its machines are suspended";
+  return {};
+}
+
+// Why the targets that are there take no requests now, as far as that is known.
+std::string hold_back_reason(const RouteInput& input) {
+  if (std::string resting = resting_reason(input.machines); !resting.empty()) return resting;
+  for (const RouteMachine& each : input.machines) {
+    if (each.status == nullptr || each.status->state != MachineState::started) continue;
+    if (model::readiness(each.machine.config, *each.status) != model::Readiness::failing) continue;
+    return fmt::format("machine {}: {}", each.machine.id,
+                       model::check_complaint(each.machine.config, *each.status));
+  }
   return {};
 }
 
@@ -101,8 +115,7 @@ model::AppRoute derive_route(const RouteInput& input) {
     if (each.status->private_ip.empty() && !may_wake(each)) continue;
     if (serves(each.machine.config, route.services)) route.targets.push_back(target_of(each));
   }
-  route.reason =
-      route.targets.empty() ? reason_of(input, route.services) : resting_reason(input.machines);
+  route.reason = route.targets.empty() ? reason_of(input, route.services) : hold_back_reason(input);
   return route;
 }
 

@@ -220,10 +220,11 @@ Result<std::unique_ptr<TlsServer>> TlsServer::create() {
   return std::make_unique<Server>(std::move(base));
 }
 
-Result<std::unique_ptr<TlsClient>> TlsClient::create(std::string_view ca_pem) {
+Result<std::unique_ptr<TlsClient>> TlsClient::create(std::string_view ca_pem, Verify verify) {
   TRY(Context context, make_context(TLS_client_method()));
   TRY_VOID(trust(context.get(), ca_pem));
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  const int mode = verify == Verify::yes ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
+  SSL_CTX_set_verify(context.get(), mode, nullptr);
   SSL_CTX_set_alpn_protos(context.get(), bytes(kAlpn), static_cast<unsigned int>(kAlpn.size()));
   return std::make_unique<Client>(std::move(context));
 }

@@ -30,8 +30,10 @@ class TlsServer {
 
 class TlsClient {
  public:
-  // Trusts `ca_pem` only, or the system's roots when empty.
-  static Result<std::unique_ptr<TlsClient>> create(std::string_view ca_pem);
+  // Trusts `ca_pem` only, or the system's roots when empty; without verification, anybody.
+  enum class Verify { no, yes };
+  static Result<std::unique_ptr<TlsClient>> create(std::string_view ca_pem,
+                                                   Verify verify = Verify::yes);
   virtual ~TlsClient() = default;
   virtual async::Task<Result<std::unique_ptr<sys::Stream>>> connect(
       std::unique_ptr<sys::Stream> stream, std::string server_name) = 0;

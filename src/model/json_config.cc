@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "model/json.h"
+#include "model/json_checks.h"
 #include "model/json_parts.h"
 #include "model/limits.h"
 #include "model/signals.h"
@@ -108,16 +109,24 @@ Result<Autostop> autostop_from(const json::Value& value) {
   return enum_in(kNames, value, "autostop", Autostop::off);
 }
 
+json::Value checks_json(const std::vector<Check>& checks) {
+  json::Value out = json::array();
+  for (const Check& check : checks) out.push(to_json(check));
+  return out;
+}
+
 json::Value to_json(const Service& service) {
   json::Value ports = json::array();
   for (const Port& port : service.ports) ports.push(to_json(port));
-  return json::object({{"protocol", service.protocol},
-                       {"internal_port", service.internal_port},
-                       {"ports", std::move(ports)},
-                       {"concurrency", to_json(service.concurrency)},
-                       {"autostart", service.autostart},
-                       {"autostop", autostop_json(service.autostop)},
-                       {"min_machines_running", service.min_machines_running}});
+  json::Value out = json::object({{"protocol", service.protocol},
+                                  {"internal_port", service.internal_port},
+                                  {"ports", std::move(ports)},
+                                  {"concurrency", to_json(service.concurrency)},
+                                  {"autostart", service.autostart},
+                                  {"autostop", autostop_json(service.autostop)},
+                                  {"min_machines_running", service.min_machines_running}});
+  if (!service.checks.empty()) out.set("checks", checks_json(service.checks));
+  return out;
 }
 
 Result<Service> service_from(const json::Value& value) {
@@ -136,6 +145,7 @@ Result<Service> service_from(const json::Value& value) {
   TRY(service.autostart, value.optional_bool("autostart", true));
   TRY(service.autostop, autostop_from(value));
   TRY(service.min_machines_running, int_in(value, "min_machines_running", 0, 0, 1000));
+  TRY(service.checks, list_of<Check>(value, "checks", kMaxChecks, check_from));
   return service;
 }
 
@@ -235,6 +245,7 @@ json::Value to_json(const MachineConfig& config) {
     out.set("mounts", std::move(mounts));
   }
   if (config.limits != MachineLimits()) out.set("limits", to_json(config.limits));
+  if (!config.checks.empty()) out.set("checks", to_json(config.checks));
   if (config.schedule != Schedule::none) out.set("schedule", name_of(kSchedules, config.schedule));
   return out;
 }
@@ -253,6 +264,7 @@ Result<MachineConfig> machine_config_from(const json::Value& value) {
                      [](const json::Value& part) { return stop_config_from(part, {}); }));
   TRY(config.services, list_of<Service>(value, "services", kMaxServices, service_from));
   TRY(config.mounts, list_of<Mount>(value, "mounts", kMaxMounts, mount_from));
+  TRY(config.checks, named_checks_from(value));
   TRY(config.auto_destroy, value.optional_bool("auto_destroy", false));
   TRY(config.schedule, enum_in(kSchedules, value, "schedule", Schedule::none));
   TRY_VOID(validate(config));
@@ -303,7 +315,8 @@ Result<void> validate(const MachineConfig& config) {
   }
   TRY_VOID(validate_env(config.env));
   for (const Mount& mount : config.mounts) TRY_VOID(validate_mount(mount));
-  return validate_services(config.services);
+  TRY_VOID(validate_services(config.services));
+  return validate_checks(config);
 }
 
 }  // namespace perigee::model

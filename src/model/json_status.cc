@@ -1,5 +1,6 @@
 // JSON of observed state (reports), of routes (feed) and of the public API's machine object.
 #include "model/json.h"
+#include "model/json_checks.h"
 #include "model/json_parts.h"
 #include "model/limits.h"
 #include "model/machine_state.h"
@@ -8,6 +9,10 @@ namespace perigee::model {
 namespace {
 
 constexpr std::size_t kMaxMachinesPerNode = 10'000;
+constexpr EnumNames<Readiness, 4> kReadiness{{{Readiness::unchecked, "unchecked"},
+                                              {Readiness::pending, "pending"},
+                                              {Readiness::ready, "ready"},
+                                              {Readiness::failing, "failing"}}};
 
 json::Value to_json(const ExitEvent& exit) {
   return json::object({{"exit_code", exit.exit_code},
@@ -66,7 +71,8 @@ json::Value to_json(const RouteTarget& target) {
                        {"address", target.address},
                        {"state", name(target.state)},
                        {"listening", target.listening},
-                       {"wakeable", target.wakeable}});
+                       {"wakeable", target.wakeable},
+                       {"readiness", name_of(kReadiness, target.readiness)}});
 }
 
 Result<RouteTarget> target_from(const json::Value& value) {
@@ -82,6 +88,7 @@ Result<RouteTarget> target_from(const json::Value& value) {
   TRY(target.state, state_in(value, "state"));
   TRY(target.listening, value.optional_bool("listening", false));
   TRY(target.wakeable, value.optional_bool("wakeable", false));
+  TRY(target.readiness, enum_in(kReadiness, value, "readiness", target.readiness));
   return target;
 }
 
@@ -107,6 +114,8 @@ json::Value to_json(const MachineEvent& event) {
 json::Value to_json(const MachineStatus& status) {
   json::Value events = json::array();
   for (const MachineEvent& event : status.events) events.push(to_json(event));
+  json::Value checks = json::array();
+  for (const CheckStatus& check : status.checks) checks.push(to_json(check));
   json::Value out = json::object({{"id", status.id.str()},
                                   {"instance_id", status.instance_id},
                                   {"state", name(status.state)},
@@ -115,6 +124,7 @@ json::Value to_json(const MachineStatus& status) {
                                   {"listening", status.listening},
                                   {"listens_on", status.listens_on},
                                   {"restart_count", status.restart_count},
+                                  {"checks", std::move(checks)},
                                   {"error", status.error},
                                   {"events", std::move(events)}});
   if (status.started_at) out.set("started_at_ns", status.started_at->ns);
@@ -134,6 +144,7 @@ Result<MachineStatus> machine_status_from(const json::Value& value) {
   TRY(status.listening, value.optional_bool("listening", false));
   TRY(status.listens_on, value.optional_string("listens_on"));
   TRY(status.restart_count, int_in(value, "restart_count", 0, 0, kMaxRestarts));
+  TRY(status.checks, list_of<CheckStatus>(value, "checks", kMaxChecks, check_status_from));
   TRY(status.error, value.optional_string("error"));
   TRY(status.last_exit, optional_exit(value, "last_exit"));
   TRY(status.events, list_of<MachineEvent>(value, "events", kMaxMachineEvents, event_from));
@@ -226,7 +237,9 @@ json::Value public_machine(const Machine& machine, const MachineStatus* status) 
                     {"release", machine.release},
                     {"host_status", status == nullptr ? "unknown" : "ok"}});
   json::Value events = json::array();
+  json::Value checks = json::array();
   if (status != nullptr) {
+    for (const CheckStatus& check : status->checks) checks.push(public_check(check));
     for (const MachineEvent& event : status->events) events.push(to_json(event));
     out.set("listening", status->listening);
     if (!status->listens_on.empty()) out.set("listens_on", status->listens_on);
@@ -234,6 +247,7 @@ json::Value public_machine(const Machine& machine, const MachineStatus* status) 
     if (!status->error.empty()) out.set("error", status->error);
     if (status->started_at) out.set("started_at", to_rfc3339(*status->started_at));
   }
+  out.set("checks", std::move(checks));
   out.set("events", std::move(events));
   return out;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "model/checks.h"
 #include "model/json.h"
 #include "model/machine_state.h"
 #include "model/signals.h"
@@ -22,6 +23,17 @@ MachineConfig sample_config() {
                    {.port = 443, .handlers = {Handler::tls, Handler::http}}};
   service.concurrency = {.type = ConcurrencyType::requests, .soft_limit = 10, .hard_limit = 20};
   service.autostop = Autostop::suspend;
+  service.checks = {{.type = CheckType::tcp, .grace_period = 10s},
+                    {.type = CheckType::http,
+                     .interval = 5s,
+                     .timeout = 1500ms,
+                     .method = "HEAD",
+                     .path = "/up?full=1",
+                     .headers = {{"X-One", "1"}, {"X-One", "2"}},
+                     .tls = true,
+                     .tls_skip_verify = true,
+                     .tls_server_name = "app.example"}};
+  config.checks = {{"extra", {.kind = CheckKind::readiness, .port = 9000}}};
   config.services = {service};
   config.metadata = {{"team", "x"}};
   config.restart = {.policy = RestartKind::always, .max_retries = 3};
@@ -63,6 +75,8 @@ MachineStatus sample_status() {
   status.private_ip = "10.201.0.2";
   status.listening = true;
   status.started_at = WallTime{5};
+  status.listens_on = "0.0.0.0:3000";
+  status.checks = {{"extra", CheckHealth::critical, "HTTP 500", WallTime{7}}};
   status.restart_count = 2;
   status.last_exit =
       ExitEvent{.exit_code = 137, .signal = 9, .oom_killed = true, .reason = "x", .exited_at = {}};
@@ -315,6 +329,81 @@ TEST_CASE("a machine lives by the table") {
     CHECK_FALSE(may_follow(destroyed, state));
     // Everything can be destroyed, by one step or two.
     if (state != destroyed && state != destroying) CHECK(may_follow(state, destroying));
+  }
+}
+
+TEST_CASE("a machine's checks have names and ports, those of services gate routing") {
+  const std::vector<NamedCheck> all = checks_of(sample_config());
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].name == "servicecheck-00-tcp-8080");
+  CHECK(all[1].name == "servicecheck-01-http-8080");
+  CHECK(all[1].check.port == 8080);
+  CHECK(all[1].gates_routing);
+  CHECK(all[2].name == "extra");
+  CHECK(all[2].check.port == 9000);
+  CHECK(all[2].gates_routing);  // of kind readiness
+  CHECK(longest_grace(sample_config()) == 10s);
+}
+
+TEST_CASE("a machine is ready once its checks have passed, until one is critical") {
+  const MachineConfig config = sample_config();
+  MachineStatus status;
+  CHECK(readiness({}, status) == Readiness::unchecked);
+  CHECK(readiness(config, status) == Readiness::pending);
+  for (const NamedCheck& each : checks_of(config)) {
+    status.checks.push_back({each.name, CheckHealth::passing, "", {}});
+  }
+  CHECK(gates_open(config, status));
+  CHECK(all_checks_pass(config, status));
+  CHECK(check_complaint(config, status) == "");
+  status.listening = true;
+  CHECK(readiness(config, status) == Readiness::ready);
+  status.checks[1].status = CheckHealth::warning;
+  status.checks[1].output = "timed out";
+  CHECK_FALSE(gates_open(config, status));
+  CHECK(readiness(config, status) == Readiness::ready);
+  CHECK(check_complaint(config, status) == "check servicecheck-01-http-8080: timed out");
+  status.checks[1].status = CheckHealth::critical;
+  CHECK(readiness(config, status) == Readiness::failing);
+}
+
+TEST_CASE("an informational check holds nobody back from routing") {
+  MachineConfig config;
+  config.checks = {{"extra", {.port = 1}}};
+  MachineStatus status;
+  status.checks = {{"extra", CheckHealth::critical, "", {}}};
+  CHECK(readiness(config, status) == Readiness::unchecked);
+  CHECK_FALSE(all_checks_pass(config, status));
+}
+
+TEST_CASE("checks that could not be run are refused by name") {
+  struct Row {
+    const char* config;
+    const char* part;
+  };
+  const std::vector<Row> rows{
+      {R"({"checks":{"a b":{"port":1}}})", "'a b' is not a name"},
+      {R"({"checks":{"a":{}}})", "checks.a: port: missing"},
+      {R"({"checks":{"a":{"port":70000}}})", "port"},
+      {R"({"checks":{"a":{"port":1,"interval":"10ms"}}})", "checks.a: interval: must be from"},
+      {R"({"checks":{"a":{"port":1,"timeout":"2m"}}})", "checks.a: timeout"},
+      {R"({"checks":{"a":{"port":1,"grace_period":"1h"}}})", "checks.a: grace_period"},
+      {R"({"checks":{"a":{"port":1,"type":"udp"}}})", "type: 'udp'"},
+      {R"({"checks":{"a":{"port":1,"type":"http","path":"up"}}})", "path: must begin with /"},
+      {R"({"checks":{"a":{"port":1,"type":"http","path":"/a b"}}})", "path"},
+      {R"({"checks":{"a":{"port":1,"type":"http","method":"DELETE"}}})", "method: 'DELETE'"},
+      {R"({"checks":{"a":{"port":1,"type":"http","headers":[{"name":"A\nB","values":["x"]}]}}})",
+       "headers"},
+      {R"({"services":[{"checks":[{"type":"http","headers":[{"name":"A","values":["x\r"]}]}]}]})",
+       "checks.servicecheck-00-http-8080: headers"},
+      {R"({"checks":[]})", "checks: expected an object"},
+  };
+  for (const Row& row : rows) {
+    const auto config = machine_config_from(*json::parse(row.config));
+    CAPTURE(row.config);
+    REQUIRE_FALSE(config.has_value());
+    CHECK_MESSAGE(config.error().context.find(row.part) != std::string::npos,
+                  config.error().context);
   }
 }
 

@@ -52,6 +52,25 @@ struct Port {
   bool operator==(const Port&) const = default;
 };
 
+enum class CheckType { tcp, http };
+enum class CheckKind { informational, readiness };
+struct Check {
+  CheckType type = CheckType::tcp;
+  CheckKind kind = CheckKind::informational;  // readiness: gates routing, as a service's checks do
+  int port = 0;                               // 0: the service's, or the first service's
+  Duration interval = 15s;
+  Duration timeout = 2s;
+  Duration grace_period = 1s;  // after the start: failures do not count yet
+  // of http checks
+  std::string method = "GET";
+  std::string path = "/";
+  StringMap headers = {};
+  bool tls = false;  // protocol "https"
+  bool tls_skip_verify = false;
+  std::string tls_server_name = {};  // empty: the machine's address
+  bool operator==(const Check&) const = default;
+};
+
 enum class Autostop { off, stop, suspend };
 struct Service {
   std::string protocol = "tcp";
@@ -61,6 +80,7 @@ struct Service {
   bool autostart = true;
   Autostop autostop = Autostop::off;
   int min_machines_running = 0;
+  std::vector<Check> checks;
   bool operator==(const Service&) const = default;
 };
 
@@ -105,6 +125,7 @@ struct MachineConfig {
   Guest guest;
   MachineLimits limits;
   std::vector<Service> services;
+  std::vector<std::pair<std::string, Check>> checks;  // by name; beside those of the services
   StringMap metadata;
   RestartPolicy restart;
   StopConfig stop;
@@ -233,8 +254,17 @@ struct ExitEvent {
   bool operator==(const ExitEvent&) const = default;
 };
 
+enum class CheckHealth { passing, warning, critical };
+struct CheckStatus {
+  std::string name;
+  CheckHealth status = CheckHealth::warning;
+  std::string output;   // of the last attempt
+  WallTime updated_at;  // when status or output changed
+  bool operator==(const CheckStatus&) const = default;
+};
+
 struct MachineEvent {
-  std::string type;    // launch, start, stop, exit, restart, update, destroy
+  std::string type;    // launch, start, stop, exit, restart, update, destroy, check
   std::string status;  // the state after it
   std::string source;  // worker, or an Origin's name: user, deploy, proxy, autostop, schedule
   WallTime at;
@@ -248,11 +278,14 @@ struct MachineStatus {
   MachineState state = MachineState::created;
   std::int64_t acted_sequence = 0;  // Machine::desired_sequence that the worker has acted on
   std::string private_ip;           // the guest's address on its node, "10.201.0.2"
-  bool listening = false;           // the first service's internal_port accepts connections
-  std::string listens_on;           // where the app listens instead; empty: unknown, or nowhere
+  // The first service's internal_port accepts connections, or, where checks gate routing, they have
+  // all passed and none is critical.
+  bool listening = false;
+  std::string listens_on;  // where the app listens instead; empty: unknown, or nowhere
   std::optional<WallTime> started_at;
   int restart_count = 0;
   std::optional<ExitEvent> last_exit;
+  std::vector<CheckStatus> checks;   // in the order of checks_of() (model/checks.h)
   std::string error;                 // why it is failed, or what it waits for
   std::vector<MachineEvent> events;  // newest last, at most kMaxMachineEvents
   bool operator==(const MachineStatus&) const = default;
@@ -276,6 +309,9 @@ struct NodeReport {
 
 // ---- derived: what a router needs (feed "routes", key /routes/<app>) ----
 
+// What a machine's checks say about sending it requests.
+enum class Readiness { unchecked, pending, ready, failing };
+
 struct RouteTarget {
   MachineId machine;
   std::string instance_id;
@@ -285,6 +321,7 @@ struct RouteTarget {
   MachineState state = MachineState::stopped;
   bool listening = false;
   bool wakeable = false;  // it rests, and a request may have it started (autostart)
+  Readiness readiness = Readiness::unchecked;
   bool operator==(const RouteTarget&) const = default;
 };
 

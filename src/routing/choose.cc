@@ -26,16 +26,18 @@ bool any(std::span<const Candidate> candidates, const Policy& policy, Verdict wa
 
 Outcome without_choice(std::span<const Candidate> candidates, const Policy& policy) {
   if (candidates.empty()) return Outcome::no_machines;
-  for (const Verdict verdict : {Verdict::starting, Verdict::resting, Verdict::refused}) {
+  for (const Verdict verdict :
+       {Verdict::starting, Verdict::checks_pending, Verdict::resting, Verdict::refused}) {
     if (any(candidates, policy, verdict)) return Outcome::wait;
   }
-  const bool limited = any(candidates, policy, Verdict::at_hard_limit);
-  return limited ? Outcome::all_at_limit : Outcome::none_started;
+  if (any(candidates, policy, Verdict::at_hard_limit)) return Outcome::all_at_limit;
+  const bool unhealthy = any(candidates, policy, Verdict::checks_failing);
+  return unhealthy ? Outcome::none_healthy : Outcome::none_started;
 }
 
 bool is_coming(const Candidate& candidate, const Policy& policy) {
   const Verdict verdict = judge(candidate, policy);
-  if (verdict == Verdict::starting) return true;
+  if (verdict == Verdict::starting || verdict == Verdict::checks_pending) return true;
   const bool up = verdict == Verdict::not_listening || verdict == Verdict::refused;
   return up && !candidate.target->listening;
 }
@@ -65,6 +67,8 @@ Verdict judge(const Candidate& candidate, const Policy& policy) {
     return Verdict::starting;
   }
   if (state != State::started || candidate.target->address.empty()) return Verdict::not_started;
+  if (candidate.target->readiness == model::Readiness::failing) return Verdict::checks_failing;
+  if (candidate.target->readiness == model::Readiness::pending) return Verdict::checks_pending;
   if (candidate.refused) return Verdict::refused;
   if (policy.hard_limit > 0 && candidate.in_flight >= policy.hard_limit) {
     return Verdict::at_hard_limit;
@@ -87,7 +91,8 @@ Decision choose(std::span<const Candidate> candidates, const Policy& policy,
     }
   }
   const bool busy = !best || std::get<1>(*best) > 0;  // all that run are over the soft limit
-  const bool starts = any(candidates, policy, Verdict::starting);
+  const bool starts = any(candidates, policy, Verdict::starting) ||
+                      any(candidates, policy, Verdict::checks_pending);
   return {.outcome = best ? Outcome::chosen : without_choice(candidates, policy),
           .index = pick(candidates, policy, best, best ? tie_breaker % ties : 0),
           .wake = busy && !starts && any(candidates, policy, Verdict::resting),
@@ -105,6 +110,10 @@ std::string_view describe(Verdict verdict) {
       return "starting";
     case Verdict::resting:
       return "resting until a request needs it";
+    case Verdict::checks_pending:
+      return "started, its checks have not passed yet";
+    case Verdict::checks_failing:
+      return "fails its checks";
     case Verdict::not_started:
       return "not started";
     case Verdict::refused:
@@ -123,6 +132,8 @@ std::string_view describe(Outcome outcome) {
       return "the app has no machines";
     case Outcome::none_started:
       return "none of the app's machines is started";
+    case Outcome::none_healthy:
+      return "none of the app's machines passes its checks";
     case Outcome::wait:
       return "the app's machines are starting";
     case Outcome::all_at_limit:

@@ -5,8 +5,8 @@
 //   if (d.index) … candidates[*d.index] …; else answer by d.outcome
 //
 // The rule, in this order:
-//   1. Only machines that are started, were not tried for this request, and are below the service's
-//      hard limit.
+//   1. Only machines that are started, pass the checks that gate them, were not tried for this
+//      request, and are below the service's hard limit.
 //   2. Machines whose port is known to accept connections before those that have just started
 //   (their
 //      report may be under way: the caller tries, and tries again a little later).
@@ -40,10 +40,12 @@ struct Policy {
 };
 
 enum class Verdict {
-  listening,      // may be chosen
-  not_listening,  // started, its port is not known to accept connections: chosen if nothing better
-  starting,       // will be started soon
-  resting,        // may be started for a request
+  listening,       // may be chosen
+  not_listening,   // started, its port is not known to accept connections: chosen if nothing better
+  starting,        // will be started soon
+  checks_pending,  // started, its checks have not passed yet
+  checks_failing,
+  resting,  // may be started for a request
   not_started,
   refused,
   at_hard_limit,
@@ -55,6 +57,7 @@ enum class Outcome {
   chosen,
   no_machines,   // the app has none
   none_started,  // none runs, and none is about to
+  none_healthy,  // none that runs passes its checks
   wait,          // one is starting, may be woken, or refused: try again within a bound
   all_at_limit,  // all that run are at their hard limit
 };

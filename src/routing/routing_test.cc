@@ -16,6 +16,7 @@ struct Machine {
   bool listening = true;
   int in_flight = 0;
   bool refused = false;
+  model::Readiness readiness = model::Readiness::unchecked;
   bool wakeable = false;
 };
 
@@ -34,6 +35,7 @@ Decision decide(const Row& row) {
   for (std::size_t i = 0; i < targets.size(); ++i) {
     targets[i].state = row.machines[i].state;
     targets[i].listening = row.machines[i].listening;
+    targets[i].readiness = row.machines[i].readiness;
     targets[i].address = "10.0.0.1";
     targets[i].wakeable = row.machines[i].wakeable;
     candidates.push_back({&targets[i], row.machines[i].in_flight, row.machines[i].refused});
@@ -50,6 +52,9 @@ TEST_CASE("which machine is chosen, and the reason where none is") {
   const Machine starting{.state = State::starting, .listening = false};
   const Machine restarting{.state = State::restarting};
   const Machine refused{.refused = true};
+  const Machine pending{.readiness = model::Readiness::pending};
+  const Machine failing{.readiness = model::Readiness::failing};
+  const Machine ready{.readiness = model::Readiness::ready};
   const auto busy = [](int n) { return Machine{.in_flight = n}; };
   const std::vector<Row> rows{
       {"nothing there", {}, none, 0, Outcome::no_machines, {}},
@@ -66,6 +71,9 @@ TEST_CASE("which machine is chosen, and the reason where none is") {
       {"tie, round again", {up, busy(1), up}, none, 2, Outcome::chosen, 0},
       {"one that refused", {refused, busy(5)}, none, 0, Outcome::chosen, 1},
       {"all refused", {refused, stopped}, none, 0, Outcome::wait, {}},
+      {"the one that passes its checks", {failing, pending, ready}, none, 0, Outcome::chosen, 2},
+      {"one whose checks are to come", {failing, pending}, none, 0, Outcome::wait, {}},
+      {"none that passes its checks", {failing, stopped}, none, 0, Outcome::none_healthy, {}},
       {"below soft first", {busy(2), busy(1)}, limits, 0, Outcome::chosen, 1},
       {"between soft and hard", {busy(3), busy(4)}, limits, 0, Outcome::chosen, 0},
       {"all at hard", {busy(4), busy(5), stopped}, limits, 0, Outcome::all_at_limit, {}},
@@ -92,6 +100,8 @@ TEST_CASE("a resting machine is woken when none runs or all that run are busy, o
   const Machine stopped{.state = State::stopped};
   const Machine starting{.state = State::starting, .listening = false};
   const Machine fresh{.listening = false};
+  const Machine pending{.readiness = model::Readiness::pending};
+  const Machine failing{.readiness = model::Readiness::failing};
   const Machine resting{.state = State::suspended, .wakeable = true};
   const Machine leaving{.state = State::stopping, .wakeable = true};
   const auto busy = [](int n) { return Machine{.in_flight = n}; };
@@ -113,6 +123,8 @@ TEST_CASE("a resting machine is woken when none runs or all that run are busy, o
       {"one starts already", {starting, resting}, Outcome::wait, false, true},
       {"busy, and nothing to wake", {busy(3), stopped}, Outcome::chosen, false, false},
       {"started, does not listen yet", {fresh}, Outcome::chosen, false, true},
+      {"one whose checks are to come", {pending, resting}, Outcome::wait, false, true},
+      {"none that runs passes its checks", {failing, resting}, Outcome::wait, true, false},
       {"a stopped one may not be woken", {stopped}, Outcome::none_started, false, false},
   };
   for (const WakeRow& row : rows) {

@@ -39,6 +39,13 @@ inline constexpr std::size_t kMaxVolumes = 16384;   // on one node
 inline constexpr Duration kVolumeLook = 10s;        // between looks at how much is used
 inline constexpr Duration kVolumePatience = 10min;  // of a boot for its volume: a restore copies
 
+// Health checks.
+inline constexpr std::size_t kMaxConcurrentChecks = 64;  // attempts under way, on one node
+inline constexpr int kFailuresToCritical = 2;            // in a row, of a check that passed
+inline constexpr Duration kConfirmFailure = 1s;          // between these
+inline constexpr Duration kFirstCheckPause = 250ms;      // doubles until the first success
+inline constexpr std::size_t kMaxCheckBody = 256;        // bytes of an answer that are shown
+
 // Talking to control.
 inline constexpr Duration kReportInterval = 3s;
 inline constexpr Duration kReportTimeout = 5s;

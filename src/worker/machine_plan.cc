@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "model/checks.h"
 #include "model/limits.h"
 #include "worker/limits.h"
 
@@ -64,6 +65,21 @@ Plan plan_suspend(const Record& record, const Observed& observed) {
   }
 }
 
+// What is known of a running app: how its checks stand, whether its port answers.
+Plan plan_health(const Record& record, const Observed& observed) {
+  const model::MachineStatus& status = record.status;
+  if (!observed.checks.empty() && observed.checks != status.checks) {
+    return do_now(Action::note_checks);
+  }
+  const bool gated = model::readiness(record.machine.config, status) != model::Readiness::unchecked;
+  if (observed.listening && (gated ? observed.silence.has_value() : !status.listening)) {
+    return do_now(Action::note_listening);
+  }
+  const bool silent = observed.silence && !observed.listening && !status.listening;
+  if (silent && status.error != observed.silence->error) return do_now(Action::note_silence);
+  return {};
+}
+
 Plan plan_running(const Record& record, const Observed& observed, MonotonicTime now) {
   const bool stale = observed.vm->instance_id != record.machine.instance_id;
   const bool going = stale || is_going(record.status.state);
@@ -75,14 +91,7 @@ Plan plan_running(const Record& record, const Observed& observed, MonotonicTime 
   if (record.status.acted_sequence != record.machine.desired_sequence) {
     return do_now(Action::acknowledge);
   }
-  if (runs && observed.listening && !record.status.listening) {
-    return do_now(Action::note_listening);
-  }
-  if (runs && !record.status.listening && observed.silence &&
-      record.status.error != observed.silence->error) {
-    return do_now(Action::note_silence);
-  }
-  return {};
+  return runs ? plan_health(record, observed) : Plan{};
 }
 
 // Whether a machine that is wanted and has no VM gets one; not when it ended by itself or failed,
@@ -150,10 +159,10 @@ Plan plan(const Record& record, const Observed& observed, MonotonicTime now) {
 }
 
 std::string_view name(Action action) {
-  constexpr std::array<std::string_view, 17> kNames{
-      "wait",          "boot",      "accept",  "note_listening", "note_silence", "acknowledge",
-      "begin_suspend", "suspend",   "discard", "begin_stop",     "signal",       "kill",
-      "note_exit",     "note_loss", "forget",  "settle",         "remove"};
+  constexpr std::array<std::string_view, 18> kNames{
+      "wait",        "boot",          "accept",    "note_listening", "note_checks", "note_silence",
+      "acknowledge", "begin_suspend", "suspend",   "discard",        "begin_stop",  "signal",
+      "kill",        "note_exit",     "note_loss", "forget",         "settle",      "remove"};
   return kNames.at(static_cast<std::size_t>(action));
 }
 

@@ -15,6 +15,7 @@ enum class Action {
   boot,            // record the order, prepare disks, boot
   accept,          // the app runs: record it
   note_listening,  // the app's port answered: record it
+  note_checks,     // the results of its checks have changed: record them
   note_silence,    // its port does not answer, and why is known: record it
   acknowledge,     // record that this desired_sequence is seen to
   begin_suspend,   // record the state that leads to the snapshot

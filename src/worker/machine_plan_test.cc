@@ -250,6 +250,10 @@ TEST_CASE("a machine with a VM that runs") {
   silent.silence = {.error = "it listens on 3000", .listens_on = "0.0.0.0:3000"};
   Record told = settled(kStarted, MachineState::started, BootPhase::ordered);
   note_silence(told, *silent.silence);
+  Observed checked = with_vm(VmState::running);
+  checked.checks = {{"alive", model::CheckHealth::passing, "HTTP 200 OK", {}}};
+  Record knows = settled(kStarted, MachineState::started, BootPhase::ordered);
+  note_checks(knows, checked.checks, {});
   Observed down = with_vm(VmState::running);
   down.node_down = true;
   const Record started = settled(kStarted, MachineState::started, BootPhase::ordered);
@@ -261,6 +265,8 @@ TEST_CASE("a machine with a VM that runs") {
       {"all is well", started, with_vm(VmState::running), Action::wait},
       {"its port answers", started, listening, Action::note_listening},
       {"its port answered before", listens, listening, Action::wait},
+      {"its checks have news", started, checked, Action::note_checks},
+      {"its checks have none", knows, checked, Action::wait},
       {"it listens elsewhere", started, silent, Action::note_silence},
       {"it still listens elsewhere", told, silent, Action::wait},
       {"it listened elsewhere, and now here", told, listening, Action::note_listening},

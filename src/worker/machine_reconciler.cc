@@ -72,12 +72,14 @@ MachineReconciler::MachineReconciler(Tools& tools, Record record, Stored stored,
       stored_(stored == Stored::yes),
       poked_(tools.host.loop),
       probes_(tools.host.loop),
+      checks_(tools.host, tools.driver, tools.check_attempts, [this] { poke(); }),
       runner_(tools.host.loop) {
   observed_.vm = std::move(vm);
 }
 
 void MachineReconciler::start() {
   update_probe();
+  update_checks();
   runner_.spawn(run(*this));
 }
 
@@ -134,6 +136,7 @@ async::Task<void> MachineReconciler::run(MachineReconciler& self) {
   async::Loop& loop = self.tools_.host.loop;
   for (;;) {
     self.dirty_ = false;
+    self.observed_.checks = self.checks_.statuses();
     Result<void> done = co_await self.absorb();
     if (done) done = co_await self.record_signals();
     Plan next;
@@ -250,6 +253,7 @@ async::Task<Result<void>> MachineReconciler::change(Action action) {
              record_.status.error.empty() ? "" : ": ", record_.status.error);
   }
   update_probe();
+  update_checks();
   co_return Result<void>();
 }
 
@@ -259,7 +263,10 @@ void MachineReconciler::apply(Action action) {
     case Action::accept:
       return accept_running(record_, *observed_.vm, now);
     case Action::note_listening:
+      observed_.silence.reset();
       return note_listening(record_);
+    case Action::note_checks:
+      return note_checks(record_, observed_.checks, now);
     case Action::note_silence:
       return note_silence(record_, *observed_.silence);
     case Action::acknowledge:
@@ -333,6 +340,8 @@ void MachineReconciler::reset_boot_state() {
   observed_.retry_at.reset();
   observed_.listening = false;
   observed_.silence.reset();
+  checks_.stop();
+  observed_.checks.clear();
   probes_.cancel_all();
   handed_over_ = false;
 }
@@ -429,6 +438,7 @@ async::Task<Result<void>> MachineReconciler::suspend() {
   note_suspend_failure(record_, saved.error(), tools_.host.clock.wall());
   const Result<void> kept = co_await save();
   update_probe();
+  update_checks();
   co_return kept;
 }
 
@@ -494,11 +504,20 @@ async::Task<void> MachineReconciler::archive_output() {
 
 // ---- readiness ----
 
+// Run while the app is up.
+void MachineReconciler::update_checks() {
+  const model::MachineStatus& status = record_.status;
+  if (status.state != MachineState::started) return checks_.stop();
+  checks_.start(record_.machine, status.private_ip,
+                status.started_at.value_or(tools_.host.clock.wall()), status.checks);
+}
+
 // Runs while the app is up and its port has not answered.
 void MachineReconciler::update_probe() {
   const bool up = record_.status.state == MachineState::started;
   const auto& services = record_.machine.config.services;
-  if (!up || record_.status.listening || services.empty()) return probes_.cancel_all();
+  const bool answered = record_.status.listening || observed_.listening;
+  if (!up || answered || services.empty()) return probes_.cancel_all();
   if (probes_.size() == 0) {
     probes_.spawn(probe(*this, record_.status.private_ip, services.front().internal_port));
   }

@@ -16,6 +16,7 @@
 #include "vm/driver.h"
 #include "worker/addresses.h"
 #include "worker/change_signal.h"
+#include "worker/check_runner.h"
 #include "worker/config.h"
 #include "worker/images.h"
 #include "worker/log_archive.h"
@@ -39,6 +40,7 @@ struct Tools {
   MachineNetwork& network;
   async::Semaphore& boots;
   MachineSecrets& secrets;
+  async::Semaphore& check_attempts;
   ChangeSignal& changed;  // raised when a status did
   LogArchive& logs;
 };
@@ -102,6 +104,7 @@ class MachineReconciler {
   void reset_boot_state();
   void delay_boot(std::optional<Duration> delay);
   void update_probe();
+  void update_checks();
 
   Tools& tools_;
   Record record_;
@@ -115,6 +118,7 @@ class MachineReconciler {
   Result<void> boot_result_;
   async::Notify poked_;
   async::TaskGroup probes_;
+  CheckRunner checks_;
   async::TaskGroup runner_;
 };
 

@@ -1,7 +1,9 @@
 #include "worker/machine_record.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "model/checks.h"
 #include "model/json.h"
 #include "model/limits.h"
 #include "model/signals.h"
@@ -57,6 +59,13 @@ model::ExitEvent exit_event(const vm::VmStatus& vm, bool requested, WallTime now
           .exited_at = vm.ended_at.value_or(now)};
 }
 
+// Nothing runs, or not for long: what was known of the app is out of date.
+void stop_serving(Record& record) {
+  record.status.listening = false;
+  record.status.listens_on.clear();
+  record.status.checks.clear();
+}
+
 bool was_asked_for(MachineState state) {
   return state == MachineState::stopping || state == MachineState::destroying ||
          state == MachineState::restarting;
@@ -102,8 +111,7 @@ void order_boot(Record& record, WallTime now) {
   if (record.status.instance_id != record.machine.instance_id) record.status.last_exit.reset();
   record.status.instance_id = record.machine.instance_id;
   record.status.acted_sequence = record.machine.desired_sequence;
-  record.status.listening = false;
-  record.status.listens_on.clear();
+  stop_serving(record);
   record.status.started_at.reset();
   const bool again = record.status.state == MachineState::starting;
   if (again && source == Source::worker) return;  // the same boot, tried again
@@ -121,9 +129,31 @@ void accept_running(Record& record, const vm::VmStatus& vm, WallTime now) {
 }
 
 void note_listening(Record& record) {
-  record.status.listening = true;
+  const bool gated =
+      model::readiness(record.machine.config, record.status) != model::Readiness::unchecked;
+  if (!gated) record.status.listening = true;
   record.status.listens_on.clear();
   record.status.error.clear();
+}
+
+void note_checks(Record& record, const std::vector<model::CheckStatus>& checks, WallTime now) {
+  model::MachineStatus& status = record.status;
+  for (const model::CheckStatus& check : checks) {
+    const auto before = std::ranges::find(status.checks, check.name, &model::CheckStatus::name);
+    const bool news = before == status.checks.end() ? check.status != model::CheckHealth::warning
+                                                    : before->status != check.status;
+    if (!news) continue;
+    add_event(record, "check", fmt::format("{}: {}", check.name, model::name(check.status)),
+              Source::worker, now);
+  }
+  status.checks = checks;
+  const model::Readiness ready = model::readiness(record.machine.config, status);
+  if (ready == model::Readiness::unchecked) return;
+  if (ready == model::Readiness::failing) status.listening = false;
+  if (status.listening || !model::gates_open(record.machine.config, status)) return;
+  status.listening = true;
+  status.listens_on.clear();
+  status.error.clear();
 }
 
 void note_silence(Record& record, const Silence& silence) {
@@ -137,7 +167,7 @@ void acknowledge(Record& record) {
 
 void begin_suspend(Record& record, WallTime now) {
   acknowledge(record);
-  record.status.listening = false;
+  stop_serving(record);
   move_to(record, MachineState::suspending, "suspend", Source::order, now);
 }
 
@@ -155,7 +185,7 @@ void begin_stop(Record& record, MachineState state, bool node_down, WallTime now
   record.resume = node_down && wanted;
   if (!wanted) acknowledge(record);
   record.boot = BootPhase::ordered;
-  record.status.listening = false;
+  stop_serving(record);
   const char* type = state == MachineState::destroying   ? "destroy"
                      : state == MachineState::restarting ? "update"
                                                          : "stop";
@@ -167,7 +197,7 @@ std::optional<Duration> note_exit(Record& record, const vm::VmStatus& vm, WallTi
   const bool requested = was_asked_for(before);
   const model::ExitEvent event = exit_event(vm, requested, now);
   record.boot = BootPhase::ended;
-  record.status.listening = false;
+  stop_serving(record);
   record.status.started_at.reset();
   const bool suspended = vm.exit && vm.exit->suspended;
   if (suspended) {
@@ -259,7 +289,7 @@ void settle(Record& record, bool node_down, WallTime now) {
 
 void begin_removal(Record& record) {
   record.status.state = MachineState::destroying;
-  record.status.listening = false;
+  stop_serving(record);
 }
 
 void note_removed(Record& record, WallTime now) {

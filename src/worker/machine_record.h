@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "worker/machine_types.h"
@@ -16,6 +17,8 @@ Record new_record(model::Machine machine);
 void order_boot(Record& record, WallTime now);
 void accept_running(Record& record, const vm::VmStatus& vm, WallTime now);
 void note_listening(Record& record);
+// Where checks gate routing they decide whether it listens, too.
+void note_checks(Record& record, const std::vector<model::CheckStatus>& checks, WallTime now);
 void note_silence(Record& record, const Silence& silence);
 void acknowledge(Record& record);
 void begin_suspend(Record& record, WallTime now);

@@ -42,12 +42,13 @@ struct Observed {
   std::optional<vm::VmStatus> vm;
   std::optional<MonotonicTime> signalled_at;  // the stop signal was sent by this worker
   std::optional<MonotonicTime> killed_at;
-  bool suspended = false;                 // the VM is saved; its exit is about to be told
-  std::optional<MonotonicTime> retry_at;  // not to boot before
-  int failed_boots = 0;                   // in a row
-  bool listening = false;                 // the probe got through to this boot
-  std::optional<Silence> silence;         // what the guest said, asked after a while
-  bool node_down = false;                 // all VMs are to be stopped
+  bool suspended = false;                  // the VM is saved; its exit is about to be told
+  std::optional<MonotonicTime> retry_at;   // not to boot before
+  int failed_boots = 0;                    // in a row
+  bool listening = false;                  // the probe got through to this boot
+  std::optional<Silence> silence;          // what the guest said, asked after a while
+  std::vector<model::CheckStatus> checks;  // their results so far, while they run
+  bool node_down = false;                  // all VMs are to be stopped
   bool host_restarted = false;  // and this VM, found by its records, may have gone with it
 };
 

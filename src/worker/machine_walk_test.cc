@@ -116,6 +116,9 @@ std::vector<Place> after_action(const Place& place) {
     case Action::note_listening:
       note_listening(r);
       break;
+    case Action::note_checks:
+      note_checks(r, o.checks, kWall);
+      break;
     case Action::note_silence:
       note_silence(r, *o.silence);
       break;

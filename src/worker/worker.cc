@@ -58,11 +58,12 @@ Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver
       logs_(host.disk, config_.state_dir + "/logs", config_.logs),
       boots_(host.loop, kMaxConcurrentBoots),
       secrets_(host, config_.key_ring),
+      check_attempts_(host.loop, kMaxConcurrentChecks),
       changed_(host.loop),
       volumes_(host, config_.state_dir + "/volumes", disks, driver, changed_,
                [this](const MachineId& id) { return is_busy(id); }),
-      tools_{host_,      config_,  driver_, images,   store_,   volumes_,
-             addresses_, network_, boots_,  secrets_, changed_, logs_},
+      tools_{host_,    config_, driver_,  images,          store_,   volumes_, addresses_,
+             network_, boots_,  secrets_, check_attempts_, changed_, logs_},
       tasks_(host.loop) {}
 
 Worker::~Worker() = default;

@@ -97,6 +97,7 @@ class Worker : private FeedSink {
   LogArchive logs_;
   async::Semaphore boots_;
   MachineSecrets secrets_;
+  async::Semaphore check_attempts_;
   ChangeSignal changed_;
   Volumes volumes_;
   Tools tools_;
