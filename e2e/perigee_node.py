@@ -52,7 +52,7 @@ class Node:
         # Short, for Unix socket paths; open, for the router's own user must reach its part.
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='pg-', dir='/var/tmp'))
         self.root.chmod(0o755)
-        self.api_port, self.http_port, self.https_port = free_ports(3)
+        self.api_port, self.http_port, self.https_port, self.metrics_port = free_ports(4)
         config = self.root / 'etc/perigee/perigeed.toml'
         config.parent.mkdir(parents=True)
         config.write_text(f'''{settings}node = "e2e"
@@ -64,6 +64,9 @@ listen = ["127.0.0.1:{self.api_port}"]
 [router]
 http = ["127.0.0.1:{self.http_port}"]
 https = ["127.0.0.1:{self.https_port}"]
+
+[metrics]
+listen = ["127.0.0.1:{self.metrics_port}"]
 
 [worker]
 network = "10.{210 + os.getpid() % 40}.0.0/16"

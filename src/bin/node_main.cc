@@ -88,6 +88,7 @@ Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Pa
   TRY(const sys::Address internal, sys::Address::unix_path(paths.socket(name)));
   role.listeners.push_back({.name = "internal", .address = internal, .mode = mode});
   if (name == "control") TRY_VOID(add_listeners(role, "api", node.api_listen));
+  if (name == "worker") TRY_VOID(add_listeners(role, "metrics", node.metrics_listen));
   if (name == "router") TRY_VOID(add_listeners(role, "http", node.http_listen));
   if (name == "router") TRY_VOID(add_listeners(role, "https", node.https_listen));
   return role;

@@ -8,14 +8,17 @@
 #include <thread>
 
 #include "async/combine.h"
+#include "async/task_group.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "bin/role.h"
+#include "supervisor/pid_file.h"
 #include "sys/cgroup.h"
 #include "sys/forwarding.h"
 #include "vm/firewall.h"
 #include "vm/monitor_driver.h"
 #include "vm/names.h"
+#include "worker/metrics_server.h"
 #include "worker/worker.h"
 
 namespace perigee::bin {
@@ -160,6 +163,16 @@ async::Task<Result<void>> live(RoleContext& context, worker::Worker& worker, std
   co_return co_await take_down(context.host.host(), worker, std::move(table), cgroup_of(context));
 }
 
+// The daemons of this node that run now, with their pids.
+std::vector<std::pair<std::string, pid_t>> running_daemons(const std::string& run_directory) {
+  std::vector<std::pair<std::string, pid_t>> out;
+  for (const char* role : {"perigeed", "control", "worker", "router"}) {
+    const auto pid = supervisor::read_live_pid(fmt::format("{}/{}.pid", run_directory, role));
+    if (pid) out.emplace_back(role, *pid);
+  }
+  return out;
+}
+
 async::Task<void> keep(async::Task<Result<void>> task, Result<void>& result) {
   result = co_await std::move(task);
 }
@@ -182,8 +195,13 @@ Result<void> worker_main(RoleContext context) {
   NftFabric fabric(host, std::move(settings));
   worker::HttpControlLink link(host, control, context.node.node);
   TRY(const auto worker, worker::Worker::make(host, config, *driver, images, disks, fabric, link));
+  TRY(auto scraped, context.take_listeners("metrics"));
+  worker::MetricsServer metrics(host, *worker, *driver,
+                                [run = context.paths.run] { return running_daemons(run); });
   Result<void> result;
   async::Loop& loop = context.host.loop();
+  async::TaskGroup serving(loop);
+  serving.spawn(metrics.serve(std::move(scraped)));
   loop.run(async::first_of(loop, keep(worker->run(std::move(listener)), result),
                            keep(live(context, *worker, table), result)));
   return result;

@@ -161,6 +161,10 @@ async::Task<Result<void>> run_machine_status(Session& session) {
     co_return Result<void>();
   }
   print_machines({machine});
+  const auto usage = co_await api->usage(app.str(), machine.id);
+  for (const std::string& line : usage ? usage_lines(*usage) : std::vector<std::string>{}) {
+    print(line);
+  }
   print("");
   const json::Value* events = machine.document.find("events");
   for (const json::Value& event : events == nullptr ? json::Array{} : events->items()) {

@@ -48,6 +48,9 @@ async::Task<Result<void>> run_secrets_rotate_key(Session& session);
 // "2/3 passing"; empty without checks.
 std::string tally(const std::vector<client::CheckInfo>& checks);
 
+// Lines on what a machine uses: CPU and memory of its guest and its VMM; none while it rests.
+std::vector<std::string> usage_lines(const json::Value& usage);
+
 // A deploy of `app` with what `config` and the options say; used by launch too.
 async::Task<Result<void>> deploy(Session& session, AppName app, config::AppConfig config);
 // Prints a deploy's events until it ends; its error if it failed.

@@ -107,7 +107,8 @@ std::vector<Finding> examine(const config::Paths& paths, const config::NodeConfi
       guest_file(node.guest_directory, "initrd.cpio"),
       memory(),
       daemon(paths)};
-  for (const auto* list : {&node.api_listen, &node.http_listen, &node.https_listen}) {
+  for (const auto* list :
+       {&node.api_listen, &node.http_listen, &node.https_listen, &node.metrics_listen}) {
     for (const std::string& at : *list) out.push_back(port(at, runs));
   }
   return out;

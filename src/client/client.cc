@@ -236,6 +236,10 @@ async::Task<Result<MachineInfo>> Client::machine(std::string app, std::string id
   co_return one_of(co_await call("GET", machine_path(app, id), {}), machine_info_from);
 }
 
+async::Task<Result<json::Value>> Client::usage(std::string app, std::string id) {
+  co_return co_await call("GET", machine_path(app, id) + "/usage", {});
+}
+
 async::Task<Result<void>> Client::act(std::string app, std::string id, std::string action) {
   CO_TRY([[maybe_unused]] const auto answer,
          co_await call("POST", machine_path(app, id) + "/" + action, {}));

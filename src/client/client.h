@@ -73,6 +73,8 @@ class Client {
   async::Task<Result<json::Value>> set_egress(std::string app, json::Value policy);
   async::Task<Result<std::vector<MachineInfo>>> machines(std::string app);
   async::Task<Result<MachineInfo>> machine(std::string app, std::string id);
+  // CPU and memory of guest and VMM, now.
+  async::Task<Result<json::Value>> usage(std::string app, std::string id);
   // `action`: start, stop, restart, suspend, cordon, uncordon.
   async::Task<Result<void>> act(std::string app, std::string id, std::string action);
   // Volumes, as the API shows them. `size`: an object with `size_gb` or `size_mb`.

@@ -39,6 +39,8 @@ gid = 6
 [control]
 autostop_idle = "90s"
 
+[metrics]
+listen = ["127.0.0.1:1", "127.0.0.1:2"]
 [worker]
 network = "10.9.0.0/16"
 memory_mib = 4096
@@ -52,6 +54,7 @@ destroyed_mib = 0
   CHECK(config->region == RegionCode("fra"));
   CHECK_FALSE(config->runs("worker"));
   CHECK(config->https_listen.empty());
+  CHECK(config->metrics_listen.size() == 2);
   CHECK(config->router_uid == 5);
   CHECK(config->memory_mib == 4096);
   CHECK(config->autostop_idle == 90s);

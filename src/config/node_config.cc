@@ -71,6 +71,15 @@ Result<void> read_control(Section& top, NodeConfig& config) {
   return {};
 }
 
+Result<void> read_metrics(Section& top, NodeConfig& config) {
+  TRY(auto metrics, top.section("metrics"));
+  if (!metrics) return {};
+  TRY(auto listen, metrics->strings("listen"));
+  take(config.metrics_listen, std::move(listen));
+  metrics->warn_unknown();
+  return {};
+}
+
 Result<void> read_router(Section& top, NodeConfig& config) {
   TRY(auto router, top.section("router"));
   if (!router) return {};
@@ -160,6 +169,7 @@ Result<NodeConfig> parse_node_config(std::string_view text, std::string_view fil
   TRY_VOID(read_router(top, config));
   TRY_VOID(read_worker(top, config));
   TRY_VOID(read_logs(top, config));
+  TRY_VOID(read_metrics(top, config));
   top.warn_unknown();
   config.warnings = std::move(reading.warnings);
   return config;

@@ -30,6 +30,8 @@ struct NodeConfig {
   uid_t router_uid = 64990;                                 // [router] uid
   gid_t router_gid = 64990;                                 // [router] gid
 
+  std::vector<std::string> metrics_listen{"127.0.0.1:9280"};  // [metrics] listen
+
   std::string network = "10.201.0.0/16";  // [worker] network: the machines' addresses
   int memory_mib = 0;                     // [worker] memory_mib; 0: all but 512 MiB
   std::string accelerator = "auto";       // [worker] accelerator: auto, firecracker, kvm, tcg

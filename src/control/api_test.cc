@@ -98,7 +98,7 @@ TEST_CASE_FIXTURE(WithApp, "a machine's JSON is the Machines API's") {
           R"("restart":{"policy":"on-failure","max_retries":10},)"
           R"("stop_config":{"signal":"SIGINT","timeout":"5000ms"},"auto_destroy":false},)"
           R"("created_at":"*","updated_at":"*","cordoned":false,"node":"n1","release":0,)"
-          R"("host_status":"unknown","events":[]})");
+          R"("host_status":"unknown","checks":[],"events":[]})");
   work();
   CHECK(text(call("GET", path(id)).body, "state") == "started");
   CHECK(text(call("GET", path(id)).body, "private_ip") == "10.201.0.2");

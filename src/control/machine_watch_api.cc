@@ -70,6 +70,7 @@ void MachineWatchApi::add_routes(api::RouteTable& table, const api::Guard& guard
   const std::string one = "/v1/apps/{app}/machines/{machine}";
   table.answer("GET", one + "/wait", guard, [this](Call& call) { return wait(call); });
   table.answer("GET", one + "/events", guard, [this](Call& call) { return events(call); });
+  table.answer("GET", one + "/usage", guard, [this](Call& call) { return usage(call); });
 }
 
 async::Task<Result<Reply>> MachineWatchApi::wait(Call& call) {
@@ -109,6 +110,12 @@ async::Task<Result<Reply>> MachineWatchApi::events(Call& call) {
     }
   }
   co_return Reply{200, std::move(out)};
+}
+
+async::Task<Result<Reply>> MachineWatchApi::usage(Call& call) {
+  CO_TRY(const StoredMachine machine, machine_of(context_, call));
+  CO_TRY(json::Value used, co_await context_.worker.usage(machine.value.id));
+  co_return Reply{200, std::move(used)};
 }
 
 }  // namespace perigee::control

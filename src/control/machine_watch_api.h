@@ -1,4 +1,5 @@
-// The public API's views of what happens to a machine: its events, and waiting for a state.
+// The public API's views of what happens to a machine: its events, waiting for a state, and
+// what it uses now.
 #pragma once
 
 #include "api/route_table.h"
@@ -14,6 +15,7 @@ class MachineWatchApi {
  private:
   async::Task<Result<api::Reply>> wait(api::Call& call);
   async::Task<Result<api::Reply>> events(api::Call& call);
+  async::Task<Result<api::Reply>> usage(api::Call& call);
 
   const Context& context_;
 };

@@ -164,4 +164,9 @@ async::Task<Result<std::vector<MachineId>>> WorkerLink::archived(AppName app) {
   co_return machines;
 }
 
+async::Task<Result<json::Value>> WorkerLink::usage(MachineId machine) {
+  CO_TRY(const std::string text, co_await call(head_of("GET", machine, "usage"), {}));
+  co_return json::parse(text);
+}
+
 }  // namespace perigee::control

@@ -55,6 +55,8 @@ class WorkerLink {
                                                          LogFilter filter);
   // The app's machines that are gone and whose output is kept, oldest first.
   async::Task<Result<std::vector<MachineId>>> archived(AppName app);
+  // What the machine uses now: CPU and memory of guest and VMM.
+  async::Task<Result<json::Value>> usage(MachineId machine);
   // An exec stream to a machine (docs/formats/exec-stream.md), not yet begun.
   async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId machine);
   async::Task<Result<void>> signal(MachineId machine, int number);

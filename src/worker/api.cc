@@ -11,6 +11,7 @@
 #include "vm/output_log.h"
 #include "worker/limits.h"
 #include "worker/machine_access.h"
+#include "worker/metrics_source.h"
 #include "worker/worker.h"
 
 namespace perigee::worker {
@@ -77,7 +78,7 @@ async::Task<void> WorkerApi::handle(http::Request& request, http::ResponseWriter
     co_await send_error(response, Error::make(Code::permission_denied, "worker.sock is root's"));
     co_return;
   }
-  std::string_view path = request.head.path();
+  const std::string_view path = request.head.path();
   if (path == "/internal/v1/status") {
     (void)co_await response.send(json_head(200), model::to_json(worker_.report()).dump() + "\n");
     co_return;
@@ -93,6 +94,12 @@ async::Task<void> WorkerApi::handle(http::Request& request, http::ResponseWriter
   co_await send_error(response, Error::make(Code::not_found, fmt::format("{}: not here", path)));
 }
 
+async::Task<void> WorkerApi::usage(MachineId id, http::ResponseWriter& response) {
+  const SampleSeed seed = seed_of(*worker_.find(id));
+  const MachineSample sample = co_await take_sample(host_, worker_.driver(), seed);
+  (void)co_await response.send(json_head(200), usage_json(sample).dump() + "\n");
+}
+
 async::Task<void> WorkerApi::handle_machine(MachineId id, std::string what, http::Request& request,
                                             http::ResponseWriter& response) {
   if (what == "logs") {
@@ -101,6 +108,7 @@ async::Task<void> WorkerApi::handle_machine(MachineId id, std::string what, http
     co_return co_await logs(id, *query, response);
   }
   if (worker_.find(id) == nullptr) co_return co_await send_error(response, not_here(id));
+  if (what == "usage") co_return co_await usage(id, response);
   if (what == "exec") co_return co_await serve_exec(host_, worker_, id, request, response);
   if (what == "signal") co_return co_await serve_signal(worker_, id, request, response);
   if (what == "console") co_return co_await serve_console(host_, worker_, id, response);

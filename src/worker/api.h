@@ -8,6 +8,7 @@
 //   GET /internal/v1/machines/<id>/exec       Upgrade: perigee-exec/1 (docs/formats/exec-stream.md)
 //   POST /internal/v1/machines/<id>/signal    {"signal":NUMBER} to the app; 204
 //   GET /internal/v1/machines/<id>/console    text: what the kernel said on its console
+//   GET /internal/v1/machines/<id>/usage   CPU and memory of guest and VMM, now
 //   GET /internal/v1/status   the node's report, as it is sent to control
 #pragma once
 
@@ -40,6 +41,7 @@ class WorkerApi : public http::Handler {
   bool allowed(const http::Request& request) const;
   async::Task<void> handle_machine(MachineId id, std::string what, http::Request& request,
                                    http::ResponseWriter& response);
+  async::Task<void> usage(MachineId id, http::ResponseWriter& response);
   async::Task<void> logs(MachineId id, LogQuery query, http::ResponseWriter& response);
   async::Task<Result<std::string>> log_directory(MachineId id, AppName app);
   async::Task<void> archived_logs(http::Request& request, http::ResponseWriter& response);

@@ -46,6 +46,11 @@ inline constexpr Duration kConfirmFailure = 1s;          // between these
 inline constexpr Duration kFirstCheckPause = 250ms;      // doubles until the first success
 inline constexpr std::size_t kMaxCheckBody = 256;        // bytes of an answer that are shown
 
+// Metrics.
+inline constexpr std::size_t kMaxScrapers = 16;
+inline constexpr std::size_t kMaxConcurrentSamples = 16;  // guests asked at a time
+inline constexpr Duration kSampleLife = 2s;               // scrapes within it share their samples
+
 // Talking to control.
 inline constexpr Duration kReportInterval = 3s;
 inline constexpr Duration kReportTimeout = 5s;

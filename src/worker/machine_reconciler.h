@@ -69,6 +69,7 @@ class MachineReconciler {
   const model::Machine& machine() const { return pending_ ? *pending_ : record_.machine; }
   const model::Machine& recorded() const { return record_.machine; }  // as it is on disk
   bool removed() const { return record_.status.state == model::MachineState::destroyed; }
+  const std::optional<vm::VmStatus>& vm() const { return observed_.vm; }
   bool has_vm() const;
   bool at_rest() const;  // no VM, and none on its way
 

@@ -329,6 +329,14 @@ async::Task<Result<void>> Worker::signal(MachineId id, int number) {
   co_return Result<void>();
 }
 
+std::vector<SampleSeed> Worker::sample_seeds() const {
+  std::vector<SampleSeed> seeds;
+  for (const auto& [id, reconciler] : machines_) {
+    if (!reconciler->removed()) seeds.push_back(seed_of(*reconciler));
+  }
+  return seeds;
+}
+
 // ---- perigee down ----
 
 bool Worker::all_at_rest() const {

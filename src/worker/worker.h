@@ -29,6 +29,7 @@
 #include "worker/machine_network.h"
 #include "worker/machine_reconciler.h"
 #include "worker/machine_store.h"
+#include "worker/metrics_source.h"
 #include "worker/volumes.h"
 
 namespace perigee::worker {
@@ -58,6 +59,8 @@ class Worker : private FeedSink {
 
   model::NodeReport report() const;
   const MachineReconciler* find(const MachineId& id) const;
+  std::vector<SampleSeed> sample_seeds() const;
+  vm::Driver& driver() const { return driver_; }
   std::string vm_directory_of(const MachineId& id) const { return store_.vm_directory_of(id); }
 
  private:

@@ -1,0 +1,45 @@
+// What a node tells Prometheus of its machines and daemons, as a pure function from samples to
+// text. Names: perigee_machine_* in base units, and fly.io's well-known fly_instance_* in theirs,
+// with the labels app, region, host and instance (docs/metrics.md). metrics_source.h takes the
+// samples.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "channel/types.h"
+#include "json/json.h"
+#include "model/types.h"
+#include "sys/usage.h"
+
+namespace perigee::worker {
+
+struct MachineSample {
+  MachineId machine;
+  AppName app;
+  RegionCode region;
+  NodeId node;
+  model::MachineStatus status;
+  std::optional<channel::Stats> guest = {};  // nothing: it does not run, or did not answer
+  std::optional<sys::ProcessUsage> vmm = {};
+  std::optional<sys::ProcessUsage> monitor = {};
+  std::optional<sys::InterfaceUsage> tap = {};
+};
+
+struct DaemonSample {
+  std::string role;  // control, worker, router, perigeed
+  sys::ProcessUsage usage;
+};
+
+struct NodeSample {
+  std::vector<MachineSample> machines;
+  std::vector<DaemonSample> daemons;
+};
+
+std::string metrics_text(const NodeSample& sample);
+
+// The same of one machine for a person, as JSON: CPU, load and memory of guest and VMM.
+json::Value usage_json(const MachineSample& sample);
+
+}  // namespace perigee::worker
