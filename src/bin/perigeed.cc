@@ -1,5 +1,7 @@
 // perigeed: the server daemon. Plain, it supervises the roles that its configuration names; with a
 // role's name it is that role (started by the supervisor, which passes its listeners).
+#include <unistd.h>
+
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -10,6 +12,7 @@
 #include "bin/node_main.h"
 #include "bin/role.h"
 #include "supervisor/listeners.h"
+#include "supervisor/pid_file.h"
 #include "sys/core_dumps.h"
 
 namespace perigee::bin {
@@ -72,6 +75,7 @@ Result<void> run_role(const std::string& role, const config::Paths& paths,
   }
   TRY(const auto host, sys::PosixHost::open(kPoolThreads));
   TRY(auto listeners, supervisor::inherited_listeners());
+  TRY_VOID(supervisor::write_pid_file(supervisor::pid_path(paths.run, role), ::getpid()));
   return main(RoleContext{*host, paths, std::move(node), std::move(listeners)});
 }
 

@@ -1,5 +1,7 @@
 #include "supervisor/pid_file.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -31,8 +33,12 @@ std::string start_time(pid_t pid) {
 
 }  // namespace
 
+std::string pid_path(const std::string& run_directory, std::string_view name) {
+  return fmt::format("{}/{}.pid", run_directory, name);
+}
+
 Result<void> write_pid_file(const std::string& path, pid_t pid) {
-  const std::string temporary = path + ".tmp";
+  const std::string temporary = fmt::format("{}.{}", path, ::getpid());
   {
     std::ofstream file(temporary, std::ios::trunc);
     file << pid << ' ' << start_time(pid) << '\n';

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <ranges>
+#include <thread>
 
 #include "async/combine.h"
 #include "base/log.h"
@@ -22,11 +23,26 @@ namespace {
 
 constexpr int kBacklog = 4096;
 constexpr Duration kMaxBackoff = 1s;
-constexpr Duration kStable = 10s;  // a role that ran this long starts with no back-off
+constexpr Duration kStable = 10s;   // a role that ran this long starts with no back-off
+constexpr Duration kNewcomer = 3s;  // from a role's fork to its pid file
+constexpr Duration kNewcomerPause = 20ms;
 constexpr std::uintmax_t kMaxLogBytes = 64 * 1024 * 1024;
 
-std::string pid_path(const std::string& run_directory, std::string_view name) {
-  return fmt::format("{}/{}.pid", run_directory, name);
+// There while a role is being started: between the fork and its pid file.
+std::string starting_path(const std::string& run_directory, std::string_view name) {
+  return fmt::format("{}/{}.starting", run_directory, name);
+}
+
+// A supervisor that was killed while it started this role has left a process that nobody knows of:
+// it says so itself, as soon as it runs (write_pid_file).
+void wait_for_newcomer(const std::string& run_directory, std::string_view name) {
+  const std::string mark = starting_path(run_directory, name);
+  for (Duration waited = 0ms; std::filesystem::exists(mark) && waited < kNewcomer;
+       waited += kNewcomerPause) {
+    if (read_live_pid(pid_path(run_directory, name))) break;
+    std::this_thread::sleep_for(kNewcomerPause);
+  }
+  ::unlink(mark.c_str());
 }
 
 // The role's log for appending; a large one is set aside first.
@@ -83,6 +99,7 @@ Result<void> Supervisor::start() {
 Result<void> Supervisor::take_up(Role& role) {
   std::vector<std::string> names;
   for (const ListenerSpec& listener : role.spec.listeners) names.push_back(listener.name);
+  wait_for_newcomer(config_.run_directory, role.spec.name);
   if (const auto pid = read_live_pid(pid_path(config_.run_directory, role.spec.name))) {
     auto copies = copy_listeners_of(*pid, names);
     auto process = host_.host().processes.adopt(*pid);
@@ -114,6 +131,8 @@ Result<void> Supervisor::launch(Role& role) {
     named.push_back({role.spec.listeners[i].name, number});
     descriptors.emplace_back(role.listeners[i].get(), number);
   }
+  const std::string mark = starting_path(config_.run_directory, role.spec.name);
+  TRY_VOID(write_pid_file(mark, ::getpid()));
   ::setenv(kListenersVariable, format_listeners(named).c_str(), 1);
   sys::Spawn spawn{.argv = role.spec.argv, .descriptors = descriptors};
   spawn.new_session = true;
@@ -123,7 +142,9 @@ Result<void> Supervisor::launch(Role& role) {
   role.process = *std::move(process);
   role.started = host_.loop().now();
   log_info("supervisor", "{} started (process {})", role.spec.name, role.process->pid());
-  return write_pid_file(pid_path(config_.run_directory, role.spec.name), role.process->pid());
+  TRY_VOID(write_pid_file(pid_path(config_.run_directory, role.spec.name), role.process->pid()));
+  ::unlink(mark.c_str());
+  return {};
 }
 
 async::Task<void> Supervisor::run() {

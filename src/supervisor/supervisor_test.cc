@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "async/combine.h"
 #include "supervisor/listeners.h"
@@ -78,6 +79,28 @@ TEST_CASE_FIXTURE(Fixture, "a second supervisor adopts what the first one left r
   ::kill(pid, SIGKILL);
   const pid_t next = wait_for_new_pid(pid);
   CHECK(next != pid);
+  host->loop().run(second.stop());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a role whose supervisor was killed in starting it is waited for") {
+  pid_t pid = 0;
+  {
+    Supervisor first(*host, config());
+    REQUIRE(first.start().has_value());
+    pid = role_pid().value();
+  }
+  std::filesystem::remove(directory + "/role.pid");
+  std::ofstream(directory + "/role.starting") << "1 1";
+  std::thread role([&] {
+    std::this_thread::sleep_for(200ms);
+    CHECK(write_pid_file(pid_path(directory, "role"), pid).has_value());
+  });
+  Supervisor second(*host, config());
+  const auto started = second.start();
+  role.join();
+  REQUIRE(started.has_value());
+  CHECK(role_pid() == pid);
+  CHECK_FALSE(std::filesystem::exists(directory + "/role.starting"));
   host->loop().run(second.stop());
 }
 
