@@ -1,5 +1,6 @@
 """Machines that rest without requests and wake for one: no request fails."""
 
+import json
 import random
 import time
 
@@ -52,6 +53,33 @@ class RestTest(Scenario):
             asked += 1
         rests = self.sources('nap').count(('suspend', 'autostop'))
         self.assertGreaterEqual(rests, 2, f'{asked} requests, but it hardly ever rested')
+
+    def scenario_the_command_line_orders_and_describes_machines(self):
+        self.deploy('cli', 'auto_start_machines = false')
+        machine = self.node.machine('cli')['id']
+
+        def run(*words):
+            return self.node.cli('machine', *words, '-a', 'cli', '--json').stdout
+
+        run('stop', machine, '--signal', 'SIGTERM', '--timeout', '1s')
+        run('wait', machine, '--state', 'stopped')
+        self.assertEqual(json.loads(run('metadata', 'set', machine, 'team=blue')),
+                         {'team': 'blue'})
+        path = f'/v1/apps/cli/machines/{machine}'
+        self.assertEqual(self.node.api('POST', f'{path}/lease', {'description': 'e2e'})[0], 200)
+        refused = self.node.cli('machine', 'start', machine, '-a', 'cli', check=False)
+        self.assertIn('e2e', refused.stderr)
+        self.assertEqual(json.loads(run('lease', 'list', machine))['description'], 'e2e')
+        run('lease', 'clear', machine)
+        other = json.loads(run('clone', machine, '--skip-launch', '--name', 'second'))
+        self.assertEqual(other['config']['metadata'], {'team': 'blue'})
+        run('destroy', other['id'])
+        changed = json.loads(run('update', machine, '-e', 'MODE=x', '--schedule', 'daily'))
+        self.assertEqual(changed['config']['schedule'], 'daily')
+        run('wait', machine, '--state', 'started')
+        shown = self.node.cli('machine', 'status', machine, '-a', 'cli').stdout
+        self.assertIn('update', shown)
+        self.assertEqual(len(json.loads(run('list'))), 1)
 
     def scenario_a_stopped_machine_is_started_by_a_request_unless_autostart_is_off(self):
         self.deploy('woken', 'auto_stop_machines = "stop"')

@@ -1,31 +1,13 @@
-// status, logs, destroy, apps list, machine …: thin views of the API.
+// status, logs, destroy, apps list: thin views of the API.
 #include <unistd.h>
 
 #include <iostream>
 
 #include "cli/commands.h"
+#include "cli/machine_table.h"
 
 namespace perigee::cli {
 namespace {
-
-void print_machines(const std::vector<client::MachineInfo>& machines) {
-  if (machines.empty()) return print("No machines. Deploy with `perigee deploy`.");
-  std::vector<std::vector<std::string>> rows;
-  for (const client::MachineInfo& machine : machines) {
-    rows.push_back({machine.id, machine.state, machine.region, machine.private_ip,
-                    fmt::format("v{}", machine.release), std::to_string(machine.restart_count),
-                    tally(machine.checks), machine.started_at, machine.error});
-  }
-  print_table(
-      {"ID", "STATE", "REGION", "ADDRESS", "RELEASE", "RESTARTS", "CHECKS", "STARTED", "ERROR"},
-      rows);
-}
-
-json::Value documents(const std::vector<client::MachineInfo>& machines) {
-  json::Value out = json::array();
-  for (const client::MachineInfo& machine : machines) out.push(machine.document);
-  return out;
-}
 
 void print_app(const client::AppInfo& app) {
   print(fmt::format("App       {}", app.name));
@@ -51,24 +33,6 @@ void print_log(const client::Event& event, bool as_json) {
   if (as_json) return print(entry->dump());
   print(fmt::format("{} {}[{}] {}", text_of(*entry, "timestamp"), text_of(*entry, "region"),
                     text_of(*entry, "instance"), text_of(*entry, "message")));
-}
-
-// As the API's path has it.
-std::string action_of(Verb verb) {
-  switch (verb) {
-    case Verb::machine_start:
-      return "start";
-    case Verb::machine_stop:
-      return "stop";
-    case Verb::machine_suspend:
-      return "suspend";
-    case Verb::machine_cordon:
-      return "cordon";
-    case Verb::machine_uncordon:
-      return "uncordon";
-    default:
-      return "restart";
-  }
 }
 
 }  // namespace
@@ -135,57 +99,6 @@ async::Task<Result<void>> run_apps_list(Session& session) {
     print("No apps yet. Make one with `perigee launch`.");
   } else {
     print_table({"NAME", "STATUS", "HOSTNAME", "MACHINES"}, rows);
-  }
-  co_return Result<void>();
-}
-
-async::Task<Result<void>> run_machine_list(Session& session) {
-  CO_TRY(client::Client* const api, session.api());
-  CO_TRY(const AppName app, session.app());
-  CO_TRY(const auto machines, co_await api->machines(app.str()));
-  if (session.options().json) {
-    print_json(documents(machines));
-  } else {
-    print_machines(machines);
-  }
-  co_return Result<void>();
-}
-
-async::Task<Result<void>> run_machine_status(Session& session) {
-  CO_TRY(client::Client* const api, session.api());
-  CO_TRY(const AppName app, session.app());
-  CO_TRY(const client::MachineInfo machine,
-         co_await api->machine(app.str(), session.options().machine));
-  if (session.options().json) {
-    print_json(machine.document);
-    co_return Result<void>();
-  }
-  print_machines({machine});
-  const auto usage = co_await api->usage(app.str(), machine.id);
-  for (const std::string& line : usage ? usage_lines(*usage) : std::vector<std::string>{}) {
-    print(line);
-  }
-  print("");
-  const json::Value* events = machine.document.find("events");
-  for (const json::Value& event : events == nullptr ? json::Array{} : events->items()) {
-    const std::int64_t ms = event.optional_int("timestamp", 0).value_or(0);
-    print(fmt::format("{}  {:<8} {}", to_rfc3339(WallTime{ms * 1'000'000}), text_of(event, "type"),
-                      text_of(event, "status")));
-  }
-  co_return Result<void>();
-}
-
-async::Task<Result<void>> run_machine_act(Session& session) {
-  const Options& options = session.options();
-  CO_TRY(client::Client* const api, session.api());
-  CO_TRY(const AppName app, session.app());
-  const std::string action = action_of(options.verb);
-  CO_TRY_VOID(co_await api->act(app.str(), options.machine, action));
-  if (options.json) {
-    print_json(json::object({{"machine", options.machine}, {"action", action}}));
-  } else {
-    print(fmt::format("{}: {} was asked for; `perigee machine status {}` shows it.",
-                      options.machine, action, options.machine));
   }
   co_return Result<void>();
 }

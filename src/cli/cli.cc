@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include <algorithm>
+
 #include "base/version.h"
 #include "cli/commands.h"
 
@@ -16,84 +18,75 @@ async::Task<Result<void>> run_version(Session& session) {
   co_return Result<void>();
 }
 
-// Longer than 70 lines: one case for each verb.
-async::Task<Result<void>> run(Session& session) {
-  switch (session.options().verb) {
-    case Verb::up:
-      return run_up(session);
-    case Verb::down:
-      return run_down(session);
-    case Verb::doctor:
-      return run_doctor(session);
-    case Verb::launch:
-      return run_launch(session);
-    case Verb::deploy:
-      return run_deploy(session);
-    case Verb::status:
-      return run_status(session);
-    case Verb::logs:
-      return run_logs(session);
-    case Verb::destroy:
-      return run_destroy(session);
-    case Verb::apps_list:
-      return run_apps_list(session);
-    case Verb::egress_show:
-      return run_egress_show(session);
-    case Verb::egress_set:
-      return run_egress_set(session);
-    case Verb::checks_list:
-      return run_checks_list(session);
-    case Verb::machine_list:
-      return run_machine_list(session);
-    case Verb::machine_status:
-      return run_machine_status(session);
-    case Verb::machine_start:
-    case Verb::machine_stop:
-    case Verb::machine_restart:
-    case Verb::machine_suspend:
-    case Verb::machine_cordon:
-    case Verb::machine_uncordon:
-      return run_machine_act(session);
-    case Verb::volumes_list:
-      return run_volumes_list(session);
-    case Verb::volumes_show:
-      return run_volumes_show(session);
-    case Verb::volumes_create:
-      return run_volumes_create(session);
-    case Verb::volumes_extend:
-      return run_volumes_extend(session);
-    case Verb::volumes_destroy:
-      return run_volumes_destroy(session);
-    case Verb::snapshots_list:
-      return run_snapshots_list(session);
-    case Verb::snapshots_create:
-      return run_snapshots_create(session);
-    case Verb::snapshots_destroy:
-      return run_snapshots_destroy(session);
-    case Verb::console:
-      return run_console(session);
-    case Verb::machine_exec:
-      return run_machine_exec(session);
-    case Verb::machine_kill:
-      return run_machine_kill(session);
-    case Verb::machine_console_log:
-      return run_machine_console_log(session);
-    case Verb::secrets_set:
-      return run_secrets_set(session);
-    case Verb::secrets_import:
-      return run_secrets_import(session);
-    case Verb::secrets_list:
-      return run_secrets_list(session);
-    case Verb::secrets_unset:
-      return run_secrets_unset(session);
-    case Verb::secrets_deploy:
-      return run_secrets_deploy(session);
-    case Verb::secrets_rotate_key:
-      return run_secrets_rotate_key(session);
-    case Verb::version:
-      break;
+using Command = async::Task<Result<void>> (*)(Session&);
+
+struct Entry {
+  Verb verb;
+  Command run;
+};
+
+constexpr Entry kCommands[] = {
+    {Verb::up, run_up},
+    {Verb::down, run_down},
+    {Verb::doctor, run_doctor},
+    {Verb::launch, run_launch},
+    {Verb::deploy, run_deploy},
+    {Verb::status, run_status},
+    {Verb::logs, run_logs},
+    {Verb::destroy, run_destroy},
+    {Verb::apps_list, run_apps_list},
+    {Verb::egress_show, run_egress_show},
+    {Verb::egress_set, run_egress_set},
+    {Verb::checks_list, run_checks_list},
+    {Verb::machine_list, run_machine_list},
+    {Verb::machine_status, run_machine_status},
+    {Verb::machine_wait, run_machine_wait},
+    {Verb::machine_start, run_machine_act},
+    {Verb::machine_stop, run_machine_act},
+    {Verb::machine_restart, run_machine_act},
+    {Verb::machine_suspend, run_machine_act},
+    {Verb::machine_cordon, run_machine_act},
+    {Verb::machine_uncordon, run_machine_act},
+    {Verb::machine_destroy, run_machine_destroy},
+    {Verb::machine_run, run_machine_run},
+    {Verb::machine_clone, run_machine_clone},
+    {Verb::machine_update, run_machine_update},
+    {Verb::machine_lease_list, run_machine_lease},
+    {Verb::machine_lease_clear, run_machine_lease},
+    {Verb::machine_metadata_list, run_machine_metadata},
+    {Verb::machine_metadata_set, run_machine_metadata},
+    {Verb::machine_metadata_unset, run_machine_metadata},
+    {Verb::machine_exec, run_machine_exec},
+    {Verb::machine_kill, run_machine_kill},
+    {Verb::machine_console_log, run_machine_console_log},
+    {Verb::console, run_console},
+    {Verb::volumes_list, run_volumes_list},
+    {Verb::volumes_show, run_volumes_show},
+    {Verb::volumes_create, run_volumes_create},
+    {Verb::volumes_extend, run_volumes_extend},
+    {Verb::volumes_destroy, run_volumes_destroy},
+    {Verb::snapshots_list, run_snapshots_list},
+    {Verb::snapshots_create, run_snapshots_create},
+    {Verb::snapshots_destroy, run_snapshots_destroy},
+    {Verb::secrets_set, run_secrets_set},
+    {Verb::secrets_import, run_secrets_import},
+    {Verb::secrets_list, run_secrets_list},
+    {Verb::secrets_unset, run_secrets_unset},
+    {Verb::secrets_deploy, run_secrets_deploy},
+    {Verb::secrets_rotate_key, run_secrets_rotate_key},
+    {Verb::version, run_version},
+};
+
+constexpr bool each_verb_once() {
+  for (int i = 0; i <= static_cast<int>(Verb::version); ++i) {
+    if (std::ranges::count(kCommands, static_cast<Verb>(i), &Entry::verb) != 1) return false;
   }
-  return run_version(session);
+  return true;
+}
+static_assert(each_verb_once());
+
+async::Task<Result<void>> run(Session& session) {
+  return std::ranges::find(kCommands, session.options().verb, &Entry::verb)->run(session);
 }
 
 }  // namespace

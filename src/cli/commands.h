@@ -19,10 +19,19 @@ async::Task<Result<void>> run_checks_list(Session& session);
 async::Task<Result<void>> run_apps_list(Session& session);
 async::Task<Result<void>> run_egress_show(Session& session);
 async::Task<Result<void>> run_egress_set(Session& session);
+
 async::Task<Result<void>> run_machine_list(Session& session);
 async::Task<Result<void>> run_machine_status(Session& session);
 // start, stop, restart, suspend, cordon or uncordon, as options().verb says.
 async::Task<Result<void>> run_machine_act(Session& session);
+async::Task<Result<void>> run_machine_destroy(Session& session);
+async::Task<Result<void>> run_machine_wait(Session& session);
+async::Task<Result<void>> run_machine_run(Session& session);
+async::Task<Result<void>> run_machine_clone(Session& session);
+async::Task<Result<void>> run_machine_update(Session& session);
+async::Task<Result<void>> run_machine_lease(Session& session);     // list or clear
+async::Task<Result<void>> run_machine_metadata(Session& session);  // list, set or unset
+
 // A process in a machine; its exit status becomes the command's own.
 async::Task<Result<void>> run_machine_exec(Session& session);
 async::Task<Result<void>> run_console(Session& session);

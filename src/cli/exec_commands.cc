@@ -75,11 +75,12 @@ async::Task<Result<void>> run_machine_kill(Session& session) {
   const Options& options = session.options();
   CO_TRY(client::Client* const api, session.api());
   CO_TRY(const AppName app, session.app());
-  CO_TRY_VOID(co_await api->signal(app.str(), options.machine, options.signal));
+  const std::string& signal = options.on_machine.kill_signal;
+  CO_TRY_VOID(co_await api->signal(app.str(), options.machine, signal));
   if (options.json) {
-    print_json(json::object({{"machine", options.machine}, {"signal", options.signal}}));
+    print_json(json::object({{"machine", options.machine}, {"signal", signal}}));
   } else {
-    print(fmt::format("{}: {} was sent.", options.machine, options.signal));
+    print(fmt::format("{}: {} was sent.", options.machine, signal));
   }
   co_return Result<void>();
 }

@@ -121,24 +121,105 @@ void add_check_commands(CLI::App& app, Verbs& verbs) {
           "  perigee checks list -a hello\n  perigee checks list --json");
 }
 
+CLI::App* machine_command(CLI::App& machine, Options& o, Verbs& verbs, Verb verb,
+                          const std::string& name, const std::string& what,
+                          const std::string& examples = {}) {
+  CLI::App* sub = command(machine, verbs, verb, name, what, examples);
+  sub->add_option("ID", o.machine, "The machine's id")->required();
+  return sub;
+}
+
+void add_stop_options(CLI::App& sub, MachineOptions& o) {
+  sub.add_option("--signal", o.signal, "What asks the app to stop (default: as configured)");
+  sub.add_option("--timeout", o.timeout, "How long it has before it is killed, such as 30s");
+}
+
+void add_orders(CLI::App& machine, Options& o, Verbs& verbs) {
+  machine_command(machine, o, verbs, Verb::machine_start, "start",
+                  "Start a stopped machine, or resume a suspended one");
+  CLI::App* stop = machine_command(machine, o, verbs, Verb::machine_stop, "stop",
+                                   "Stop a machine (a request starts it again, unless "
+                                   "auto_start_machines is off)",
+                                   "  perigee machine stop 148e1234567890 --signal SIGTERM");
+  add_stop_options(*stop, o.on_machine);
+  CLI::App* restart = machine_command(machine, o, verbs, Verb::machine_restart, "restart",
+                                      "Stop and start a machine, with a fresh root disk");
+  add_stop_options(*restart, o.on_machine);
+  restart->add_flag("--force-stop", o.on_machine.force, "Kill what runs at once");
+  machine_command(machine, o, verbs, Verb::machine_suspend, "suspend",
+                  "Save a machine to disk with its memory; start goes on from there");
+  machine_command(machine, o, verbs, Verb::machine_cordon, "cordon",
+                  "Send a machine no new requests");
+  machine_command(machine, o, verbs, Verb::machine_uncordon, "uncordon",
+                  "Send a cordoned machine requests again");
+  machine_command(machine, o, verbs, Verb::machine_destroy, "destroy", "End a machine for good")
+      ->add_flag("-f,--force", o.on_machine.force, "Even while it runs");
+}
+
+void add_config_options(CLI::App& sub, Options& o) {
+  MachineOptions& m = o.on_machine;
+  sub.add_option("-e,--env", m.env, "NAME=VALUE for the app's environment; may repeat");
+  sub.add_option("--metadata", m.metadata, "NAME=VALUE; may repeat");
+  sub.add_option("--schedule", m.schedule, "Start it hourly, daily, weekly or monthly")
+      ->check(CLI::IsMember({"hourly", "daily", "weekly", "monthly"}));
+  sub.add_option("--restart", m.restart, "When it has ended: no, on-failure or always")
+      ->check(CLI::IsMember({"no", "on-failure", "always"}));
+  sub.add_option("--memory", m.memory_mib, "MiB")->check(CLI::PositiveNumber);
+  sub.add_flag("--skip-launch", m.skip_launch, "Don't start it");
+}
+
+void add_makers(CLI::App& machine, Options& o, Verbs& verbs) {
+  CLI::App* run = command(machine, verbs, Verb::machine_run, "run",
+                          "Make a machine of an image, beside those of the app's releases",
+                          "  perigee machine run registry.example/job:1 --schedule daily --rm\n"
+                          "  perigee machine run alpine:3 -e MODE=check --restart no");
+  run->add_option("IMAGE", o.image, "A registry reference")->required();
+  run->add_option("--name", o.name, "Its name (default: made up)");
+  run->add_option("--region", o.region, "Where to place it");
+  run->add_flag("--rm", o.on_machine.remove, "Destroy it when it has ended");
+  add_config_options(*run, o);
+  CLI::App* clone = machine_command(machine, o, verbs, Verb::machine_clone, "clone",
+                                    "Make another machine with the configuration of this one");
+  clone->add_option("--region", o.region, "Where to place it (default: beside it)");
+  clone->add_option("--name", o.name, "Its name (default: made up)");
+  clone->add_flag("--skip-launch", o.on_machine.skip_launch, "Don't start it");
+  CLI::App* update =
+      machine_command(machine, o, verbs, Verb::machine_update, "update",
+                      "Give a machine another configuration: it is started anew with it");
+  update->add_option("-i,--image", o.image, "A registry reference");
+  add_config_options(*update, o);
+}
+
+void add_machine_records(CLI::App& machine, Options& o, Verbs& verbs) {
+  CLI::App* lease = machine.add_subcommand("lease", "Who alone may change a machine");
+  lease->alias("leases")->require_subcommand(1);
+  machine_command(*lease, o, verbs, Verb::machine_lease_list, "list", "Show a machine's lease");
+  machine_command(*lease, o, verbs, Verb::machine_lease_clear, "clear", "End a machine's lease");
+  CLI::App* metadata = machine.add_subcommand("metadata", "Names and values kept with a machine");
+  metadata->require_subcommand(1);
+  machine_command(*metadata, o, verbs, Verb::machine_metadata_list, "list", "Show them");
+  machine_command(*metadata, o, verbs, Verb::machine_metadata_set, "set", "Set some")
+      ->add_option("NAME=VALUE", o.on_machine.metadata, "May repeat")
+      ->required();
+  machine_command(*metadata, o, verbs, Verb::machine_metadata_unset, "unset", "Remove some")
+      ->add_option("NAME", o.on_machine.metadata, "May repeat")
+      ->required();
+}
+
 void add_machine_commands(CLI::App& app, Options& o, Verbs& verbs) {
   CLI::App* machine = app.add_subcommand("machine", "One machine of an app");
   machine->require_subcommand(1);
   command(*machine, verbs, Verb::machine_list, "list", "List an app's machines", "");
-  const std::pair<Verb, std::pair<const char*, const char*>> acts[] = {
-      {Verb::machine_start, {"start", "Start a stopped machine, or resume a suspended one"}},
-      {Verb::machine_stop, {"stop", "Stop a machine; it stays stopped"}},
-      {Verb::machine_restart, {"restart", "Stop and start a machine, with a fresh root disk"}},
-      {Verb::machine_suspend,
-       {"suspend", "Save a machine to disk with its memory; start goes on from there"}},
-      {Verb::machine_cordon, {"cordon", "Send a machine no new requests"}},
-      {Verb::machine_uncordon, {"uncordon", "Send a cordoned machine requests again"}},
-      {Verb::machine_status, {"status", "Show a machine with its last events"}}};
-  for (const auto& [verb, words] : acts) {
-    command(*machine, verbs, verb, words.first, words.second, "")
-        ->add_option("ID", o.machine, "The machine's id")
-        ->required();
-  }
+  machine_command(*machine, o, verbs, Verb::machine_status, "status",
+                  "Show a machine with its last events");
+  CLI::App* wait = machine_command(*machine, o, verbs, Verb::machine_wait, "wait",
+                                   "Wait until a machine is in a state",
+                                   "  perigee machine wait 148e1234567890 --state stopped");
+  wait->add_option("--state", o.on_machine.state, "started, stopped, suspended, destroyed, …");
+  wait->add_option("--timeout", o.on_machine.timeout, "At most so long (default: 60s)");
+  add_orders(*machine, o, verbs);
+  add_makers(*machine, o, verbs);
+  add_machine_records(*machine, o, verbs);
 }
 
 void add_size_options(CLI::App& sub, Options& o) {
@@ -208,24 +289,20 @@ void add_exec_commands(CLI::App& app, Options& o, Verbs& verbs) {
   add_console(*ssh, o, verbs, "  perigee ssh console -a hello -C 'ls -l /'");
 
   CLI::App* machine = app.get_subcommand("machine");
-  CLI::App* exec = command(*machine, verbs, Verb::machine_exec, "exec",
-                           "Run a command in a machine; its exit status is passed on",
-                           "  perigee machine exec 148e… -- ls -l /\n"
-                           "  perigee machine exec 148e… -t -- /bin/sh");
-  exec->add_option("ID", o.machine, "The machine's id")->required();
+  CLI::App* exec = machine_command(*machine, o, verbs, Verb::machine_exec, "exec",
+                                   "Run a command in a machine; its exit status is passed on",
+                                   "  perigee machine exec 148e… -- ls -l /\n"
+                                   "  perigee machine exec 148e… -t -- /bin/sh");
   exec->add_flag("-t,--tty", o.tty, "With a terminal");
   exec->add_option("-u,--user", o.user, "Run as this user (default: the app's)");
   exec->add_option("COMMAND", o.command, "The command, behind --")->required();
-  CLI::App* kill = command(*machine, verbs, Verb::machine_kill, "kill",
-                           "Send a signal to the app's main process",
-                           "  perigee machine kill 148e…\n"
-                           "  perigee machine kill 148e… --signal SIGUSR1");
-  kill->add_option("ID", o.machine, "The machine's id")->required();
-  kill->add_option("-s,--signal", o.signal, "Which (default: SIGKILL)");
-  command(*machine, verbs, Verb::machine_console_log, "console-log",
-          "Print what the machine's kernel said on its console", "")
-      ->add_option("ID", o.machine, "The machine's id")
-      ->required();
+  machine_command(*machine, o, verbs, Verb::machine_kill, "kill",
+                  "Send a signal to the app's main process",
+                  "  perigee machine kill 148e…\n"
+                  "  perigee machine kill 148e… --signal SIGUSR1")
+      ->add_option("-s,--signal", o.on_machine.kill_signal, "Which (default: SIGKILL)");
+  machine_command(*machine, o, verbs, Verb::machine_console_log, "console-log",
+                  "Print what the machine's kernel said on its console");
 }
 
 void add_release_flags(CLI::App& sub, Options& o) {

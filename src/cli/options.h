@@ -20,13 +20,27 @@ enum class Verb {
   egress_show,
   egress_set,
   machine_list,
+  machine_status,
+  machine_wait,
   machine_start,
   machine_stop,
   machine_restart,
   machine_suspend,
   machine_cordon,
   machine_uncordon,
-  machine_status,
+  machine_destroy,
+  machine_run,
+  machine_clone,
+  machine_update,
+  machine_lease_list,
+  machine_lease_clear,
+  machine_metadata_list,
+  machine_metadata_set,
+  machine_metadata_unset,
+  machine_exec,
+  machine_kill,
+  machine_console_log,
+  console,
   volumes_list,
   volumes_show,
   volumes_create,
@@ -35,10 +49,6 @@ enum class Verb {
   snapshots_list,
   snapshots_create,
   snapshots_destroy,
-  machine_exec,
-  machine_kill,
-  machine_console_log,
-  console,
   secrets_set,
   secrets_import,
   secrets_list,
@@ -47,6 +57,22 @@ enum class Verb {
   secrets_rotate_key,
   checks_list,
   version,
+};
+
+// Of the commands below `perigee machine`.
+struct MachineOptions {
+  std::string signal;                   // stop, restart; empty: as configured
+  std::string kill_signal = "SIGKILL";  // kill
+  std::string timeout;                  // stop, restart, wait: a duration
+  bool force = false;                   // restart, destroy
+  std::string state = "started";        // wait
+  std::vector<std::string> env;         // run, update: NAME=VALUE
+  std::vector<std::string> metadata;    // run, update, metadata set: NAME=VALUE; unset: NAME
+  std::string schedule;                 // run, update
+  std::string restart;                  // run, update: the policy
+  int memory_mib = 0;                   // run, update; 0: as it is
+  bool remove = false;                  // run: destroyed when it has ended
+  bool skip_launch = false;             // run, clone, update
 };
 
 struct Options {
@@ -70,18 +96,18 @@ struct Options {
   std::string stream;          // logs
   std::string since;           // logs
   int count = 0;               // deploy; 0: as it is
-  std::string image;           // deploy, launch
+  std::string image;           // deploy, launch, machine run, update
   std::string dockerfile;      // deploy
   std::string target;          // deploy
   std::vector<std::string> build_args;
   std::string region;
   std::string machine;               // logs, console, machine …
+  MachineOptions on_machine;         // machine …
   std::vector<std::string> command;  // console, machine exec: words behind --
   std::string command_line;          // console -C: the same as one text
   std::string user;                  // console, machine exec; empty: the app's
   bool tty = false;                  // machine exec
-  std::string signal = "SIGKILL";    // machine kill
-  std::string name;                  // launch, volumes create
+  std::string name;                  // launch, volumes create, machine run, clone
   std::string volume;                // volumes …
   std::string snapshot;              // volumes create, snapshots destroy
   int size_gib = 0;                  // volumes create, extend

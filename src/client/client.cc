@@ -153,16 +153,15 @@ Error Client::unreachable(const Error& error) const {
                                              base_url_, error.context));
 }
 
-async::Task<Result<std::string>> Client::call_for_text(std::string method, std::string target,
-                                                       json::Value body) {
-  http::RequestHead request = head(std::move(method), std::move(target));
+async::Task<Result<std::string>> Client::exchange(http::RequestHead request, json::Value body,
+                                                  Duration timeout) {
   std::string text;
   if (!body.is_null()) {
     request.headers.add("Content-Type", "application/json");
     text = body.dump();
   }
   auto response = co_await http_.request(address_, std::move(request), std::move(text),
-                                         host_.loop.deadline_in(kCallTimeout));
+                                         host_.loop.deadline_in(timeout));
   if (!response) co_return fail(unreachable(response.error()));
   CO_TRY_AS(std::string answer,
             co_await async::with_deadline(host_.loop, host_.loop.deadline_in(kBodyTimeout),
@@ -176,8 +175,8 @@ async::Task<Result<std::string>> Client::call_for_text(std::string method, std::
 
 async::Task<Result<json::Value>> Client::call(std::string method, std::string target,
                                               json::Value body) {
-  CO_TRY(const std::string answer,
-         co_await call_for_text(std::move(method), std::move(target), std::move(body)));
+  CO_TRY(const std::string answer, co_await exchange(head(std::move(method), std::move(target)),
+                                                     std::move(body), kCallTimeout));
   if (trim(answer).empty()) co_return json::Value();
   CO_TRY_AS(json::Value document, json::parse(answer), "the API's answer");
   co_return document;
@@ -240,9 +239,10 @@ async::Task<Result<json::Value>> Client::usage(std::string app, std::string id) 
   co_return co_await call("GET", machine_path(app, id) + "/usage", {});
 }
 
-async::Task<Result<void>> Client::act(std::string app, std::string id, std::string action) {
+async::Task<Result<void>> Client::act(std::string app, std::string id, std::string action,
+                                      json::Value body) {
   CO_TRY([[maybe_unused]] const auto answer,
-         co_await call("POST", machine_path(app, id) + "/" + action, {}));
+         co_await call("POST", machine_path(app, id) + "/" + action, std::move(body)));
   co_return Result<void>();
 }
 
@@ -264,7 +264,7 @@ async::Task<Result<void>> Client::signal(std::string app, std::string id, std::s
 }
 
 async::Task<Result<std::string>> Client::console(std::string app, std::string id) {
-  co_return co_await call_for_text("GET", machine_path(app, id) + "/console", {});
+  co_return co_await exchange(head("GET", machine_path(app, id) + "/console"), {}, kCallTimeout);
 }
 
 async::Task<Result<json::Value>> Client::egress(std::string app) {

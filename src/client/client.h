@@ -75,8 +75,31 @@ class Client {
   async::Task<Result<MachineInfo>> machine(std::string app, std::string id);
   // CPU and memory of guest and VMM, now.
   async::Task<Result<json::Value>> usage(std::string app, std::string id);
-  // `action`: start, stop, restart, suspend, cordon, uncordon.
-  async::Task<Result<void>> act(std::string app, std::string id, std::string action);
+  // `body` as the API has it: config, name, region, skip_launch …
+  async::Task<Result<MachineInfo>> create_machine(std::string app, json::Value body);
+  async::Task<Result<MachineInfo>> update_machine(std::string app, std::string id,
+                                                  json::Value body);
+  enum class Force { no, yes };
+  async::Task<Result<void>> destroy_machine(std::string app, std::string id, Force force);
+  // `action`: start, stop, restart, suspend, cordon, uncordon, with a query ("?timeout=5s") and a
+  // body where it takes them.
+  async::Task<Result<void>> act(std::string app, std::string id, std::string action,
+                                json::Value body = {});
+  // Until the machine is in `state`; `deadline_exceeded` after `timeout`.
+  async::Task<Result<void>> wait_machine(std::string app, std::string id, std::string state,
+                                         Duration timeout);
+  async::Task<Result<json::Value>> lease(std::string app, std::string id);  // its `data`
+  async::Task<Result<void>> release_lease(std::string app, std::string id, std::string nonce);
+  async::Task<Result<json::Value>> metadata(std::string app, std::string id);
+  async::Task<Result<void>> set_metadata(std::string app, std::string id, std::string key,
+                                         std::string value);
+  async::Task<Result<void>> unset_metadata(std::string app, std::string id, std::string key);
+  // An exec stream to a machine (docs/formats/exec-stream.md), not yet begun.
+  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(std::string app, std::string id);
+  // `name`: "SIGUSR1", to the app's main process.
+  async::Task<Result<void>> signal(std::string app, std::string id, std::string name);
+  // What the machine's kernel said on its console.
+  async::Task<Result<std::string>> console(std::string app, std::string id);
   // Volumes, as the API shows them. `size`: an object with `size_gb` or `size_mb`.
   async::Task<Result<std::vector<json::Value>>> volumes(std::string app);
   async::Task<Result<json::Value>> volume(std::string app, std::string id);
@@ -86,12 +109,6 @@ class Client {
   async::Task<Result<json::Value>> snapshots(std::string app, std::string volume);
   async::Task<Result<json::Value>> create_snapshot(std::string app, std::string volume);
   async::Task<Result<void>> destroy_snapshot(std::string app, std::string volume, std::string id);
-  // An exec stream to a machine (docs/formats/exec-stream.md), not yet begun.
-  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(std::string app, std::string id);
-  // `name`: "SIGUSR1", to the app's main process.
-  async::Task<Result<void>> signal(std::string app, std::string id, std::string name);
-  // What the machine's kernel said on its console.
-  async::Task<Result<std::string>> console(std::string app, std::string id);
   async::Task<Result<bool>> has_blob(std::string digest);
   async::Task<Result<void>> put_blob(std::string digest, std::string path, OnBytes sent);
   async::Task<Result<std::vector<ReleaseInfo>>> releases(std::string app);
@@ -117,8 +134,10 @@ class Client {
          std::string token);
   http::RequestHead head(std::string method, std::string target) const;
   Error unreachable(const Error& error) const;
-  async::Task<Result<std::string>> call_for_text(std::string method, std::string target,
-                                                 json::Value body);
+  // The body of a good answer, whatever it holds.
+  async::Task<Result<std::string>> exchange(http::RequestHead request, json::Value body,
+                                            Duration timeout);
+  // The document in it; null: it was empty.
   async::Task<Result<json::Value>> call(std::string method, std::string target, json::Value body);
   async::Task<Result<std::unique_ptr<EventReader>>> follow(std::string target);
 
