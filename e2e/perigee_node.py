@@ -33,6 +33,17 @@ def free_ports(count):
         return [one.getsockname()[1] for one in sockets]
 
 
+def free_network():
+    """One that no node on this host has: neither one that runs nor one that was killed."""
+    taken = subprocess.run(['nft', 'list', 'ruleset'], capture_output=True, text=True,
+                           check=True).stdout
+    for number in range(40):
+        network = f'10.{210 + (os.getpid() + number) % 40}.0.0/16'
+        if network not in taken:
+            return network
+    raise AssertionError('no network from 10.210 to 10.249 is free: nft list ruleset')
+
+
 def wait_until(what, seconds, condition, pause=0.05):
     """The first true value of `condition()`; fails naming `what` when the time is over."""
     end = time.monotonic() + seconds
@@ -69,7 +80,7 @@ https = ["127.0.0.1:{self.https_port}"]
 listen = ["127.0.0.1:{self.metrics_port}"]
 
 [worker]
-network = "10.{210 + os.getpid() % 40}.0.0/16"
+network = "{free_network()}"
 {worker_config}''' + more_config)
         self.environment = dict(os.environ, PERIGEE_ROOT=str(self.root), NO_COLOR='1')
 
