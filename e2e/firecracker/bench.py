@@ -45,7 +45,8 @@ class Bench:
         self.spec = {
             'machine': 'c0ffee00000001', 'instance_id': 'i1', 'cpus': 1, 'memory_mib': 128,
             'layers': [str(self.root / 'layer')], 'upper': str(self.root / 'upper'), 'uid': UID,
-            'cgroup': f'{self.namespace}/c0ffee00000001', 'limits': {'cpu_percent': 50},
+            'cgroup': f'{self.namespace}/c0ffee00000001',
+            'limits': {'cpu_percent': 50, 'disk_iops': 1000, 'disk_mib_s': 20},
             'nic': {'tap': tap, 'mac': '02:00:00:00:00:02', 'address': '10.201.0.2',
                     'gateway': '10.201.0.1', 'mtu': 1420},
             'process': {'argv': ['app']},

@@ -15,6 +15,7 @@ constexpr FirecrackerVersion kHasSerialLimit{1, 16};
 constexpr FirecrackerVersion kHasClockRealtime{1, 16};
 constexpr int kGuestCid = 3;  // the lowest; VMs may share it, each vsock has its own socket
 constexpr int kMaxVersionPart = 1000;
+constexpr std::int64_t kMib = 1024 * 1024;
 
 // Bytes of the console that pass at once, and per refill; more is dropped.
 constexpr std::int64_t kConsoleBurst = std::int64_t{64} * 1024;
@@ -39,19 +40,35 @@ void add_reporting(std::vector<ApiCall>& calls, FirecrackerVersion version) {
   calls.push_back(put("/serial", std::move(serial)));
 }
 
+// A second's worth passes at once, and is there again a second later.
+json::Value per_second(std::int64_t size) {
+  return json::object({{"size", size}, {"refill_time", 1000}});
+}
+
+// Null where nothing is limited. Each disk has buckets of its own: Firecracker shares none.
+json::Value disk_limiter(const VmLimits& limits) {
+  if (limits.disk_iops <= 0 && limits.disk_mib_s <= 0) return {};
+  json::Value limiter = json::object({});
+  if (limits.disk_mib_s > 0) limiter.set("bandwidth", per_second(limits.disk_mib_s * kMib));
+  if (limits.disk_iops > 0) limiter.set("ops", per_second(limits.disk_iops));
+  return limiter;
+}
+
 // The upper disk is made anew at each start, so nothing on it is worth a flush (cache_type Unsafe);
 // what the guest flushes to a volume is on the host's disk.
 void add_disks(std::vector<ApiCall>& calls, const VmSpec& vm) {
+  const json::Value limiter = disk_limiter(vm.limits);
   std::size_t index = 0;
   for (const Disk& disk : disks_of(vm)) {
     const std::string id = fmt::format("disk{}", index);
     const bool durable = disk.access == DiskAccess::durable;
-    calls.push_back(
-        put("/drives/" + id, json::object({{"drive_id", id},
-                                           {"path_on_host", jail_disk(index++)},
-                                           {"is_root_device", false},
-                                           {"is_read_only", disk.access == DiskAccess::read_only},
-                                           {"cache_type", durable ? "Writeback" : "Unsafe"}})));
+    json::Value drive = json::object({{"drive_id", id},
+                                      {"path_on_host", jail_disk(index++)},
+                                      {"is_root_device", false},
+                                      {"is_read_only", disk.access == DiskAccess::read_only},
+                                      {"cache_type", durable ? "Writeback" : "Unsafe"}});
+    if (!limiter.is_null()) drive.set("rate_limiter", limiter);
+    calls.push_back(put("/drives/" + id, std::move(drive)));
   }
 }
 

@@ -112,6 +112,17 @@ TEST_CASE("an older Firecracker is not told what it does not know") {
   CHECK(text(load_calls({1, 15})).find("clock_realtime") == std::string::npos);
 }
 
+TEST_CASE("each disk is limited to what the VM's disks may do in a second") {
+  BootSpec boot = example();
+  boot.vm.limits.disk_iops = 1000;
+  boot.vm.limits.disk_mib_s = 20;
+  const std::string both = R"(rate_limiter {"bandwidth":{"size":20971520,"refill_time":1000},)"
+                           R"("ops":{"size":1000,"refill_time":1000}})";
+  CHECK(text(boot_calls(boot, {1, 14})).find(both) != std::string::npos);
+  boot.vm.limits.disk_mib_s = 0;
+  CHECK(text(boot_calls(boot, {1, 14})).find("bandwidth") == std::string::npos);
+}
+
 TEST_CASE("a VM without disks and network has neither") {
   BootSpec boot = example();
   boot.vm.layers.clear();
