@@ -83,6 +83,11 @@ DesiredState desired_after(MachineAction action, DesiredState desired) {
   return desired;
 }
 
+ActionEffect against_order(ActionEffect effect, MachineAction action, DesiredState desired) {
+  const bool elsewhere = desired_after(action, desired) != desired;
+  return effect == nothing && elsewhere ? order : effect;
+}
+
 std::string_view name(MachineAction action) {
   constexpr std::array<std::string_view, kActions> kNames{
       "start", "stop", "suspend", "restart", "update", "destroy", "force_destroy", "edit", "enter"};

@@ -36,6 +36,10 @@ Result<ActionEffect> judge_action(MachineAction action, const MachineId& machine
 // What the machine is to be after `order`; an edit leaves `desired` as it is.
 model::DesiredState desired_after(MachineAction action, model::DesiredState desired);
 
+// An effect, given what the machine is already meant to be: where an order is under way that leads
+// elsewhere, the state that is seen does not last, and what would change nothing is an order.
+ActionEffect against_order(ActionEffect effect, MachineAction action, model::DesiredState desired);
+
 std::string_view name(MachineAction action);
 
 }  // namespace perigee::control

@@ -68,5 +68,19 @@ TEST_CASE("a refusal says what to do") {
         "machine m1 is being destroyed");
 }
 
+TEST_CASE("what is as it should be is an order where another order is under way") {
+  using model::DesiredState;
+  const auto effect = [](MachineAction action, DesiredState desired) {
+    return against_order(ActionEffect::nothing, action, desired);
+  };
+  CHECK(effect(MachineAction::start, DesiredState::suspended) == ActionEffect::order);
+  CHECK(effect(MachineAction::start, DesiredState::stopped) == ActionEffect::order);
+  CHECK(effect(MachineAction::start, DesiredState::started) == ActionEffect::nothing);
+  CHECK(effect(MachineAction::suspend, DesiredState::started) == ActionEffect::order);
+  CHECK(effect(MachineAction::destroy, DesiredState::destroyed) == ActionEffect::nothing);
+  CHECK(against_order(ActionEffect::refuse, MachineAction::start, DesiredState::stopped) ==
+        ActionEffect::refuse);
+}
+
 }  // namespace
 }  // namespace perigee::control

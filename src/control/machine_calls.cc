@@ -35,7 +35,8 @@ Result<Judged> machine_for(const Context& context, const api::Call& call, Machin
   const model::Machine& machine = judged.machine.value;
   TRY_VOID(check_lease(lease_of(context, machine.id), machine.id, lease_nonce(call),
                        context.host.clock.wall()));
-  TRY(judged.effect, judge_action(action, machine.id, state_of(context, machine)));
+  TRY(const ActionEffect effect, judge_action(action, machine.id, state_of(context, machine)));
+  judged.effect = against_order(effect, action, machine.desired);
   return judged;
 }
 
