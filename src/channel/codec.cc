@@ -107,14 +107,6 @@ Decoded<Failed> decode_failed(std::string_view payload) {
   return message;
 }
 
-template <typename Any, typename Message>
-Decoded<std::optional<Any>> any(Decoded<Message> message) {
-  if (!message) {
-    return std::unexpected(message.error());
-  }
-  return Any(std::move(*message));
-}
-
 }  // namespace
 
 std::string encode_frame(std::uint8_t type, std::string_view payload) {

@@ -210,14 +210,6 @@ Decoded<ExecExited> decode_exec_exited(std::string_view payload) {
   return message;
 }
 
-template <typename Any, typename Message>
-Decoded<std::optional<Any>> any(Decoded<Message> message) {
-  if (!message) {
-    return std::unexpected(message.error());
-  }
-  return Any(std::move(*message));
-}
-
 }  // namespace
 
 std::string encode(const Exec& message) {

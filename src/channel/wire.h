@@ -6,8 +6,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "channel/types.h"
 
 namespace perigee::channel {
 
@@ -51,5 +56,14 @@ class Reader {
   std::string_view rest_;
   bool ok_ = true;
 };
+
+// One message as one of all (`Any`: HostMessage or GuestMessage).
+template <typename Any, typename Message>
+Decoded<std::optional<Any>> any(Decoded<Message> message) {
+  if (!message) {
+    return std::unexpected(message.error());
+  }
+  return Any(std::move(*message));
+}
 
 }  // namespace perigee::channel
