@@ -208,11 +208,16 @@ class Storm:
         found += [f'the row of {each} is left' for each in sorted(rows - known)]
         logs = self.node.state / 'logs'  # kept on purpose, within bounds
         for ident in self.destroyed:
-            found += [f'{path} is left' for path in self.node.root.rglob(f'*{ident}*')
+            found += [f'{path} is left' for path in named_after(self.node.root, ident)
                       if not path.is_relative_to(logs)]
         return found
 
 
 def cgroups_of(ident):
-    return [path for path in pathlib.Path('/sys/fs/cgroup').glob(f'*/**/*{ident}*')
-            if path.is_dir()]
+    return [path for path in named_after(pathlib.Path('/sys/fs/cgroup'), ident) if path.is_dir()]
+
+
+def named_after(top, ident):
+    """What is called after a machine below `top`; what vanishes meanwhile is not there."""
+    return [pathlib.Path(folder, name) for folder, folders, files in os.walk(top)
+            for name in (*folders, *files) if ident in name]
