@@ -64,6 +64,7 @@ async::Task<void> Publisher::run() {
 
 std::int64_t Publisher::refresh() {
   for (auto& [id, node] : nodes_) publish_node(id, node);
+  publish_fleet();
   publish_routes();
   return routes_.revision();
 }
@@ -105,6 +106,30 @@ void Publisher::publish_machines(const NodeId& id, NodeFeed& node) {
     node.feed->set(machine_key(each.first), std::nullopt);
     return true;
   });
+}
+
+// A node that has joined, so that routers can reach the machines there.
+void Publisher::publish_fleet() {
+  std::map<NodeId, model::RouteNode> fleet;
+  for (const auto& [id, stored] : desired_.nodes()) {
+    const NodeRecord& record = stored.value;
+    if (!record.membership) continue;
+    fleet[id] = {.node = id,
+                 .region = record.region,
+                 .mesh_address = record.membership->mesh_address,
+                 .has_router = record.membership->runs("router"),
+                 .has_worker = record.membership->runs("worker"),
+                 .draining = record.draining};
+  }
+  for (const auto& [id, node] : fleet) {
+    const auto found = published_fleet_.find(id);
+    if (found != published_fleet_.end() && found->second == node) continue;
+    routes_.set(node_key(id), model::to_json(node).dump());
+  }
+  for (const auto& [id, node] : published_fleet_) {
+    if (!fleet.contains(id)) routes_.set(node_key(id), std::nullopt);
+  }
+  published_fleet_ = std::move(fleet);
 }
 
 void Publisher::publish_routes() {

@@ -1,5 +1,5 @@
-// Publisher: keeps the feeds true: one for the routers (routes of all apps), one per node (its
-// machines and volumes), derived from desired and observed state at every change.
+// Publisher: keeps the feeds true: one for the routers (routes of all apps, nodes of the fleet),
+// one per node (its machines and volumes), derived from desired and observed state at every change.
 #pragma once
 
 #include <map>
@@ -10,6 +10,7 @@
 #include "control/drains.h"
 #include "control/feed.h"
 #include "control/observed_table.h"
+#include "model/fleet.h"
 
 namespace perigee::control {
 
@@ -48,6 +49,7 @@ class Publisher {
   void publish_node(const NodeId& id, NodeFeed& node);
   void publish_machines(const NodeId& id, NodeFeed& node);
   void publish_routes();
+  void publish_fleet();
 
   async::Loop& loop_;
   const DesiredTable& desired_;
@@ -59,6 +61,7 @@ class Publisher {
   MonotonicTime start_;
   Feed routes_;
   std::map<AppName, model::AppRoute> published_;  // what `routes_` holds
+  std::map<NodeId, model::RouteNode> published_fleet_;
   std::map<NodeId, NodeFeed> nodes_;
 };
 

@@ -110,7 +110,12 @@ Result<VersionsRecord> versions_record_from(const json::Value& value) {
 }
 
 json::Value to_json(const NodeRecord& record) {
-  return json::object({{"region", record.region.str()}, {"first_seen_ns", record.first_seen.ns}});
+  json::Value out =
+      json::object({{"region", record.region.str()}, {"first_seen_ns", record.first_seen.ns}});
+  if (record.cordoned) out.set("cordoned", true);
+  if (record.draining) out.set("draining", true);
+  if (record.membership) out.set("membership", to_json(*record.membership));
+  return out;
 }
 
 Result<NodeRecord> node_record_from(const json::Value& value) {
@@ -118,6 +123,11 @@ Result<NodeRecord> node_record_from(const json::Value& value) {
   TRY(const std::string region, value.optional_string("region"));
   record.region = RegionCode(region);
   TRY(record.first_seen.ns, value.optional_int("first_seen_ns", 0));
+  TRY(record.cordoned, value.optional_bool("cordoned", false));
+  TRY(record.draining, value.optional_bool("draining", false));
+  if (const json::Value* membership = value.find("membership")) {
+    TRY_AS(record.membership, model::membership_from(*membership), "membership");
+  }
   return record;
 }
 

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "json/json.h"
+#include "model/fleet.h"
 #include "model/types.h"
 
 namespace perigee::control {
@@ -80,6 +82,9 @@ Result<VersionsRecord> versions_record_from(const json::Value& value);
 struct NodeRecord {
   RegionCode region;
   WallTime first_seen;
+  bool cordoned = false;                        // it takes no new machines
+  bool draining = false;                        // its machines are being moved away
+  std::optional<model::Membership> membership;  // nullopt: it is no part of a fleet
   bool operator==(const NodeRecord&) const = default;
 };
 json::Value to_json(const NodeRecord& record);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "model/checks.h"
+#include "model/fleet.h"
 #include "model/json.h"
 #include "model/machine_state.h"
 #include "model/signals.h"
@@ -374,6 +375,29 @@ TEST_CASE("an informational check holds nobody back from routing") {
   status.checks = {{"extra", CheckHealth::critical, "", {}}};
   CHECK(readiness(config, status) == Readiness::unchecked);
   CHECK_FALSE(all_checks_pass(config, status));
+}
+
+TEST_CASE("a membership and a route's node survive a round trip") {
+  const Membership membership{.index = 3,
+                              .mesh_address = "fd12:3456:789a::3",
+                              .endpoint = "203.0.113.7:51820",
+                              .wireguard_key = "bm90IGEga2V5",
+                              .certificate = "ab12",
+                              .roles = {"worker", "router"}};
+  CHECK(membership_from(to_json(membership)) == membership);
+  CHECK(membership.runs("router"));
+  CHECK_FALSE(membership.runs("control"));
+  auto outside = to_json(membership);
+  outside.set("index", 65536);
+  CHECK_FALSE(membership_from(outside).has_value());
+
+  const RouteNode node{.node = NodeId("fra-1"),
+                       .region = RegionCode("fra"),
+                       .mesh_address = "fd12:3456:789a::3",
+                       .has_router = true,
+                       .has_worker = false,
+                       .draining = true};
+  CHECK(route_node_from(to_json(node)) == node);
 }
 
 TEST_CASE("checks that could not be run are refused by name") {
