@@ -11,6 +11,7 @@
 #include <array>
 #include <memory>
 
+#include "crypto/hash.h"
 #include "crypto/openssl_error.h"
 
 namespace perigee::crypto {
@@ -30,6 +31,7 @@ struct Deleter {
 };
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
+using Request = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
 using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
 
@@ -55,15 +57,25 @@ Result<Key> read_key(std::string_view pem) {
   return key;
 }
 
-Result<KeyPair> to_pem(X509* certificate, EVP_PKEY* key) {
-  const Bio certificate_bio(BIO_new(BIO_s_mem()));
-  const Bio key_bio(BIO_new(BIO_s_mem()));
-  if (PEM_write_bio_X509(certificate_bio.get(), certificate) != 1 ||
-      PEM_write_bio_PrivateKey(key_bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
-    return fail(openssl_error(Code::internal, "write PEM"));
+Result<std::string> certificate_text(X509* certificate) {
+  const Bio bio(BIO_new(BIO_s_mem()));
+  if (PEM_write_bio_X509(bio.get(), certificate) == 1) return text_of(bio.get());
+  return fail(openssl_error(Code::internal, "write PEM"));
+}
+
+Result<std::string> key_text(EVP_PKEY* key) {
+  const Bio bio(BIO_new(BIO_s_mem()));
+  if (PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1) {
+    return text_of(bio.get());
   }
-  return KeyPair{.certificate_pem = text_of(certificate_bio.get()),
-                 .private_key_pem = text_of(key_bio.get())};
+  return fail(openssl_error(Code::internal, "write PEM"));
+}
+
+Result<KeyPair> to_pem(X509* certificate, EVP_PKEY* key) {
+  TRY(std::string certificate_pem, certificate_text(certificate));
+  TRY(std::string key_pem, key_text(key));
+  return KeyPair{.certificate_pem = std::move(certificate_pem),
+                 .private_key_pem = std::move(key_pem)};
 }
 
 Result<void> add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
@@ -141,6 +153,28 @@ Result<std::string> alternative_names(const std::vector<std::string>& names) {
   return out;
 }
 
+// What `key` may show itself with: a certificate of `ca`, for the ends of TLS in `usage`.
+Result<Certificate> sign_leaf(const KeyPair& ca, EVP_PKEY* key,
+                              const std::vector<std::string>& names, const std::string& usage,
+                              WallTime now, int days) {
+  TRY(const std::string alternatives, alternative_names(names));
+  TRY(const Certificate issuer, read_certificate(ca.certificate_pem));
+  TRY(const Key issuer_key, read_key(ca.private_key_pem));
+  TRY(Certificate certificate, blank(names.front(), now, days, key));
+  X509* x = certificate.get();
+  X509_set_issuer_name(x, X509_get_subject_name(issuer.get()));
+  TRY_VOID(add_extension(x, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
+  TRY_VOID(add_extension(x, issuer.get(), NID_key_usage, "critical,digitalSignature"));
+  TRY_VOID(add_extension(x, issuer.get(), NID_ext_key_usage, usage));
+  TRY_VOID(add_extension(x, issuer.get(), NID_subject_key_identifier, "hash"));
+  TRY_VOID(add_extension(x, issuer.get(), NID_authority_key_identifier, "keyid"));
+  TRY_VOID(add_extension(x, issuer.get(), NID_subject_alt_name, alternatives));
+  if (X509_sign(x, issuer_key.get(), EVP_sha256()) == 0) {
+    return fail(openssl_error(Code::internal, "sign the certificate of " + names.front()));
+  }
+  return certificate;
+}
+
 }  // namespace
 
 Result<KeyPair> create_ca(std::string_view common_name, WallTime now) {
@@ -160,24 +194,53 @@ Result<KeyPair> create_ca(std::string_view common_name, WallTime now) {
 
 Result<KeyPair> issue(const KeyPair& ca, const std::vector<std::string>& names, WallTime now,
                       int days) {
-  TRY(const std::string alternatives, alternative_names(names));
-  TRY(const Certificate issuer, read_certificate(ca.certificate_pem));
-  TRY(const Key issuer_key, read_key(ca.private_key_pem));
   const Key key(EVP_EC_gen("P-256"));
   if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
-  TRY(const Certificate certificate, blank(names.front(), now, days, key.get()));
-  X509* x = certificate.get();
-  X509_set_issuer_name(x, X509_get_subject_name(issuer.get()));
-  TRY_VOID(add_extension(x, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
-  TRY_VOID(add_extension(x, issuer.get(), NID_key_usage, "critical,digitalSignature"));
-  TRY_VOID(add_extension(x, issuer.get(), NID_ext_key_usage, "serverAuth"));
-  TRY_VOID(add_extension(x, issuer.get(), NID_subject_key_identifier, "hash"));
-  TRY_VOID(add_extension(x, issuer.get(), NID_authority_key_identifier, "keyid"));
-  TRY_VOID(add_extension(x, issuer.get(), NID_subject_alt_name, alternatives));
-  if (X509_sign(x, issuer_key.get(), EVP_sha256()) == 0) {
-    return fail(openssl_error(Code::internal, "sign the certificate of " + names.front()));
+  TRY(const Certificate certificate, sign_leaf(ca, key.get(), names, "serverAuth", now, days));
+  return to_pem(certificate.get(), key.get());
+}
+
+Result<RequestedKey> request_certificate(std::string_view common_name) {
+  const Key key(EVP_EC_gen("P-256"));
+  const Request request(X509_REQ_new());
+  if (!key || !request) return fail(openssl_error(Code::internal, "make an ECDSA key"));
+  X509_REQ_set_version(request.get(), X509_REQ_VERSION_1);
+  add_common_name(X509_REQ_get_subject_name(request.get()), common_name);
+  if (X509_REQ_set_pubkey(request.get(), key.get()) != 1 ||
+      X509_REQ_sign(request.get(), key.get(), EVP_sha256()) == 0) {
+    return fail(openssl_error(Code::internal, "sign the certificate request"));
   }
-  return to_pem(x, key.get());
+  const Bio request_bio(BIO_new(BIO_s_mem()));
+  if (PEM_write_bio_X509_REQ(request_bio.get(), request.get()) != 1) {
+    return fail(openssl_error(Code::internal, "write PEM"));
+  }
+  TRY(std::string key_pem, key_text(key.get()));
+  return RequestedKey{.request_pem = text_of(request_bio.get()),
+                      .private_key_pem = std::move(key_pem)};
+}
+
+Result<std::string> issue_requested(const KeyPair& ca, std::string_view request_pem,
+                                    const std::vector<std::string>& names, WallTime now, int days) {
+  const Request request(
+      PEM_read_bio_X509_REQ(reader(request_pem).get(), nullptr, nullptr, nullptr));
+  if (!request) return fail(openssl_error(Code::invalid_argument, "PEM certificate request"));
+  EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
+  if (key == nullptr || X509_REQ_verify(request.get(), key) != 1) {
+    return fail(openssl_error(Code::invalid_argument, "signature of the certificate request"));
+  }
+  TRY(const Certificate certificate, sign_leaf(ca, key, names, "serverAuth,clientAuth", now, days));
+  return certificate_text(certificate.get());
+}
+
+Result<std::string> fingerprint(std::string_view certificate_pem) {
+  TRY(const Certificate certificate, read_certificate(certificate_pem));
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate.get(), &der);
+  if (size <= 0) return fail(openssl_error(Code::invalid_argument, "certificate"));
+  std::string hash =
+      sha256_hex({reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)});
+  OPENSSL_free(der);
+  return hash;
 }
 
 Result<WallTime> not_after(std::string_view certificate_pem) {

@@ -21,6 +21,20 @@ Result<KeyPair> create_ca(std::string_view common_name, WallTime now);
 // certificate left out.
 Result<KeyPair> issue(const KeyPair& ca, const std::vector<std::string>& names, WallTime now,
                       int days);
+
+// A key of one's own, and a request for its certificate (PKCS #10, RFC 2986) under that name.
+struct RequestedKey {
+  std::string request_pem;
+  std::string private_key_pem;
+};
+Result<RequestedKey> request_certificate(std::string_view common_name);
+// The certificate of a request's key as `names`, for both ends of TLS. What the request says beside
+// its key counts for nothing; invalid_argument where it was not signed with that key.
+Result<std::string> issue_requested(const KeyPair& ca, std::string_view request_pem,
+                                    const std::vector<std::string>& names, WallTime now, int days);
+
+// SHA-256 of the certificate (of the first in the text), in hex.
+Result<std::string> fingerprint(std::string_view certificate_pem);
 Result<WallTime> not_after(std::string_view certificate_pem);
 
 }  // namespace perigee::crypto

@@ -99,6 +99,23 @@ Result<void> use_key(SSL_CTX* context, std::string_view key_pem) {
   return {};
 }
 
+Result<void> trust(SSL_CTX* context, std::string_view ca_pem) {
+  if (ca_pem.empty()) {
+    if (SSL_CTX_set_default_verify_paths(context) == 1) return {};
+    return fail(openssl_error(Code::internal, "the system's root certificates"));
+  }
+  const Bio bio = reader(ca_pem);
+  std::size_t count = 0;
+  for (;; ++count) {
+    const Certificate root(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    if (!root) break;
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root.get());
+  }
+  if (count == 0) return fail(openssl_error(Code::invalid_argument, "PEM of the trusted CA"));
+  ERR_clear_error();
+  return {};
+}
+
 class Server : public TlsServer {
  public:
   explicit Server(Context base) : base_(std::move(base)) {
@@ -111,7 +128,17 @@ class Server : public TlsServer {
     TRY_AS(Context context, make_server_context(), fmt::format("certificate of {}", host));
     TRY_VOID_AS(use_chain(context.get(), chain_pem), fmt::format("certificate of {}", host));
     TRY_VOID_AS(use_key(context.get(), key_pem), fmt::format("certificate of {}", host));
+    if (!clients_ca_.empty()) TRY_VOID(trust(context.get(), clients_ca_));
     contexts_.insert_or_assign(to_lower(host), std::move(context));
+    return {};
+  }
+  // A resumed session would show yesterday's certificate: each connection shows its own.
+  Result<void> ask_clients(std::string_view ca_pem) override {
+    TRY_VOID(trust(base_.get(), ca_pem));
+    clients_ca_ = ca_pem;
+    SSL_CTX_set_verify(base_.get(), SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_options(base_.get(), SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(base_.get(), 0);
     return {};
   }
   void remove_certificate(std::string_view host) override { contexts_.erase(to_lower(host)); }
@@ -159,6 +186,7 @@ class Server : public TlsServer {
   }
 
   Context base_;
+  std::string clients_ca_;
   std::unordered_map<std::string, Context> contexts_;
 };
 
@@ -171,6 +199,11 @@ bool is_ip(const std::string& name) {
 class Client : public TlsClient {
  public:
   explicit Client(Context context) : context_(std::move(context)) {}
+
+  Result<void> identify_as(const KeyPair& identity) override {
+    TRY_VOID_AS(use_chain(context_.get(), identity.certificate_pem), "client certificate");
+    return use_key(context_.get(), identity.private_key_pem);
+  }
 
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect(std::unique_ptr<sys::Stream> stream,
                                                             std::string server_name) override {
@@ -196,23 +229,6 @@ class Client : public TlsClient {
   Context context_;
 };
 
-Result<void> trust(SSL_CTX* context, std::string_view ca_pem) {
-  if (ca_pem.empty()) {
-    if (SSL_CTX_set_default_verify_paths(context) == 1) return {};
-    return fail(openssl_error(Code::internal, "the system's root certificates"));
-  }
-  const Bio bio = reader(ca_pem);
-  std::size_t count = 0;
-  for (;; ++count) {
-    const Certificate root(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-    if (!root) break;
-    X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root.get());
-  }
-  if (count == 0) return fail(openssl_error(Code::invalid_argument, "PEM of the trusted CA"));
-  ERR_clear_error();
-  return {};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<TlsServer>> TlsServer::create() {
@@ -227,6 +243,11 @@ Result<std::unique_ptr<TlsClient>> TlsClient::create(std::string_view ca_pem, Ve
   SSL_CTX_set_verify(context.get(), mode, nullptr);
   SSL_CTX_set_alpn_protos(context.get(), bytes(kAlpn), static_cast<unsigned int>(kAlpn.size()));
   return std::make_unique<Client>(std::move(context));
+}
+
+std::optional<PeerIdentity> peer_identity(const sys::Stream& stream) {
+  const auto* tls = dynamic_cast<const TlsStream*>(&stream);
+  return tls == nullptr ? std::nullopt : tls->peer_identity();
 }
 
 std::string server_name(const sys::Stream& stream) {

@@ -1,15 +1,18 @@
 // TLS over any Stream (OpenSSL 3, seen by tls.cc alone), TLS 1.2 and 1.3.
 //
 // TlsServer holds the certificates by host name and may be updated at any time: running
-// connections keep theirs, new handshakes see the new set.
+// connections keep theirs, new handshakes see the new set. Between nodes both ends show a
+// certificate of the fleet's CA (mutual TLS).
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "async/task.h"
 #include "base/result.h"
+#include "crypto/certificate.h"
 #include "sys/network.h"
 
 namespace perigee::crypto {
@@ -22,6 +25,9 @@ class TlsServer {
   virtual Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
                                        std::string_view key_pem) = 0;
   virtual void remove_certificate(std::string_view host) = 0;
+  // From now on clients are asked for a certificate: one that is not of this CA ends the handshake,
+  // none is let through, and `peer_identity` tells who it is. Before the certificates are set.
+  virtual Result<void> ask_clients(std::string_view ca_pem) = 0;
   // Handshake on an accepted stream. A client without a known SNI name is refused (alert
   // unrecognized_name).
   virtual async::Task<Result<std::unique_ptr<sys::Stream>>> accept(
@@ -35,9 +41,20 @@ class TlsClient {
   static Result<std::unique_ptr<TlsClient>> create(std::string_view ca_pem,
                                                    Verify verify = Verify::yes);
   virtual ~TlsClient() = default;
+  // What new connections show a server that asks.
+  virtual Result<void> identify_as(const KeyPair& identity) = 0;
   virtual async::Task<Result<std::unique_ptr<sys::Stream>>> connect(
       std::unique_ptr<sys::Stream> stream, std::string server_name) = 0;
 };
+
+// Whom the other end's certificate names; it was verified in the handshake.
+struct PeerIdentity {
+  std::string name;         // the subject's common name
+  std::string fingerprint;  // as `fingerprint` gives it
+  bool operator==(const PeerIdentity&) const = default;
+};
+// nullopt: no TLS, no certificate, or one that nobody verified.
+std::optional<PeerIdentity> peer_identity(const sys::Stream& stream);
 
 // The SNI name of a server-side TLS stream; empty for others.
 std::string server_name(const sys::Stream& stream);

@@ -2,19 +2,24 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "crypto/openssl_error.h"
 
 namespace perigee::crypto {
 namespace {
 
 constexpr std::size_t kMaxWrite = 1 << 30;  // SSL_write takes an int
+constexpr std::size_t kMaxCommonName = 64;  // RFC 5280: ub-common-name
 
 }  // namespace
 
@@ -141,6 +146,25 @@ void TlsSession::close_notify() {
 std::string TlsSession::server_name() const {
   const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
   return name == nullptr ? "" : name;
+}
+
+// Of a certificate that the handshake verified; a client's is asked for by SSL_VERIFY_PEER alone.
+std::optional<PeerIdentity> TlsSession::peer_identity() const {
+  const bool verifies = (SSL_get_verify_mode(ssl_.get()) & SSL_VERIFY_PEER) != 0;
+  X509* certificate = SSL_get0_peer_certificate(ssl_.get());
+  if (!verifies || certificate == nullptr || SSL_get_verify_result(ssl_.get()) != X509_V_OK) {
+    return std::nullopt;
+  }
+  std::array<char, kMaxCommonName + 1> name{};
+  const int size = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
+                                             name.data(), static_cast<int>(name.size()));
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  unsigned int digest_size = digest.size();
+  if (size <= 0 || X509_digest(certificate, EVP_sha256(), digest.data(), &digest_size) != 1) {
+    return std::nullopt;
+  }
+  return PeerIdentity{.name = std::string(name.data(), static_cast<std::size_t>(size)),
+                      .fingerprint = to_hex(digest)};
 }
 
 }  // namespace perigee::crypto

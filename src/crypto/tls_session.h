@@ -6,11 +6,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "crypto/tls.h"
 
 // OpenSSL's own names for SSL, BIO and BIO_METHOD: its headers stay in the .cc files.
 struct ssl_st;
@@ -47,6 +49,7 @@ class TlsSession {
   Result<void> write(std::string_view data);
   void close_notify();
   std::string server_name() const;
+  std::optional<PeerIdentity> peer_identity() const;
 
  private:
   static bio_method_st* method();

@@ -28,6 +28,7 @@ class TlsStream : public sys::Stream {
   sys::Address peer() const override { return below_->peer(); }
   sys::Address local() const override { return below_->local(); }
   std::string server_name() const { return session_.server_name(); }
+  std::optional<PeerIdentity> peer_identity() const { return session_.peer_identity(); }
 
  private:
   enum class Writing { idle, busy, broken, closed };

@@ -14,6 +14,7 @@
 
 #include "async/task.h"
 #include "base/result.h"
+#include "crypto/tls.h"
 #include "sys/network.h"
 
 namespace perigee::http {
@@ -69,6 +70,7 @@ struct Request {
   sys::Address peer;
   std::optional<std::uint32_t> peer_uid;  // on Unix sockets
   bool tls = false;
+  std::optional<crypto::PeerIdentity> peer_identity;  // of a client's verified certificate
   std::string request_id;
 };
 

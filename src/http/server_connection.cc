@@ -84,6 +84,7 @@ ServerConnection::ServerConnection(ServerContext& context, std::unique_ptr<sys::
       peer_(stream_->peer()) {
   if (!stream_->local().is_unix()) return;
   if (const auto uid = sys::peer_uid(*stream_)) peer_uid_ = *uid;
+  peer_identity_ = crypto::peer_identity(*stream_);
 }
 
 async::Task<void> ServerConnection::run() {
@@ -170,6 +171,7 @@ async::Task<ServerConnection::Next> ServerConnection::handle(RequestHead head, F
                   .peer = peer_,
                   .peer_uid = peer_uid_,
                   .tls = security_ == Security::tls,
+                  .peer_identity = peer_identity_,
                   .request_id = context_.next_request_id()};
   co_await context_.handler.handle(request, writer);
   co_return co_await settle(writer, reader, body.awaits_continue());

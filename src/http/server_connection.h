@@ -61,6 +61,7 @@ class ServerConnection {
   Input input_;
   sys::Address peer_;
   std::optional<std::uint32_t> peer_uid_;
+  std::optional<crypto::PeerIdentity> peer_identity_;
 };
 
 }  // namespace perigee::http
