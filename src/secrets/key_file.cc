@@ -31,6 +31,11 @@ async::Task<Result<void>> KeyFile::ensure(sys::Host& host, std::string path) {
   co_return co_await write_ring(host, std::move(path), ring.text());
 }
 
+async::Task<Result<void>> KeyFile::install(sys::Host& host, std::string path, std::string text) {
+  CO_TRY_AS([[maybe_unused]] const KeyRing ring, KeyRing::parse(text), "key ring");
+  co_return co_await write_ring(host, std::move(path), std::move(text));
+}
+
 async::Task<Result<std::unique_ptr<KeyFile>>> KeyFile::open(sys::Host& host, std::string path) {
   CO_TRY(KeyRing ring, co_await read_ring(host, path));
   co_return std::unique_ptr<KeyFile>(new KeyFile(host, std::move(path), std::move(ring)));

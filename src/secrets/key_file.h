@@ -21,6 +21,8 @@ class KeyFile {
  public:
   // Makes a ring where there is none. The node's supervisor, before any role starts.
   static async::Task<Result<void>> ensure(sys::Host& host, std::string path);
+  // Puts the ring that control gave this node in place of what is there.
+  static async::Task<Result<void>> install(sys::Host& host, std::string path, std::string text);
   static async::Task<Result<std::unique_ptr<KeyFile>>> open(sys::Host& host, std::string path);
 
   const KeyRing& ring() const { return ring_; }

@@ -40,6 +40,13 @@ Error unknown_key(Kind kind, std::string_view place, std::string_view key_id) {
                                  name(kind), place, key_id));
 }
 
+Error not_for_this_node(Kind kind, std::string_view verb) {
+  return Error::make(Code::permission_denied,
+                     fmt::format("this node's key ring does not {} values of the kind {}: control "
+                                 "has not given it their keys",
+                                 verb, name(kind)));
+}
+
 Result<std::string> key_bytes(const json::Value& value, std::string_view member) {
   TRY(std::string text, value.require_string(member));
   auto key = crypto::base64_decode(text);
@@ -93,7 +100,10 @@ Result<KindKeys> KindKeys::from(Kind kind, const json::Value& value) {
 
 KeyRing::~KeyRing() {
   crypto::wipe(digest_key_);
-  for (auto& [id, key] : keys_) crypto::wipe(key.secret);
+  for (auto& [id, key] : keys_) {
+    crypto::wipe(key.secret);
+    for (auto& [kind, derived] : key.derived) crypto::wipe(derived);
+  }
 }
 
 KeyRing KeyRing::create(sys::Entropy& entropy, WallTime now) {
@@ -103,11 +113,27 @@ KeyRing KeyRing::create(sys::Entropy& entropy, WallTime now) {
   return ring;
 }
 
-Result<KeyRing::Key> KeyRing::key_from(const json::Value& value) {
+Result<KeyRing::Key> KeyRing::key_from(const json::Value& value, bool restricted) {
   Key key;
-  TRY(key.secret, key_bytes(value, "secret"));
   TRY(key.created_at.ns, value.optional_int("created_at_ns", 0));
+  if (!restricted) {
+    TRY(key.secret, key_bytes(value, "secret"));
+    return key;
+  }
+  const json::Value* kinds = value.find("kinds");
+  if (kinds == nullptr) return fail(Code::data_loss, "kinds: missing");
+  for (const auto& [text, unused] : kinds->members()) {
+    const std::optional<Kind> kind = kind_of(text);
+    if (!kind) continue;  // a later version's
+    TRY_AS(key.derived[*kind], key_bytes(*kinds, text), "kinds");
+  }
   return key;
+}
+
+std::string KeyRing::key_for(const Key& key, Kind kind) {
+  if (!key.secret.empty()) return derive(key.secret, kind);
+  const auto found = key.derived.find(kind);
+  return found == key.derived.end() ? std::string() : found->second;
 }
 
 Result<KeyRing> KeyRing::parse(std::string_view text) {
@@ -115,14 +141,17 @@ Result<KeyRing> KeyRing::parse(std::string_view text) {
   TRY(const std::int64_t version, value.require_int("version"));
   if (version != kVersion) return fail(Code::unsupported, "key ring of version {}", version);
   KeyRing ring;
+  TRY(ring.restricted_, value.optional_bool("restricted", false));
   TRY(ring.primary_, value.require_string("primary"));
-  TRY(ring.digest_key_, key_bytes(value, "digest_key"));
+  if (!ring.restricted_) {
+    TRY(ring.digest_key_, key_bytes(value, "digest_key"));
+  }
   const json::Value* keys = value.find("keys");
   const json::Object none;
   for (const auto& [id, entry] : keys == nullptr ? none : keys->members()) {
     if (ring.keys_.size() >= kMaxKeys) return fail(Code::data_loss, "more than {} keys", kMaxKeys);
     if (!is_key_id(id)) return fail(Code::data_loss, "keys: '{}' is not a key's id", id);
-    TRY_AS(Key key, key_from(entry), "keys." + id);
+    TRY_AS(Key key, key_from(entry, ring.restricted_), "keys." + id);
     ring.keys_[id] = std::move(key);
   }
   if (!ring.keys_.contains(ring.primary_)) {
@@ -132,6 +161,7 @@ Result<KeyRing> KeyRing::parse(std::string_view text) {
 }
 
 std::string KeyRing::text() const {
+  if (restricted_) return text_for(kAllKinds);
   json::Value keys = json::object();
   for (const auto& [id, key] : keys_) {
     keys.set(id, json::object({{"created_at_ns", key.created_at.ns},
@@ -145,12 +175,33 @@ std::string KeyRing::text() const {
          "\n";
 }
 
+std::string KeyRing::text_for(std::span<const Kind> kinds) const {
+  json::Value keys = json::object();
+  for (const auto& [id, key] : keys_) {
+    json::Value derived = json::object();
+    for (const Kind kind : kinds) {
+      std::string bytes = key_for(key, kind);
+      if (!bytes.empty()) derived.set(name(kind), crypto::base64_encode(bytes));
+      crypto::wipe(bytes);
+    }
+    keys.set(id,
+             json::object({{"created_at_ns", key.created_at.ns}, {"kinds", std::move(derived)}}));
+  }
+  return json::object({{"version", kVersion},
+                       {"restricted", true},
+                       {"primary", primary_},
+                       {"keys", std::move(keys)}})
+             .dump_pretty() +
+         "\n";
+}
+
 Result<std::string> KeyRing::seal(const Place& place, std::string_view plain,
                                   sys::Entropy& entropy) const {
   if (plain.size() > kMaxPlainBytes) {
     return fail(Code::invalid_argument, "{} {}: longer than {} bytes", name(place.kind), place.name,
                 kMaxPlainBytes);
   }
+  if (restricted_) return fail(not_for_this_node(place.kind, "seal"));
   std::string key = derive(keys_.find(primary_)->second.secret, place.kind);
   std::string bytes = random_key(entropy, crypto::kAeadNonceBytes);
   const std::string associated = associated_with(place.kind, place.name);
@@ -167,7 +218,8 @@ Result<std::string> KeyRing::open(const Place& place, std::string_view text) con
          fmt::format("{} {}", name(place.kind), place.name));
   const auto found = keys_.find(sealed.key_id);
   if (found == keys_.end()) return fail(unknown_key(place.kind, place.name, sealed.key_id));
-  std::string key = derive(found->second.secret, place.kind);
+  std::string key = key_for(found->second, place.kind);
+  if (key.empty()) return fail(not_for_this_node(place.kind, "open"));
   auto plain = open_with(key, place.kind, place.name, sealed);
   crypto::wipe(key);
   return plain;
@@ -175,7 +227,10 @@ Result<std::string> KeyRing::open(const Place& place, std::string_view text) con
 
 KindKeys KeyRing::keys_of(Kind kind) const {
   KindKeys out(kind);
-  for (const auto& [id, key] : keys_) out.add(id, derive(key.secret, kind));
+  for (const auto& [id, key] : keys_) {
+    std::string bytes = key_for(key, kind);
+    if (!bytes.empty()) out.add(id, std::move(bytes));
+  }
   return out;
 }
 
@@ -201,6 +256,9 @@ std::vector<std::string> KeyRing::key_ids() const {
 }
 
 Result<void> KeyRing::rotate(sys::Entropy& entropy, WallTime now) {
+  if (restricted_) {
+    return fail(Code::permission_denied, "the keys of a fleet are rotated on a node with control");
+  }
   if (keys_.size() >= kMaxKeys) {
     return fail(Code::resource_exhausted,
                 "the key ring holds {} keys, the most: values are still sealed with the old ones "
@@ -208,7 +266,8 @@ Result<void> KeyRing::rotate(sys::Entropy& entropy, WallTime now) {
                 kMaxKeys);
   }
   primary_ = "k" + sys::random_hex(entropy, kKeyIdRandom);
-  keys_[primary_] = {random_key(entropy, crypto::kAeadKeyBytes), now};
+  keys_[primary_] = {
+      .secret = random_key(entropy, crypto::kAeadKeyBytes), .derived = {}, .created_at = now};
   return {};
 }
 

@@ -7,10 +7,13 @@
 // The primary key seals; the others only open what they once sealed, until it is sealed anew and
 // they are retired. No key is used itself: a key of each kind is derived from it, so that KindKeys,
 // the part that opens one kind, can be given to a process that shall open nothing else.
-// For a volume: `random_key` makes one, `seal({Kind::volume_key, id}, …)` makes it fit to store.
+// A node of a fleet without control has a restricted ring, `text_for` some kinds: it opens those
+// and seals nothing. For a volume: `random_key` makes one, `seal({Kind::volume_key, id}, …)` makes
+// it fit to store.
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +57,9 @@ class KeyRing {
   static KeyRing create(sys::Entropy& entropy, WallTime now);
   static Result<KeyRing> parse(std::string_view text);
   std::string text() const;
+  // A ring that opens values of `kinds` and nothing else.
+  std::string text_for(std::span<const Kind> kinds) const;
+  bool is_restricted() const { return restricted_; }
 
   Result<std::string> seal(const Place& place, std::string_view plain, sys::Entropy& entropy) const;
   Result<std::string> open(const Place& place, std::string_view sealed) const;
@@ -82,13 +88,17 @@ class KeyRing {
 
  private:
   struct Key {
-    std::string secret;
+    std::string secret;                   // empty in a restricted ring
+    std::map<Kind, std::string> derived;  // in a restricted ring alone
     WallTime created_at;
     bool operator==(const Key&) const = default;
   };
   KeyRing() = default;
-  static Result<Key> key_from(const json::Value& value);
+  static Result<Key> key_from(const json::Value& value, bool restricted);
+  // What seals and opens values of that kind; empty where this ring may not.
+  static std::string key_for(const Key& key, Kind kind);
 
+  bool restricted_ = false;
   std::string primary_;
   std::string digest_key_;
   std::map<std::string, Key, std::less<>> keys_;

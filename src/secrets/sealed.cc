@@ -32,6 +32,11 @@ std::string_view name(Kind kind) {
   return "unknown";
 }
 
+std::optional<Kind> kind_of(std::string_view text) {
+  const auto found = std::ranges::find(kAllKinds, text, name);
+  return found == kAllKinds.end() ? std::nullopt : std::optional<Kind>(*found);
+}
+
 bool is_key_id(std::string_view text) {
   return !text.empty() && text.size() <= kMaxKeyIdBytes && std::ranges::all_of(text, [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');

@@ -6,6 +6,8 @@
 // Plain values.
 #pragma once
 
+#include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,7 +25,11 @@ enum class Kind {
   volume_key,         // named by the volume's id
   node_key,           // named by node and purpose
 };
+inline constexpr std::array kAllKinds{Kind::app_secret, Kind::certificate_key,
+                                      Kind::ca_key,     Kind::registry_password,
+                                      Kind::volume_key, Kind::node_key};
 std::string_view name(Kind kind);  // "app-secret"
+std::optional<Kind> kind_of(std::string_view name);
 
 // Where a value belongs. It opens at no other place: a sealed value that is copied to another app's
 // record is of no use there.

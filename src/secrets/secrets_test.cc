@@ -107,6 +107,24 @@ TEST_CASE_FIXTURE(Fixture, "the keys of one kind open that kind and no other") {
   CHECK_FALSE(KindKeys::from(Kind::certificate_key, json::object({{"k", "short"}})).has_value());
 }
 
+TEST_CASE_FIXTURE(Fixture, "a restricted ring opens the kinds it was given, and seals nothing") {
+  const std::string secret = *ring.seal(kPlace, "hunter2", entropy());
+  const Place other{Kind::certificate_key, "hello.example"};
+  const std::string key = *ring.seal(other, "KEY", entropy());
+  const std::array kinds{Kind::app_secret, Kind::volume_key};
+  KeyRing node = *KeyRing::parse(ring.text_for(kinds));
+  CHECK(node.is_restricted());
+  CHECK(node.open(kPlace, secret) == std::string("hunter2"));
+  CHECK(node.open(other, key).error().code == Code::permission_denied);
+  CHECK(node.seal(kPlace, "x", entropy()).error().code == Code::permission_denied);
+  CHECK(node.rotate(entropy(), WallTime{}).error().code == Code::permission_denied);
+  CHECK_FALSE(node.keys_of(Kind::certificate_key).has(ring.primary()));
+  CHECK(node.keys_of(Kind::app_secret).open(kPlace.name, secret) == std::string("hunter2"));
+  // It says the same after its own round trip, and never more.
+  CHECK(*KeyRing::parse(node.text()) == node);
+  CHECK(node.text().find("\"secret\"") == std::string::npos);
+}
+
 TEST_CASE_FIXTURE(Fixture, "digests tell values and places apart and outlive rotations") {
   const std::string digest = ring.digest(kPlace, "value");
   CHECK(digest.size() == 16);
