@@ -8,7 +8,7 @@
 namespace perigee::sim {
 
 inline constexpr std::size_t kMaxNodes = 200;             // 10.77.0.1 to 10.77.0.200
-inline constexpr std::size_t kStreamWindow = 256 * 1024;  // bytes sent and not yet read
+inline constexpr std::size_t kStreamWindow = 256 * 1024;  // unless a link has another
 inline constexpr std::size_t kMaxSegment = 16 * 1024;     // bytes that arrive together
 inline constexpr std::size_t kAcceptBacklog = 128;        // connections nobody accepted yet
 inline constexpr std::size_t kMaxInbox = 1024;            // datagrams nobody received yet

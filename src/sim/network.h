@@ -32,10 +32,11 @@ using NodeIndex = std::size_t;
 struct Link {
   Duration delay = 500us;
   Duration jitter = 100us;
-  int loss_per_mille = 0;       // of datagrams and stream segments
-  int duplicate_per_mille = 0;  // of datagrams
-  int reset_per_mille = 0;      // a stream segment finds its connection reset
-  bool cut = false;             // partitioned
+  int loss_per_mille = 0;              // of datagrams and stream segments
+  int duplicate_per_mille = 0;         // of datagrams
+  int reset_per_mille = 0;             // a stream segment finds its connection reset
+  bool cut = false;                    // partitioned
+  std::size_t window = kStreamWindow;  // bytes of a stream that are sent and not yet read
 };
 
 struct Datagram {
@@ -69,6 +70,7 @@ class SimNetwork {
   Result<std::unique_ptr<sys::Listener>> listen(NodeIndex node, sys::Address at);
 
   // Used by SimStream and SimListener.
+  std::size_t window(NodeIndex from, NodeIndex to) const { return link(from, to).window; }
   async::Loop& loop() { return loop_; }
   Random& random() { return random_; }
   void transmit(const std::shared_ptr<Connection>& connection, int to, std::string bytes);

@@ -63,11 +63,12 @@ async::Task<Result<void>> SimStream::write(std::string_view data) {
     ConnectionEnd& end = mine();
     if (end.broken) co_return broken(end, "write");
     if (end.end_sent) co_return fail(Code::unavailable, "write: Broken pipe");
-    if (end.unread_sent >= kStreamWindow) {
+    const std::size_t window = network_.window(end.node, connection_->end(1 - end_).node);
+    if (end.unread_sent >= window) {
       co_await async::wait_in(network_.loop(), end.writers);
       continue;
     }
-    std::size_t n = std::min({data.size(), kMaxSegment, kStreamWindow - end.unread_sent});
+    std::size_t n = std::min({data.size(), kMaxSegment, window - end.unread_sent});
     if (n > 1 && network_.random().chance(kSplitPerMille)) {
       n = 1 + static_cast<std::size_t>(network_.random().below(n));
     }

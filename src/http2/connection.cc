@@ -1,0 +1,320 @@
+#include "http2/connection.h"
+
+#include "async/combine.h"
+
+namespace perigee::http2 {
+namespace {
+
+constexpr Duration kLastWords = 1s;  // to tell the peer what is wrong with what it sent
+
+}  // namespace
+
+Connection::Connection(async::Loop& loop, std::unique_ptr<sys::Stream> stream, Role role,
+                       std::string ahead)
+    : loop_(loop),
+      stream_(std::move(stream)),
+      peer_(stream_->peer()),
+      role_(role),
+      ahead_(std::move(ahead)),
+      last_heard_(loop.now()),
+      output_(loop),
+      arrival_(loop),
+      ended_(loop),
+      session_(role, *this) {}
+
+Connection::~Connection() = default;
+
+// ---- moving bytes ----
+
+async::Task<void> Connection::run() {
+  // However this task ends, cancelled or not: nobody may go on waiting for a stream.
+  struct Guard {
+    Connection& self;
+    ~Guard() { self.close(); }
+  };
+  const Guard guard{*this};
+  co_await async::first_of(loop_, pump(), ended_.wait());
+}
+
+void Connection::close() {
+  lose(Error::make(Code::end_of_stream, fmt::format("{} closed the connection", peer_)));
+  stream_.reset();
+}
+
+async::Task<void> Connection::pump() {
+  co_await async::first_of(loop_, read_all(), write_all());
+}
+
+async::Task<void> Connection::read_all() {
+  const auto storage = std::make_unique_for_overwrite<char[]>(kReadBatch);
+  const std::span<char> buffer(storage.get(), kReadBatch);
+  std::string_view bytes = ahead_;
+  for (;;) {
+    const auto received = session_.receive(bytes);
+    output_.notify_all();
+    if (!received) {
+      lose(received.error());
+      co_await loop_.sleep(kLastWords);
+      co_return;
+    }
+    auto count = co_await stream_->read(buffer);
+    if (!count) lose(std::move(count).error().with(peer_.str()));
+    if (lost_ || *count == 0) co_return;
+    last_heard_ = loop_.now();
+    bytes = std::string_view(buffer.data(), *count);
+  }
+}
+
+async::Task<void> Connection::write_all() {
+  std::string out;
+  for (;;) {
+    out.clear();
+    session_.take_output(out, kWriteBatch);
+    if (out.empty()) {
+      if (lost_ || session_.finished()) co_return;
+      co_await output_.wait();
+      continue;
+    }
+    if (auto written = co_await stream_->write(out); !written) {
+      lose(std::move(written).error().with(peer_.str()));
+      co_return;
+    }
+  }
+}
+
+// Every stream ends here, as its error tells; the first reason counts.
+void Connection::lose(Error why) {
+  if (lost_) return;
+  lost_ = std::move(why);
+  going_away_ = true;
+  for (const auto& [id, stream] : std::exchange(streams_, {})) {
+    stream->closed = ErrorCode::none;
+    stream->changed.notify_all();
+  }
+  arrival_.notify_all();
+  output_.notify_all();
+}
+
+void Connection::abort(Error why) {
+  lose(std::move(why));
+  ended_.set();
+}
+
+async::Task<void> Connection::drain() {
+  going_away_ = true;
+  if (role_ == Role::server) {
+    session_.announce_shutdown();
+    output_.notify_all();
+    co_await loop_.sleep(kDrainNotice);  // what the peer sent before it read the notice is served
+    session_.shut_down();
+    output_.notify_all();
+  }
+  end_if_drained();
+}
+
+// ---- streams ----
+
+StreamState* Connection::find(StreamId id) {
+  const auto found = streams_.find(id);
+  return found == streams_.end() ? nullptr : found->second.get();
+}
+
+std::size_t Connection::max_streams() const {
+  return std::min<std::size_t>(session_.peer_max_streams(), kMaxStreams);
+}
+
+Result<StreamPtr> Connection::open(const http::Headers& fields, Ending ending) {
+  if (lost_) return fail(*lost_);
+  if (going_away_) return fail(Code::unavailable, "{} takes no more requests", peer_);
+  TRY(const StreamId id, session_.request(fields, ending));
+  auto stream = std::make_shared<StreamState>(loop_, id);
+  streams_.emplace(id, stream);
+  output_.notify_all();
+  return stream;
+}
+
+async::Task<StreamPtr> Connection::next_request() {
+  while (arrived_.empty()) co_await arrival_.wait();
+  StreamPtr stream = std::move(arrived_.front());
+  arrived_.pop_front();
+  co_return stream;
+}
+
+Result<void> Connection::respond(StreamState& stream, const http::Headers& fields, Ending ending) {
+  if (stream.closed) return fail(closed_error(stream));
+  TRY_VOID(session_.respond(stream.id, fields, ending));
+  output_.notify_all();
+  return {};
+}
+
+async::Task<Result<std::size_t>> Connection::read(StreamPtr stream, std::span<char> into) {
+  while (stream->unread.empty() && !stream->ended && !stream->closed) {
+    co_await stream->changed.wait();
+  }
+  if (stream->unread.empty() && !stream->ended) co_return fail(closed_error(*stream));
+  const std::size_t count = stream->unread.read(into);
+  taken(*stream, count);
+  co_return count;
+}
+
+async::Task<Result<void>> Connection::write(StreamPtr stream, std::string_view data) {
+  while (!data.empty()) {
+    if (stream->closed) co_return fail(closed_error(*stream));
+    const std::size_t unsent = session_.unsent(stream->id);
+    if (unsent >= kSendBuffer) {
+      co_await stream->changed.wait();
+      continue;
+    }
+    const std::string_view piece = data.substr(0, kSendBuffer - unsent);
+    session_.write(stream->id, piece);
+    output_.notify_all();
+    data.remove_prefix(piece.size());
+  }
+  co_return Result<void>();
+}
+
+void Connection::finish(StreamState& stream) {
+  if (stream.closed) return;
+  session_.finish(stream.id);
+  output_.notify_all();
+}
+
+void Connection::release(StreamState& stream, ErrorCode code) {
+  if (!stream.closed) {
+    stream.closed = ErrorCode::cancel;
+    session_.reset(stream.id, code);
+    streams_.erase(stream.id);
+  }
+  drop_unread(stream);
+  end_if_drained();
+  output_.notify_all();
+}
+
+void Connection::abandon(StreamState& stream) {
+  streams_.erase(stream.id);
+  drop_unread(stream);
+}
+
+void Connection::drop_unread(StreamState& stream) {
+  const std::size_t size = stream.unread.size();
+  stream.unread.consume(size);
+  taken(stream, size);
+}
+
+void Connection::end_if_drained() {
+  if (!going_away_ || role_ == Role::server || !streams_.empty()) return;
+  session_.terminate(ErrorCode::none);
+  output_.notify_all();
+}
+
+Error Connection::closed_error(const StreamState& stream) const {
+  if (lost_) return *lost_;
+  const ErrorCode code = stream.closed.value_or(ErrorCode::none);
+  if (code == ErrorCode::refused_stream) {
+    return Error::make(Code::unavailable, fmt::format("{} refused the stream", peer_));
+  }
+  return Error::make(Code::end_of_stream, fmt::format("{} reset the stream (error {})", peer_,
+                                                      static_cast<std::uint32_t>(code)));
+}
+
+// ---- windows and pings ----
+
+void Connection::taken(StreamState& stream, std::size_t bytes) {
+  if (bytes == 0) return;
+  unread_ -= bytes;
+  if (unread_ < kUnreadPressure / 2) pressure_ = Pressure::none;
+  session_.consume(stream.id, bytes);
+  if (stream.window.taken(bytes, loop_.now(), rtt_.smoothed(), pressure_)) {
+    session_.set_window(stream.id, stream.window.size());
+  }
+  output_.notify_all();
+}
+
+void Connection::begin_window(StreamState& stream) {
+  if (pressure_ == Pressure::pressed) return;
+  stream.window = StreamWindow(loop_.now(), kFirstWindow);
+  session_.set_window(stream.id, kFirstWindow);
+}
+
+void Connection::press() {
+  pressure_ = Pressure::pressed;
+  for (const auto& [id, stream] : streams_) {
+    if (stream->window.size() == kLeastWindow) continue;
+    stream->window.press(loop_.now());
+    session_.set_window(id, kLeastWindow);
+  }
+}
+
+void Connection::ping() {
+  if (lost_ || pings_.size() >= kMaxPingsInFlight) return;
+  pings_.emplace(++last_ping_, loop_.now());
+  session_.ping(last_ping_);
+  output_.notify_all();
+}
+
+// ---- what the session tells ----
+
+void Connection::on_head(StreamId id, http::Headers fields) {
+  if (role_ == Role::client) {
+    StreamState* stream = find(id);
+    if (stream == nullptr) return;
+    stream->head = std::move(fields);
+    stream->changed.notify_all();
+    return;
+  }
+  auto stream = std::make_shared<StreamState>(loop_, id);
+  stream->head = std::move(fields);
+  begin_window(*stream);
+  streams_.emplace(id, stream);
+  arrived_.push_back(std::move(stream));
+  arrival_.notify_all();
+}
+
+void Connection::on_data(StreamId id, std::string_view bytes) {
+  StreamState* stream = find(id);
+  if (stream == nullptr) return session_.consume(id, bytes.size());  // nobody wants it any more
+  stream->unread.append(bytes);
+  unread_ += bytes.size();
+  if (unread_ > kUnreadPressure && pressure_ == Pressure::none) press();
+  stream->changed.notify_all();
+}
+
+void Connection::on_end(StreamId id) {
+  StreamState* stream = find(id);
+  if (stream == nullptr) return;
+  stream->ended = true;
+  stream->changed.notify_all();
+}
+
+void Connection::on_departed(StreamId id) {
+  StreamState* stream = find(id);
+  if (stream == nullptr) return;
+  stream->departed = true;
+  begin_window(*stream);
+}
+
+void Connection::on_progress(StreamId id) {
+  if (StreamState* stream = find(id)) stream->changed.notify_all();
+}
+
+void Connection::on_closed(StreamId id, ErrorCode code) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  found->second->closed = code;
+  found->second->changed.notify_all();
+  streams_.erase(found);
+  end_if_drained();
+}
+
+void Connection::on_ping_answer(std::uint64_t payload) {
+  const auto found = pings_.find(payload);
+  if (found == pings_.end()) return;
+  rtt_.add(loop_.now() - found->second);
+  pings_.erase(pings_.begin(), std::next(found));  // an answer to a later one answers the earlier
+}
+
+void Connection::on_goaway() {
+  going_away_ = true;
+}
+
+}  // namespace perigee::http2

@@ -1,0 +1,25 @@
+// Heads as HTTP/2 has them (RFC 9113 section 8.3): field lists that begin with pseudo-fields. Pure.
+//
+// Fields of one connection alone (Connection, Transfer-Encoding …) don't cross; Host travels as
+// :authority; Cookie fields are joined again. What could not be written as HTTP/1.1 is refused.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "http/codec.h"
+#include "http/message.h"
+
+namespace perigee::http2 {
+
+http::Headers request_fields(const http::RequestHead& head);
+http::Headers response_fields(const http::ResponseHead& head);
+
+http::Parsed<http::RequestHead> request_from(const http::Headers& fields);
+http::Parsed<http::ResponseHead> response_from(const http::Headers& fields);
+int status_of(const http::Headers& fields);  // 0: none that is valid
+
+// What Content-Length says; nullopt without one.
+std::optional<std::uint64_t> content_length(const http::Headers& headers);
+
+}  // namespace perigee::http2

@@ -1,0 +1,81 @@
+// Any bytes to a server's and to a client's session: refused or understood, within the bounds, and
+// what the session says about it fits.
+//
+// The first byte chooses the side; a server gets the preface first, a client asks first.
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/check.h"
+#include "http2/fields.h"
+#include "http2/limits.h"
+#include "http2/session.h"
+
+namespace {
+
+using namespace perigee::http2;
+using perigee::http::Headers;
+
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+// A handler that answers each request, and checks the order of what it is told.
+class Watcher : public Events {
+ public:
+  void on_head(StreamId id, Headers fields) override {
+    PERIGEE_CHECK(fields.fields().size() <= kMaxHeaderFields);
+    PERIGEE_CHECK(!heads_[id]);
+    heads_[id] = true;
+    if (role == Role::client) return (void)response_from(fields);
+    if (const auto head = request_from(fields)) {
+      PERIGEE_CHECK(request_from(request_fields(*head)).has_value());
+    }
+    Headers answer;
+    answer.add(":status", "200");
+    if (!session->respond(id, answer, Ending::more_follows)) return;
+    session->write(id, "answer");
+    session->finish(id);
+  }
+  void on_data(StreamId id, std::string_view bytes) override { session->consume(id, bytes.size()); }
+  void on_end(StreamId id) override { PERIGEE_CHECK(heads_[id] || role == Role::client); }
+  void on_departed(StreamId) override {}
+  void on_progress(StreamId) override {}
+  void on_closed(StreamId id, ErrorCode) override { heads_.erase(id); }
+  void on_ping_answer(std::uint64_t) override {}
+  void on_goaway() override {}
+  std::size_t open() const { return heads_.size(); }
+
+  Role role = Role::server;
+  Session* session = nullptr;
+
+ private:
+  std::map<StreamId, bool> heads_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  Watcher watcher;
+  watcher.role = (data[0] & 1) != 0 ? Role::client : Role::server;
+  Session session(watcher.role, watcher);
+  watcher.session = &session;
+  std::string out;
+  if (watcher.role == Role::client) {
+    Headers fields = request_fields({.method = "GET", .target = "/"});
+    PERIGEE_CHECK(session.request(fields, Ending::ends_here).has_value());
+  } else {
+    PERIGEE_CHECK(session.receive(kPreface).has_value());
+  }
+  session.take_output(out, kWriteBatch);
+  const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::size_t half = bytes.size() / 2;
+  for (const std::string_view part : {bytes.substr(0, half), bytes.substr(half)}) {
+    if (!session.receive(part)) break;
+    out.clear();
+    session.take_output(out, kWriteBatch);
+  }
+  PERIGEE_CHECK(watcher.open() <= kMaxStreams + 1);
+  return 0;
+}

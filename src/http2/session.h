@@ -1,0 +1,89 @@
+// Session: HTTP/2 (RFC 9113) of one connection without I/O. Bytes in, events and bytes out; frames,
+// HPACK and the checks of the protocol are nghttp2's, which is seen in session.cc alone.
+//
+//   Session session(Role::client, events);
+//   CO_TRY_VOID(session.receive(bytes));      // calls `events`
+//   session.take_output(out, max);            // what to write to the socket now
+//
+// Events are told from within `receive` and `take_output`: they may submit, not receive or take.
+// Prior knowledge only: no upgrade, no push. Bounds are those of limits.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "http/message.h"
+
+namespace perigee::http2 {
+
+using StreamId = std::int32_t;
+
+enum class Role { client, server };
+enum class Ending { more_follows, ends_here };  // whether a head is all of its message
+
+// RFC 9113 section 7: those that are told apart here. Others keep their number.
+enum class ErrorCode : std::uint32_t {
+  none = 0,
+  protocol_error = 1,
+  internal_error = 2,
+  flow_control_error = 3,
+  refused_stream = 7,
+  cancel = 8,
+  enhance_your_calm = 11,
+};
+
+class Events {
+ public:
+  virtual ~Events() = default;
+  // A request (server), or the final response (client), with its pseudo-fields.
+  virtual void on_head(StreamId stream, http::Headers fields) = 0;
+  virtual void on_data(StreamId stream, std::string_view bytes) = 0;
+  virtual void on_end(StreamId stream) = 0;  // the peer has sent all of its message
+  // Our request's head is in the output: it may be acted on.
+  virtual void on_departed(StreamId stream) = 0;
+  virtual void on_progress(StreamId stream) = 0;  // some of its body has gone into frames
+  // Gone, whoever ended it; `none` where both sides have sent all.
+  virtual void on_closed(StreamId stream, ErrorCode code) = 0;
+  virtual void on_ping_answer(std::uint64_t payload) = 0;
+  virtual void on_goaway() = 0;  // the peer takes no more requests
+};
+
+class Session {
+ public:
+  Session(Role role, Events& events);
+  ~Session();
+
+  // An error is final: send what take_output gives (it says why), then close.
+  Result<void> receive(std::string_view bytes);
+  // Appends frames until `out` holds `max` or nothing is left to send now.
+  void take_output(std::string& out, std::size_t max);
+  bool finished() const;  // nothing more to read and nothing to send
+
+  Result<StreamId> request(const http::Headers& fields, Ending ending);
+  Result<void> respond(StreamId stream, const http::Headers& fields, Ending ending);
+  // Body bytes; the caller keeps unsent() bounded. Nothing happens to streams that are gone.
+  void write(StreamId stream, std::string_view bytes);
+  void finish(StreamId stream);
+  std::size_t unsent(StreamId stream) const;
+  void reset(StreamId stream, ErrorCode code);
+
+  // The reader took bytes of on_data: the peer may send as many more.
+  void consume(StreamId stream, std::size_t bytes);
+  void set_window(StreamId stream, std::uint32_t size);
+
+  void ping(std::uint64_t payload);
+  // A server's two steps of an end: "open no more", then "what came until now is the last".
+  void announce_shutdown();
+  void shut_down();
+  void terminate(ErrorCode code);  // at once
+  std::uint32_t peer_max_streams() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace perigee::http2
