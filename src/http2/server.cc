@@ -150,6 +150,7 @@ async::Task<void> ServerConnection::handle(StreamPtr stream) {
                         .body = body,
                         .peer = connection_->peer(),
                         .peer_uid = std::nullopt,
+                        .peer_identity = std::nullopt,
                         .request_id = fmt::format("{}{:08x}", id_prefix_, ++id_count_)};
   co_await handler_.handle(request, writer);
   if (!writer.started()) std::ignore = co_await writer.send({.status = 500}, "no answer\n");
