@@ -13,7 +13,7 @@
 #include <string>
 
 #include "async/loop.h"
-#include "sim/random.h"
+#include "base/random.h"
 #include "sys/disk.h"
 
 namespace perigee::sim {

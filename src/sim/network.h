@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "async/event.h"
+#include "base/random.h"
 #include "sim/limits.h"
-#include "sim/random.h"
 #include "sim/trace.h"
 #include "sim/virtual_port.h"
 #include "sys/network.h"

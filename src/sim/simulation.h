@@ -21,10 +21,10 @@
 
 #include "async/task_group.h"
 #include "async/thread_pool.h"
+#include "base/random.h"
 #include "sim/disk.h"
 #include "sim/network.h"
 #include "sim/process.h"
-#include "sim/random.h"
 #include "sim/trace.h"
 #include "sim/virtual_port.h"
 #include "sys/host.h"

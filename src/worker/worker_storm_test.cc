@@ -37,7 +37,7 @@ class Storm {
   std::uint64_t hash() { return bench_.simulation.trace().hash(); }
 
  private:
-  sim::Random& random() { return bench_.simulation.random(); }
+  Random& random() { return bench_.simulation.random(); }
 
   vm::FakeVms::Script script() {
     return [this](const vm::VmSpec&) {

@@ -1,6 +1,6 @@
-#include "sim/random.h"
+#include "base/random.h"
 
-namespace perigee::sim {
+namespace perigee {
 
 std::uint64_t Random::next() {
   state_ += 0x9e3779b97f4a7c15;
@@ -28,4 +28,4 @@ Random Random::fork() {
   return Random(next());
 }
 
-}  // namespace perigee::sim
+}  // namespace perigee

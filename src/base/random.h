@@ -6,7 +6,7 @@
 
 #include "base/time.h"
 
-namespace perigee::sim {
+namespace perigee {
 
 class Random {
  public:
@@ -22,4 +22,4 @@ class Random {
   std::uint64_t state_;
 };
 
-}  // namespace perigee::sim
+}  // namespace perigee
