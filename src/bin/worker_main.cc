@@ -100,13 +100,6 @@ std::string host_boot_id() {
   return id;
 }
 
-// Named after the node's state directory, as its firewall is.
-std::string cgroup_of(const RoleContext& context) {
-  std::string name = vm::firewall_table(context.paths.state);
-  std::ranges::replace(name, '_', '-');
-  return name;
-}
-
 vm::MonitorDriverConfig driver_config(const RoleContext& context) {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
@@ -116,7 +109,7 @@ vm::MonitorDriverConfig driver_config(const RoleContext& context) {
           .guest_dir = context.node.guest_directory,
           .monitor_program = (program.parent_path() / "perigee-monitor").string(),
           .platform = vm::platform_named(context.node.accelerator),
-          .cgroup = cgroup_of(context)};
+          .cgroup = vm::node_cgroup(context.paths.state)};
 }
 
 worker::Config worker_config(const RoleContext& context) {
@@ -160,7 +153,8 @@ async::Task<Result<void>> live(RoleContext& context, worker::Worker& worker, std
   const int number = co_await context.host.wait_for_signal({SIGTERM, SIGINT});
   log_info("worker", "ending on signal {}", number);
   if (!std::filesystem::exists(context.paths.down_marker())) co_return Result<void>();
-  co_return co_await take_down(context.host.host(), worker, std::move(table), cgroup_of(context));
+  co_return co_await take_down(context.host.host(), worker, std::move(table),
+                               vm::node_cgroup(context.paths.state));
 }
 
 // The daemons of this node that run now, with their pids.

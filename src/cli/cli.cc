@@ -4,6 +4,7 @@
 
 #include "base/version.h"
 #include "cli/commands.h"
+#include "cli/lab_commands.h"
 
 namespace perigee::cli {
 namespace {
@@ -74,6 +75,16 @@ constexpr Entry kCommands[] = {
     {Verb::secrets_unset, run_secrets_unset},
     {Verb::secrets_deploy, run_secrets_deploy},
     {Verb::secrets_rotate_key, run_secrets_rotate_key},
+    {Verb::lab_up, run_lab_up},
+    {Verb::lab_down, run_lab_down},
+    {Verb::lab_status, run_lab_status},
+    {Verb::lab_cut, run_lab_change},
+    {Verb::lab_heal, run_lab_change},
+    {Verb::lab_degrade, run_lab_change},
+    {Verb::lab_capture, run_lab_change},
+    {Verb::lab_curl, run_lab_curl},
+    {Verb::lab_exec, run_lab_exec},
+    {Verb::lab_wan, run_lab_wan},
     {Verb::version, run_version},
 };
 

@@ -1,24 +1,13 @@
-// The one file that sees CLI11.
 #include "cli/options.h"
 
 #include <CLI/CLI.hpp>
 
-#include <map>
+#include "cli/option_parts.h"
 
 namespace perigee::cli {
 namespace {
 
 constexpr int kUsageExit = 2;
-
-using Verbs = std::map<CLI::App*, Verb>;
-
-CLI::App* command(CLI::App& parent, Verbs& verbs, Verb verb, const std::string& name,
-                  const std::string& what, const std::string& examples) {
-  CLI::App* sub = parent.add_subcommand(name, what);
-  if (!examples.empty()) sub->footer("\nExamples:\n" + examples);
-  verbs[sub] = verb;
-  return sub;
-}
 
 void add_node_commands(CLI::App& app, Options& o, Verbs& verbs) {
   command(app, verbs, Verb::up, "up",
@@ -352,6 +341,14 @@ void add_global_options(CLI::App& app, Options& o) {
 
 }  // namespace
 
+CLI::App* command(CLI::App& parent, Verbs& verbs, Verb verb, const std::string& name,
+                  const std::string& what, const std::string& examples) {
+  CLI::App* sub = parent.add_subcommand(name, what);
+  if (!examples.empty()) sub->footer("\nExamples:\n" + examples);
+  verbs[sub] = verb;
+  return sub;
+}
+
 std::variant<Options, int> parse_options(int argc, char** argv) {
   Options options;
   Verbs verbs;
@@ -368,6 +365,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_exec_commands(app, options, verbs);
   add_secret_commands(app, options, verbs);
   add_check_commands(app, verbs);
+  add_lab_commands(app, options, verbs);
   command(app, verbs, Verb::version, "version", "Print the version", "");
   try {
     app.parse(argc, argv);

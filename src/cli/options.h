@@ -1,9 +1,12 @@
-// What the command line says, as a value. options.cc alone sees the parser's library.
+// What the command line says, as a value. options.cc and its parts
+// (option_parts.h) alone see the parser's library.
 #pragma once
 
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "cli/lab_options.h"
 
 namespace perigee::cli {
 
@@ -56,6 +59,16 @@ enum class Verb {
   secrets_deploy,
   secrets_rotate_key,
   checks_list,
+  lab_up,
+  lab_down,
+  lab_status,
+  lab_cut,
+  lab_heal,
+  lab_degrade,
+  lab_capture,
+  lab_curl,
+  lab_exec,
+  lab_wan,
   version,
 };
 
@@ -116,6 +129,7 @@ struct Options {
   std::vector<std::string> egress_allow;
   int internal_port = 0;           // launch; 0: from EXPOSE
   std::vector<std::string> names;  // secrets set: NAME=VALUE; unset: NAME
+  LabOptions lab;
 };
 
 // Options, or the exit code of a run that is over (help was printed, the arguments were wrong).

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,7 +15,8 @@ namespace perigee::sys {
 namespace {
 
 constexpr std::size_t kMaxProcFile = 256 * 1024;
-constexpr std::size_t kStateField = 0;        // counted behind the command's closing parenthesis
+constexpr std::size_t kStateField = 0;  // counted behind the command's closing parenthesis
+constexpr std::size_t kParentField = 1;
 constexpr std::size_t kStartTicksField = 19;  // proc(5): field 22 of stat
 
 Result<std::string> read_proc(const std::string& path) {
@@ -31,11 +33,48 @@ Result<std::string> read_proc(const std::string& path) {
   return text;
 }
 
-bool has_argument(const std::string& command_line, const std::string& argument) {
-  for (const std::string_view one : split(command_line, '\0')) {
-    if (one == argument) return true;
+// In a list of strings that a zero byte ends each: command lines, environments.
+bool has_string(const std::string& list, const std::string& wanted) {
+  for (const std::string_view one : split(list, '\0')) {
+    if (one == wanted) return true;
   }
   return false;
+}
+
+Result<std::vector<pid_t>> all_processes() {
+  const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
+  if (!proc) return fail(errno_error(errno, "list /proc"));
+  std::vector<pid_t> pids;
+  while (const dirent* entry = ::readdir(proc.get())) {
+    const auto pid = parse_uint(entry->d_name, 1U << 30);
+    if (pid) pids.push_back(static_cast<pid_t>(*pid));
+  }
+  return pids;
+}
+
+template <typename F>
+std::vector<pid_t> other_processes(F matches) {
+  std::vector<pid_t> found = all_processes().value_or(std::vector<pid_t>());
+  std::erase_if(found, [&](pid_t pid) {
+    return pid == ::getpid() || !process_start_ticks(pid) || !matches(pid);
+  });
+  return found;
+}
+
+// A number among the fields of the process's stat.
+Result<std::uint64_t> stat_number(pid_t pid, std::size_t field) {
+  const auto text = read_proc(fmt::format("/proc/{}/stat", pid));
+  if (!text) return fail(Code::not_found, "process {}: there is none", pid);
+  const auto end = text->rfind(')');  // the command may hold anything
+  if (end == std::string::npos) return fail(Code::internal, "process {}: bad stat", pid);
+  const auto fields = split(trim(std::string_view(*text).substr(end + 1)), ' ');
+  if (fields.size() <= field) return fail(Code::internal, "process {}: bad stat", pid);
+  if (fields[kStateField] == "Z" || fields[kStateField] == "X") {
+    return fail(Code::not_found, "process {}: it has ended", pid);
+  }
+  const auto number = parse_uint(fields[field], ~std::uint64_t{0});
+  if (!number) return fail(Code::internal, "process {}: bad stat", pid);
+  return *number;
 }
 
 }  // namespace
@@ -46,30 +85,38 @@ Result<std::string> host_boot_id() {
 }
 
 Result<std::uint64_t> process_start_ticks(pid_t pid) {
-  const auto text = read_proc(fmt::format("/proc/{}/stat", pid));
-  if (!text) return fail(Code::not_found, "process {}: there is none", pid);
-  const auto end = text->rfind(')');  // the command may hold anything
-  if (end == std::string::npos) return fail(Code::internal, "process {}: bad stat", pid);
-  const auto fields = split(trim(std::string_view(*text).substr(end + 1)), ' ');
-  if (fields.size() <= kStartTicksField) return fail(Code::internal, "process {}: bad stat", pid);
-  if (fields[kStateField] == "Z" || fields[kStateField] == "X") {
-    return fail(Code::not_found, "process {}: it has ended", pid);
-  }
-  const auto ticks = parse_uint(fields[kStartTicksField], ~std::uint64_t{0});
-  if (!ticks) return fail(Code::internal, "process {}: bad stat", pid);
-  return *ticks;
+  return stat_number(pid, kStartTicksField);
+}
+
+Result<pid_t> parent_process(pid_t pid) {
+  TRY(const std::uint64_t parent, stat_number(pid, kParentField));
+  return static_cast<pid_t>(parent);
 }
 
 Result<pid_t> find_process_by_argument(const std::string& argument) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
-  if (!proc) return fail(errno_error(errno, "list /proc"));
-  while (const dirent* entry = ::readdir(proc.get())) {
-    const auto pid = parse_uint(entry->d_name, 1U << 30);
-    if (!pid) continue;
-    const auto command_line = read_proc(fmt::format("/proc/{}/cmdline", *pid));
-    if (command_line && has_argument(*command_line, argument)) return static_cast<pid_t>(*pid);
+  TRY(const std::vector<pid_t> pids, all_processes());
+  for (const pid_t pid : pids) {
+    const auto command_line = read_proc(fmt::format("/proc/{}/cmdline", pid));
+    if (command_line && has_string(*command_line, argument)) return pid;
   }
   return fail(Code::not_found, "no process with the argument '{}'", argument);
+}
+
+std::vector<pid_t> processes_with_environment(const std::string& assignment) {
+  return other_processes([&](pid_t pid) {
+    const auto environment = read_proc(fmt::format("/proc/{}/environ", pid));
+    return environment && has_string(*environment, assignment);
+  });
+}
+
+std::vector<pid_t> processes_in_network_namespace(const std::string& path) {
+  struct stat wanted{};
+  if (::stat(path.c_str(), &wanted) < 0) return {};
+  return other_processes([&](pid_t pid) {
+    struct stat is{};
+    return ::stat(fmt::format("/proc/{}/ns/net", pid).c_str(), &is) == 0 &&
+           is.st_ino == wanted.st_ino && is.st_dev == wanted.st_dev;
+  });
 }
 
 }  // namespace perigee::sys

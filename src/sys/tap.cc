@@ -94,6 +94,15 @@ Result<void> make_lasting_tap(const std::string& name, uid_t owner) {
   return {};
 }
 
+Result<void> set_tap_offload(int tap, TapOffload offload) {
+  unsigned flags = TUN_F_CSUM;
+  if (offload == TapOffload::segments) flags |= TUN_F_TSO4 | TUN_F_TSO6;
+  if (::ioctl(tap, TUNSETOFFLOAD, static_cast<unsigned long>(flags)) < 0) {
+    return fail(errno_error(errno, "set the offloads of a tap"));
+  }
+  return {};
+}
+
 void remove_tap(const std::string& name) {
   auto netlink = Netlink::open();
   if (!netlink) return;

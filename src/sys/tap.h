@@ -39,6 +39,10 @@ Result<Fd> open_tap(const std::string& name);
 // name again takes over what an earlier VM has left. It must be removed.
 Result<void> make_lasting_tap(const std::string& name, uid_t owner);
 void remove_tap(const std::string& name);  // absent is fine
+// What the kernel may leave to whoever reads the tap: the checksums of frames, or cutting them into
+// segments as well (frames are up to 64 KiB then).
+enum class TapOffload { checksums, segments };
+Result<void> set_tap_offload(int tap, TapOffload offload);
 // Up, addressed, routed, in its group; without link-local addresses on the host's side (there is
 // nothing to say to them) and deaf to router advertisements. Without an IPv6 address, or in a
 // kernel without IPv6, without all of IPv6.

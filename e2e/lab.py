@@ -1,0 +1,159 @@
+"""A lab for a test: a network of cities in a folder of its own, and ways to look at it that do not
+rely on what `perigee lab` says.
+"""
+
+import ctypes
+import math
+import os
+import pathlib
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+from perigee_node import BIN
+
+CLONE_NEWNET = 0x40000000
+PLACES = {'iad': (38.945, -77.456), 'fra': (50.033, 8.571), 'syd': (-33.946, 151.177),
+          'nrt': (35.765, 140.386)}
+LAST_MILE_MS = 10
+
+
+def round_trip_ms(a, b):
+    """The lab's rule, worked out anew."""
+    if a == b:
+        return 0
+    lat_a, lon_a, lat_b, lon_b = map(math.radians, PLACES[a] + PLACES[b])
+    arc = (math.sin((lat_b - lat_a) / 2) ** 2 +
+           math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2)
+    km = 2 * 6371 * math.asin(math.sqrt(arc))
+    return km * 2 / 200 * 1.5 + 2
+
+
+class Lab:
+    def __init__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix='pgl-', dir='/var/tmp'))
+        self.directory.rmdir()
+        self.environment = dict(os.environ, PERIGEE_LAB=str(self.directory), NO_COLOR='1')
+        self.id = ''
+
+    def cli(self, *words, check=True, timeout=150):
+        done = subprocess.run([BIN / 'perigee', 'lab', *map(str, words)], env=self.environment,
+                              text=True, capture_output=True, timeout=timeout, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f'perigee lab {" ".join(map(str, words))}: exit '
+                                 f'{done.returncode}\n{done.stdout}{done.stderr}{self.logs()}')
+        return done
+
+    def logs(self):
+        return ''.join(f'--- {path}\n{path.read_text(errors="replace")[-2000:]}'
+                       for path in self.directory.glob('**/*.log'))
+
+    # ---- places ----
+
+    def namespace(self, city, user=False):
+        return f'pgl-{self.id}-{city}' + ('-user' if user else '')
+
+    def address(self, city, user=False):
+        return f'10.90.{list(PLACES).index(city) + 1}.{2 if user else 1}'
+
+    def visit(self, city, function, user=False):
+        """What `function` returns on a thread that is in the city's network."""
+        result = []
+
+        def there():
+            with open(f'/run/netns/{self.namespace(city, user)}', 'rb') as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), 'setns')
+            result.append(function())
+
+        thread = threading.Thread(target=there)
+        thread.start()
+        thread.join()
+        assert result, f'nothing came back from {city}'
+        return result[0]
+
+    # ---- measurements ----
+
+    def echo(self, city):
+        """A UDP echo in the city, until it is closed."""
+        return Echo(self, city)
+
+    def ask(self, source, to, user=False, timeout=1.0):
+        """Milliseconds to the echo of `to` and back; None: no answer in time."""
+        def once():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                start = time.monotonic()
+                client.sendto(b'x' * 100, (self.address(to), Echo.PORT))
+                if not select.select([client], [], [], timeout)[0]:
+                    return None
+                client.recv(200)
+                return (time.monotonic() - start) * 1000
+        return self.visit(source, once, user)
+
+    def best(self, source, to, user=False, count=5):
+        """The shortest of some: what a busy machine adds is not the network's."""
+        times = [self.ask(source, to, user) for _ in range(count)]
+        return min((one for one in times if one is not None), default=None)
+
+    # ---- the end ----
+
+    def leftovers(self):
+        """What of this lab is on the host, found without its help: lines for a person."""
+        found = []
+        mark = f'PERIGEE_LAB_PART={self.id}'.encode()
+        for entry in pathlib.Path('/proc').iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                if mark in (entry / 'environ').read_bytes().split(b'\0'):
+                    found.append(f'process {entry.name}')
+            except OSError:
+                continue  # it ended meanwhile
+        found += [f'namespace {path}'
+                  for path in pathlib.Path('/run/netns').glob(f'pgl-{self.id}*')]
+        found += [f'mount {line.split()[4]}'
+                  for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines()
+                  if line.split()[4].startswith(str(self.directory))]
+        if self.directory.exists():
+            found.append(f'folder {self.directory}')
+        return found
+
+    def destroy(self):
+        self.cli('down', check=False)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Echo:
+    """Answers datagrams in a city."""
+
+    PORT = 7000
+
+    def __init__(self, lab, city):
+        self.socket = lab.visit(city, self._bind)
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    @classmethod
+    def _bind(cls):
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(('', cls.PORT))
+        server.settimeout(0.2)
+        return server
+
+    def _serve(self):
+        while self.socket.fileno() >= 0:
+            try:
+                data, peer = self.socket.recvfrom(2000)
+                self.socket.sendto(data, peer)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+
+    def close(self):
+        self.socket.close()
+        self.thread.join()

@@ -1,0 +1,18 @@
+// The commands below `perigee lab`. They act on this machine, not on an API.
+#pragma once
+
+#include "async/task.h"
+#include "base/result.h"
+#include "cli/session.h"
+
+namespace perigee::cli {
+
+async::Task<Result<void>> run_lab_up(Session& session);
+async::Task<Result<void>> run_lab_down(Session& session);
+async::Task<Result<void>> run_lab_status(Session& session);
+async::Task<Result<void>> run_lab_change(Session& session);  // cut, heal, degrade or capture
+async::Task<Result<void>> run_lab_curl(Session& session);
+async::Task<Result<void>> run_lab_exec(Session& session);
+async::Task<Result<void>> run_lab_wan(Session& session);
+
+}  // namespace perigee::cli

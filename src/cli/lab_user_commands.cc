@@ -1,0 +1,57 @@
+// The commands of `perigee lab` that do something from a place in the lab: curl, exec.
+#include <algorithm>
+#include <filesystem>
+
+#include "cli/lab_commands.h"
+#include "lab/bring_up.h"
+#include "lab/folder.h"
+#include "lab/visit.h"
+
+namespace perigee::cli {
+namespace {
+
+// Runs it on this terminal; its exit status becomes ours.
+async::Task<Result<void>> run_here(Session& session, sys::Spawn spawn) {
+  spawn.descriptors = {{0, 0}, {1, 1}, {2, 2}};
+  CO_TRY(const auto process, session.host().processes.spawn(spawn));
+  const sys::ExitStatus status = co_await process->wait();
+  if (status.kind != sys::ExitStatus::Kind::exited) {
+    co_return fail(Code::internal, "{}: ended with {}", spawn.argv.front(), status.str());
+  }
+  session.set_exit_status(status.value);
+  co_return Result<void>();
+}
+
+async::Task<Result<lab::Lab>> open_lab(Session& session) {
+  std::error_code error;
+  const auto path = std::filesystem::weakly_canonical(session.options().lab.directory, error);
+  co_return co_await lab::load_lab(session.host(), path.string());
+}
+
+}  // namespace
+
+async::Task<Result<void>> run_lab_curl(Session& session) {
+  const LabOptions& o = session.options().lab;
+  CO_TRY(const lab::Lab found, co_await open_lab(session));
+  CO_TRY(const lab::CityPlan* from, found.plan.city(o.from));
+  CO_TRY(const lab::CityPlan* edge, found.plan.city(o.edge.empty() ? o.from : o.edge));
+  CO_TRY(std::vector<std::string> argv, lab::curl_command(found.plan, *edge, o.urls));
+  argv.insert(argv.end(), {"--write-out", lab::phases_format(*from, *edge)});
+  argv.insert(argv.end(), o.command.begin(), o.command.end());
+  sys::Spawn spawn{.argv = lab::in_namespace(from->user.network_namespace, std::move(argv))};
+  spawn.env = lab::lab_environment(found.plan, {});
+  co_return co_await run_here(session, std::move(spawn));
+}
+
+async::Task<Result<void>> run_lab_exec(Session& session) {
+  const LabOptions& o = session.options().lab;
+  CO_TRY(const lab::Lab found, co_await open_lab(session));
+  CO_TRY(const lab::CityPlan* city, found.plan.city(o.city));
+  const lab::Endpoint& at = o.as_user ? city->user : city->node;
+  sys::Spawn spawn{.argv = lab::in_namespace(at.network_namespace, o.command)};
+  const lab::Environment node{{"PERIGEE_ROOT", city->root}};
+  spawn.env = lab::lab_environment(found.plan, o.as_user ? lab::Environment{} : node);
+  co_return co_await run_here(session, std::move(spawn));
+}
+
+}  // namespace perigee::cli
