@@ -4,9 +4,9 @@
 
 #include "async/combine.h"
 #include "base/text.h"
-#include "client/file_body.h"
 #include "client/limits.h"
 #include "exec/types.h"
+#include "http/file_body.h"
 #include "http/upgrade.h"
 #include "model/json.h"
 
@@ -283,7 +283,7 @@ async::Task<Result<bool>> Client::has_blob(std::string digest) {
 }
 
 async::Task<Result<void>> Client::put_blob(std::string digest, std::string path, OnBytes sent) {
-  CO_TRY(const auto body, FileBody::open(host_, path, std::move(sent)));
+  CO_TRY(const auto body, http::FileBody::open(host_, path, std::move(sent)));
   http::RequestHead request = head("PUT", "/v1/blobs/" + digest);
   request.headers.add("Content-Type", "application/octet-stream");
   auto response = co_await http_.forward(address_, std::move(request), body.get(),

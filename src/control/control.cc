@@ -7,8 +7,11 @@
 #include "control/app_api.h"
 #include "control/autostopper.h"
 #include "control/blob_api.h"
+#include "control/callers.h"
 #include "control/egress_api.h"
 #include "control/exec_api.h"
+#include "control/fleet.h"
+#include "control/fleet_api.h"
 #include "control/housekeeping.h"
 #include "control/internal_api.h"
 #include "control/lease_api.h"
@@ -63,9 +66,12 @@ struct Control::Parts {
   ExecApi execs{context};
   NodeApi nodes{context};
   SecretApi secrets{context};
-  Resealer resealer{context};
-  InternalApi internal{context};
-  RouterApi routers{context};
+  Callers callers;
+  Fleet fleet{context};
+  FleetApi fleet_api{context, fleet, callers};
+  Resealer resealer{context, fleet};
+  InternalApi internal{context, callers};
+  RouterApi routers{context, callers};
   ReleaseReconciler reconciler{context};
   Housekeeping housekeeping{context};
   Autostopper autostopper{context};
@@ -88,12 +94,13 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
       observed(h.loop, changed),
       loads(h.loop, config.autostop_idle),
       drains(changed),
-      publisher(h.loop, desired, observed, drains, changed, sys::random_hex(h.entropy, kEpochBytes),
-                config.domain),
+      publisher(h.loop, desired, observed, drains, given.keys, changed,
+                sys::random_hex(h.entropy, kEpochBytes), config.domain),
       context{h,           desired,      observed,     changed,
               publisher,   given.images, given.worker, given.certificates,
               given.keys,  loads,        drains,       config.autostop_idle,
               config.times},
+      callers(desired, {.own = config.own_uid, .router = config.router_uid}),
       public_server(h, public_endpoint, {}),
       internal_server(h, internal_endpoint, {}),
       tasks(h.loop) {
@@ -113,8 +120,10 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   nodes.add_routes(public_routes, token);
   secrets.add_routes(public_routes, token);
   resealer.add_routes(public_routes, token);
-  internal.add_routes(internal_routes, config.own_uid, config.router_uid);
-  routers.add_routes(internal_routes, config.own_uid, config.router_uid);
+  fleet_api.add_routes(public_routes, token);
+  fleet_api.add_internal_routes(internal_routes);
+  internal.add_routes(internal_routes);
+  routers.add_routes(internal_routes);
 }
 
 Control::Control(sys::Host& host, ControlConfig config, ControlParts parts)

@@ -24,6 +24,22 @@
 
 namespace perigee::control {
 
+// A text as a body.
+class TextBody : public http::Body {
+ public:
+  explicit TextBody(std::string text) : text_(std::move(text)) {}
+  async::Task<Result<std::size_t>> read(std::span<char> into) override {
+    const std::size_t n = text_.copy(into.data(), into.size(), at_);
+    at_ += n;
+    co_return n;
+  }
+  std::optional<std::uint64_t> length() const override { return text_.size(); }
+
+ private:
+  std::string text_;
+  std::size_t at_ = 0;
+};
+
 class FakeImages : public Images {
  public:
   async::Task<Result<model::ImageRef>> resolve(std::string image) override {
@@ -38,6 +54,11 @@ class FakeImages : public Images {
     if (text == "corrupt") co_return fail(Code::data_loss, "the digest is another");
     blobs[digest] = std::move(text);
     co_return Result<void>();
+  }
+  async::Task<Result<std::unique_ptr<http::Body>>> open_blob(std::string digest) override {
+    const auto found = blobs.find(digest);
+    if (found == blobs.end()) co_return fail(Code::not_found, "blob {} is not here", digest);
+    co_return std::make_unique<TextBody>(found->second);
   }
   std::map<std::string, std::string> blobs;
 };

@@ -24,6 +24,20 @@ Result<void> store_in(Map& map, typename Map::key_type id, const std::optional<s
   return {};
 }
 
+// The same for what there is one of.
+template <typename T, typename Parse>
+Result<void> store_in(std::optional<Stored<T>>& place, const std::optional<std::string>& text,
+                      store::Revision revision, Parse parse) {
+  if (!text) {
+    place.reset();
+    return {};
+  }
+  TRY(const json::Value document, json::parse(*text));
+  TRY(T value, parse(document));
+  place = Stored<T>{std::move(value), revision};
+  return {};
+}
+
 std::optional<DesiredTable::ReleaseId> release_id(std::string_view rest) {
   const auto parts = split_once(rest, '/');
   if (!parts) return std::nullopt;
@@ -53,6 +67,8 @@ void DesiredTable::clear() {
   secrets_.clear();
   tokens_.clear();
   nodes_.clear();
+  fleet_.reset();
+  join_tokens_.clear();
   leases_.clear();
   versions_.clear();
 }
@@ -119,6 +135,10 @@ void DesiredTable::apply(const std::string& key, const std::optional<std::string
     done = store_in(tokens_, std::move(name), text, revision, token_record_from);
   } else if (kind == "nodes") {
     done = store_in(nodes_, NodeId(std::move(name)), text, revision, node_record_from);
+  } else if (key == kFleetKey) {
+    done = store_in(fleet_, text, revision, fleet_record_from);
+  } else if (kind == "join-tokens") {
+    done = store_in(join_tokens_, std::move(name), text, revision, join_token_record_from);
   } else if (kind == "leases") {
     done = store_in(leases_, MachineId(std::move(name)), text, revision, lease_record_from);
   } else if (kind == "versions") {

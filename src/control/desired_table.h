@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,6 +61,8 @@ class DesiredTable {
   const std::map<SecretId, Stored<SecretRecord>>& secrets() const { return secrets_; }
   const std::map<std::string, Stored<TokenRecord>>& tokens() const { return tokens_; }
   const std::map<NodeId, Stored<NodeRecord>>& nodes() const { return nodes_; }
+  const std::optional<Stored<FleetRecord>>& fleet() const { return fleet_; }
+  const std::map<std::string, Stored<JoinTokenRecord>>& join_tokens() const { return join_tokens_; }
   const std::map<MachineId, Stored<LeaseRecord>>& leases() const { return leases_; }
   const std::map<MachineId, Stored<VersionsRecord>>& versions() const { return versions_; }
 
@@ -82,6 +85,8 @@ class DesiredTable {
   std::map<SecretId, Stored<SecretRecord>> secrets_;
   std::map<std::string, Stored<TokenRecord>> tokens_;
   std::map<NodeId, Stored<NodeRecord>> nodes_;
+  std::optional<Stored<FleetRecord>> fleet_;
+  std::map<std::string, Stored<JoinTokenRecord>> join_tokens_;
   std::map<MachineId, Stored<LeaseRecord>> leases_;
   std::map<MachineId, Stored<VersionsRecord>> versions_;
 };

@@ -3,6 +3,8 @@
 #include <array>
 #include <span>
 
+#include "http/file_body.h"
+
 namespace perigee::control {
 
 async::Task<Result<model::ImageRef>> StoredImages::resolve(std::string image) {
@@ -35,6 +37,15 @@ async::Task<Result<void>> StoredImages::put_blob(std::string digest, http::Body&
     CO_TRY_VOID(co_await upload->write(std::move(chunk)));
   }
   co_return co_await upload->commit();
+}
+
+async::Task<Result<std::unique_ptr<http::Body>>> StoredImages::open_blob(std::string digest) {
+  CO_TRY(const std::string valid, image::parse_digest(digest));
+  CO_TRY(const bool there, co_await blobs_.has(valid));
+  if (!there) co_return fail(Code::not_found, "blob {} is not here", valid);
+  CO_TRY(std::unique_ptr<http::Body> body,
+         http::FileBody::open(host_, blobs_.path_of(valid), nullptr));
+  co_return body;
 }
 
 }  // namespace perigee::control

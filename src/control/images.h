@@ -21,6 +21,8 @@ class Images {
   virtual async::Task<Result<bool>> has_blob(std::string digest) = 0;
   // Stores a body under its digest; data_loss where it is another's.
   virtual async::Task<Result<void>> put_blob(std::string digest, http::Body& body) = 0;
+  // Its bytes, unverified: whoever takes them knows the digest. not_found where it is not here.
+  virtual async::Task<Result<std::unique_ptr<http::Body>>> open_blob(std::string digest) = 0;
 };
 
 class StoredImages : public Images {
@@ -30,6 +32,7 @@ class StoredImages : public Images {
   async::Task<Result<model::ImageRef>> resolve(std::string image) override;
   async::Task<Result<bool>> has_blob(std::string digest) override;
   async::Task<Result<void>> put_blob(std::string digest, http::Body& body) override;
+  async::Task<Result<std::unique_ptr<http::Body>>> open_blob(std::string digest) override;
 
  private:
   sys::Host& host_;

@@ -1,37 +1,39 @@
 #include "control/internal_api.h"
 
 #include "api/endpoint.h"
-#include "api/tokens.h"
 #include "model/json.h"
 
 namespace perigee::control {
 namespace {
 
 constexpr std::string_view kJsonLines = "application/x-ndjson";
+constexpr std::size_t kBlobPart = 256 * 1024;
 
 }  // namespace
 
-void InternalApi::add_routes(api::RouteTable& table, std::uint32_t own_uid,
-                             std::uint32_t router_uid) {
-  const api::Guard root = api::uid_guard({0, own_uid});
-  const api::Guard root_or_router = api::uid_guard({0, own_uid, router_uid});
-  table.stream("GET", "/internal/v1/feed/node/{node}", root,
-               [this](api::Call& call, http::ResponseWriter& response) {
-                 return node_feed(call, response);
-               });
-  table.stream("GET", "/internal/v1/feed/routes", root_or_router,
-               [this](api::Call& call, http::ResponseWriter& response) {
-                 return routes_feed(call, response);
-               });
-  table.answer("GET", "/internal/v1/keys/certificate-key", root_or_router,
+void InternalApi::add_routes(api::RouteTable& table) {
+  using Writer = http::ResponseWriter;
+  const api::Guard daemons = callers_.daemons();
+  const api::Guard all = callers_.daemons_and_routers();
+  table.stream("GET", "/internal/v1/feed/node/{node}", daemons,
+               [this](api::Call& call, Writer& response) { return node_feed(call, response); });
+  table.stream("GET", "/internal/v1/feed/routes", all,
+               [this](api::Call& call, Writer& response) { return routes_feed(call, response); });
+  table.stream("GET", "/internal/v1/feed/fleet", daemons,
+               [this](api::Call& call, Writer& response) { return fleet_feed(call, response); });
+  table.stream("GET", "/internal/v1/blobs/{digest}", daemons,
+               [this](api::Call& call, Writer& response) { return blob(call, response); });
+  table.answer("GET", "/internal/v1/keys/certificate-key", all,
                [this](api::Call&) { return certificate_keys(); });
-  table.answer("POST", "/internal/v1/nodes/{node}/report", root,
+  table.answer("POST", "/internal/v1/nodes/{node}/report", daemons,
                [this](api::Call& call) { return report(call); });
 }
 
 async::Task<Result<void>> InternalApi::node_feed(api::Call& call, http::ResponseWriter& response) {
+  const NodeId node(call.param("node"));
+  CO_TRY_VOID(callers_.check_speaks_for(call.request, node));
   CO_TRY_VOID(co_await response.start(api::response_head(call.request, 200, kJsonLines)));
-  Feed& feed = context_.publisher.node(NodeId(call.param("node")));
+  Feed& feed = context_.publisher.node(node);
   co_return co_await feed.serve(call.query("from").value_or(""), response);
 }
 
@@ -41,6 +43,25 @@ async::Task<Result<void>> InternalApi::routes_feed(api::Call& call,
   CO_TRY_VOID(co_await response.start(api::response_head(call.request, 200, kJsonLines)));
   co_await context_.publisher.settled();
   co_return co_await context_.publisher.routes().serve(call.query("from").value_or(""), response);
+}
+
+async::Task<Result<void>> InternalApi::fleet_feed(api::Call& call, http::ResponseWriter& response) {
+  CO_TRY_VOID(co_await response.start(api::response_head(call.request, 200, kJsonLines)));
+  co_return co_await context_.publisher.fleet().serve(call.query("from").value_or(""), response);
+}
+
+// An uploaded image's, for a worker on another node.
+async::Task<Result<void>> InternalApi::blob(api::Call& call, http::ResponseWriter& response) {
+  CO_TRY(const auto body, co_await context_.images.open_blob(call.param("digest")));
+  http::ResponseHead head = api::response_head(call.request, 200, "application/octet-stream");
+  head.headers.set("Content-Length", fmt::format("{}", body->length().value_or(0)));
+  CO_TRY_VOID(co_await response.start(std::move(head)));
+  std::vector<char> part(kBlobPart);
+  for (;;) {
+    CO_TRY(const std::size_t n, co_await body->read(part));
+    if (n == 0) co_return co_await response.finish();
+    CO_TRY_VOID(co_await response.write({part.data(), n}));
+  }
 }
 
 // What opens certificates' keys and nothing else.
@@ -54,6 +75,7 @@ async::Task<Result<api::Reply>> InternalApi::report(api::Call& call) {
   if (report.node.str() != call.param("node"))
     co_return fail(Code::invalid_argument, "report of node {} under the name {}", report.node,
                    call.param("node"));
+  CO_TRY_VOID(callers_.check_speaks_for(call.request, report.node));
   CO_TRY_VOID(co_await remember(report));
   context_.observed.report(std::move(report));
   co_return api::Reply{204, {}};

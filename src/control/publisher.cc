@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "control/limits.h"
 #include "control/routes.h"
+#include "model/join.h"
 #include "model/json.h"
 
 namespace perigee::control {
@@ -43,17 +44,19 @@ void publish_objects(const NodeId& node, const Objects& objects, Key key_of, Pub
 }  // namespace
 
 Publisher::Publisher(async::Loop& loop, const DesiredTable& desired, const ObservedTable& observed,
-                     const Drains& drains, async::Notify& changed, std::string epoch,
-                     std::string domain)
+                     const Drains& drains, const secrets::KeyFile& keys, async::Notify& changed,
+                     std::string epoch, std::string domain)
     : loop_(loop),
       desired_(desired),
       observed_(observed),
       drains_(drains),
+      keys_(keys),
       changed_(changed),
       epoch_(std::move(epoch)),
       domain_(std::move(domain)),
       start_(loop.now()),
-      routes_(loop, epoch_) {}
+      routes_(loop, epoch_),
+      fleet_(loop, epoch_) {}
 
 async::Task<void> Publisher::run() {
   for (;;) {
@@ -65,6 +68,7 @@ async::Task<void> Publisher::run() {
 std::int64_t Publisher::refresh() {
   for (auto& [id, node] : nodes_) publish_node(id, node);
   publish_fleet();
+  publish_members();
   publish_routes();
   return routes_.revision();
 }
@@ -130,6 +134,26 @@ void Publisher::publish_fleet() {
     if (!fleet.contains(id)) routes_.set(node_key(id), std::nullopt);
   }
   published_fleet_ = std::move(fleet);
+}
+
+// What the nodes' links need to know of each other, and when they need new keys.
+void Publisher::publish_members() {
+  const json::Value keys = json::object({{"ids", json::strings(keys_.ring().key_ids())}});
+  fleet_.set("/keys", keys.dump());
+  for (const auto& [id, stored] : desired_.nodes()) {
+    if (!stored.value.membership) continue;
+    store::Revision& revision = published_members_[id];
+    if (revision == stored.revision) continue;
+    revision = stored.revision;
+    const model::FleetNode node{id, stored.value.region, *stored.value.membership};
+    fleet_.set(node_key(id), model::to_json(node).dump());
+  }
+  std::erase_if(published_members_, [&](const auto& each) {
+    const auto found = desired_.nodes().find(each.first);
+    if (found != desired_.nodes().end() && found->second.value.membership) return false;
+    fleet_.set(node_key(each.first), std::nullopt);
+    return true;
+  });
 }
 
 void Publisher::publish_routes() {

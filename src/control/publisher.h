@@ -1,5 +1,6 @@
 // Publisher: keeps the feeds true: one for the routers (routes of all apps, nodes of the fleet),
-// one per node (its machines and volumes), derived from desired and observed state at every change.
+// one for the links (who is in the fleet, which keys there are), one per node (its machines and
+// volumes), derived from desired and observed state at every change.
 #pragma once
 
 #include <map>
@@ -11,16 +12,19 @@
 #include "control/feed.h"
 #include "control/observed_table.h"
 #include "model/fleet.h"
+#include "secrets/key_file.h"
 
 namespace perigee::control {
 
 class Publisher {
  public:
   Publisher(async::Loop& loop, const DesiredTable& desired, const ObservedTable& observed,
-            const Drains& drains, async::Notify& changed, std::string epoch, std::string domain);
+            const Drains& drains, const secrets::KeyFile& keys, async::Notify& changed,
+            std::string epoch, std::string domain);
   async::Task<void> run();
 
   Feed& routes() { return routes_; }
+  Feed& fleet() { return fleet_; }
   Feed& node(const NodeId& id);  // made at the first call
   // Completes when observed state may be relied upon: each node that the store knows has reported
   // since our start, or the hold-back time is over. Before that, apps whose machines run would seem
@@ -50,18 +54,22 @@ class Publisher {
   void publish_machines(const NodeId& id, NodeFeed& node);
   void publish_routes();
   void publish_fleet();
+  void publish_members();
 
   async::Loop& loop_;
   const DesiredTable& desired_;
   const ObservedTable& observed_;
   const Drains& drains_;
+  const secrets::KeyFile& keys_;
   async::Notify& changed_;
   std::string epoch_;
   std::string domain_;
   MonotonicTime start_;
   Feed routes_;
+  Feed fleet_;
   std::map<AppName, model::AppRoute> published_;  // what `routes_` holds
   std::map<NodeId, model::RouteNode> published_fleet_;
+  std::map<NodeId, store::Revision> published_members_;
   std::map<NodeId, NodeFeed> nodes_;
 };
 

@@ -131,6 +131,45 @@ Result<NodeRecord> node_record_from(const json::Value& value) {
   return record;
 }
 
+json::Value to_json(const FleetRecord& record) {
+  return json::object({{"id", record.id},
+                       {"prefix", record.prefix},
+                       {"ca_certificate", record.ca_certificate},
+                       {"ca_key", record.ca_key},
+                       {"next_index", record.next_index}});
+}
+
+Result<FleetRecord> fleet_record_from(const json::Value& value) {
+  FleetRecord record;
+  TRY(record.id, value.require_string("id"));
+  TRY(record.prefix, value.require_string("prefix"));
+  TRY(record.ca_certificate, value.require_string("ca_certificate"));
+  TRY(record.ca_key, value.require_string("ca_key"));
+  TRY(const std::int64_t next, value.require_int("next_index"));
+  record.next_index = static_cast<int>(next);
+  return record;
+}
+
+json::Value to_json(const JoinTokenRecord& record) {
+  return json::object({{"sha256", record.sha256},
+                       {"created_at_ns", record.created_at.ns},
+                       {"expires_at_ns", record.expires_at.ns},
+                       {"uses_left", record.uses_left}});
+}
+
+Result<JoinTokenRecord> join_token_record_from(const json::Value& value) {
+  JoinTokenRecord record;
+  TRY(record.sha256, value.require_string("sha256"));
+  TRY(record.created_at.ns, value.optional_int("created_at_ns", 0));
+  TRY(record.expires_at.ns, value.require_int("expires_at_ns"));
+  TRY(const std::int64_t uses, value.optional_int("uses_left", 0));
+  record.uses_left = static_cast<int>(uses);
+  return record;
+}
+
+std::string join_token_key(std::string_view id) {
+  return fmt::format("/join-tokens/{}", id);
+}
 std::string app_key(const AppName& app) {
   return "/apps/" + app.str();
 }

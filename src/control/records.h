@@ -90,6 +90,30 @@ struct NodeRecord {
 json::Value to_json(const NodeRecord& record);
 Result<NodeRecord> node_record_from(const json::Value& value);
 
+// What makes the nodes a fleet. One record; made when the first token or the first node asks.
+struct FleetRecord {
+  std::string id;
+  std::string prefix;          // of its addresses: "fd12:3456:789a"
+  std::string ca_certificate;  // PEM
+  std::string ca_key;          // sealed
+  int next_index = 1;          // of a node; none is given out twice
+  bool operator==(const FleetRecord&) const = default;
+};
+json::Value to_json(const FleetRecord& record);
+Result<FleetRecord> fleet_record_from(const json::Value& value);
+
+struct JoinTokenRecord {
+  std::string sha256;  // of its secret
+  WallTime created_at;
+  WallTime expires_at;
+  int uses_left = 1;
+  bool operator==(const JoinTokenRecord&) const = default;
+};
+json::Value to_json(const JoinTokenRecord& record);
+Result<JoinTokenRecord> join_token_record_from(const json::Value& value);
+
+inline constexpr std::string_view kFleetKey = "/fleet/identity";
+std::string join_token_key(std::string_view id);
 std::string app_key(const AppName& app);
 std::string machine_key(const MachineId& id);
 std::string release_key(const AppName& app, std::int64_t version);

@@ -76,11 +76,25 @@ async::Task<Result<Resealer::Progress>> Resealer::step() {
     CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
     co_return Progress::made;
   }
+  CO_TRY(const std::optional<std::string> ca_key, fleet_.ca_key_sealed_anew());
+  if (ca_key) {
+    CO_TRY_VOID(co_await seal_fleet_anew(*ca_key));
+    co_return Progress::made;
+  }
   if (!context_.keys.ring().is_current(context_.certificates.sealed_key())) {
     CO_TRY_VOID(co_await context_.certificates.seal_key_anew());
     co_return Progress::made;
   }
   co_return co_await retire_unused();
+}
+
+async::Task<Result<void>> Resealer::seal_fleet_anew(std::string ca_key) {
+  Stored<FleetRecord> fleet = *context_.desired.fleet();
+  fleet.value.ca_key = std::move(ca_key);
+  store::Transaction transaction;
+  transaction.expect(std::string(kFleetKey), fleet.revision);
+  transaction.put(std::string(kFleetKey), to_json(fleet.value).dump());
+  co_return co_await context_.desired.commit(std::move(transaction));
 }
 
 store::Transaction Resealer::next_batch() const {
@@ -153,6 +167,7 @@ std::map<std::string, std::int64_t> Resealer::uses() const {
     for (const auto& [name, sealed] : stored.value.secrets) count(sealed);
   }
   count(context_.certificates.sealed_key());
+  if (context_.desired.fleet()) count(context_.desired.fleet()->value.ca_key);
   for (const auto& [id, node] : context_.observed.nodes()) {
     for (const std::string& key : node.report.sealing_keys) ++out[key];
   }

@@ -8,12 +8,13 @@
 
 #include "api/route_table.h"
 #include "control/context.h"
+#include "control/fleet.h"
 
 namespace perigee::control {
 
 class Resealer {
  public:
-  explicit Resealer(const Context& context) : context_(context) {}
+  Resealer(const Context& context, const Fleet& fleet) : context_(context), fleet_(fleet) {}
   void add_routes(api::RouteTable& table, const api::Guard& guard);
   async::Task<void> run();  // for ever
 
@@ -27,6 +28,7 @@ class Resealer {
   async::Task<Result<api::Reply>> list();
   async::Task<Result<api::Reply>> rotate();
   async::Task<Result<Progress>> step();
+  async::Task<Result<void>> seal_fleet_anew(std::string ca_key);
   store::Transaction next_batch() const;
   void add_secrets(store::Transaction& transaction) const;
   void add_certificates(store::Transaction& transaction) const;
@@ -36,6 +38,7 @@ class Resealer {
   json::Value view() const;
 
   const Context& context_;
+  const Fleet& fleet_;
   std::map<std::string, MonotonicTime> unused_since_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "api/tokens.h"
 #include "base/log.h"
 #include "control/app_api.h"
 #include "control/limits.h"
@@ -23,9 +22,8 @@ bool is_coming(MachineState state) {
 
 }  // namespace
 
-void RouterApi::add_routes(api::RouteTable& table, std::uint32_t own_uid,
-                           std::uint32_t router_uid) {
-  const api::Guard guard = api::uid_guard({0, own_uid, router_uid});
+void RouterApi::add_routes(api::RouteTable& table) {
+  const api::Guard guard = callers_.daemons_and_routers();
   table.answer("POST", "/internal/v1/apps/{app}/wake", guard,
                [this](Call& call) { return wake(call); });
   table.answer("POST", "/internal/v1/routers/{router}/loads", guard,
@@ -33,8 +31,10 @@ void RouterApi::add_routes(api::RouteTable& table, std::uint32_t own_uid,
 }
 
 async::Task<Result<Reply>> RouterApi::loads(Call& call) {
+  const NodeId router(call.param("router"));
+  CO_TRY_VOID(callers_.check_speaks_for(call.request, router));
   CO_TRY_AS(RouterReport report, router_report_from(call.body), "loads");
-  context_.loads.report(NodeId(call.param("router")), std::move(report));
+  context_.loads.report(router, std::move(report));
   co_return Reply{204, {}};
 }
 

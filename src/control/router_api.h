@@ -6,14 +6,16 @@
 
 #include "api/route_table.h"
 #include "control/autostop.h"
+#include "control/callers.h"
 #include "control/context.h"
 
 namespace perigee::control {
 
 class RouterApi {
  public:
-  explicit RouterApi(const Context& context) : context_(context) {}
-  void add_routes(api::RouteTable& table, std::uint32_t own_uid, std::uint32_t router_uid);
+  RouterApi(const Context& context, const Callers& callers)
+      : context_(context), callers_(callers) {}
+  void add_routes(api::RouteTable& table);
 
  private:
   async::Task<Result<api::Reply>> wake(api::Call& call);
@@ -28,6 +30,7 @@ class RouterApi {
     MonotonicTime at;
   };
   const Context& context_;
+  const Callers& callers_;
   std::map<AppName, Allowance> allowances_;
 };
 

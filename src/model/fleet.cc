@@ -8,12 +8,18 @@ bool Membership::runs(std::string_view role) const {
   return std::ranges::find(roles, role) != roles.end();
 }
 
+bool Membership::is_its(std::string_view certificate_fingerprint) const {
+  return !certificate_fingerprint.empty() && (certificate_fingerprint == certificate ||
+                                              certificate_fingerprint == previous_certificate);
+}
+
 json::Value to_json(const Membership& membership) {
   return json::object({{"index", membership.index},
                        {"mesh_address", membership.mesh_address},
                        {"endpoint", membership.endpoint},
                        {"wireguard_key", membership.wireguard_key},
                        {"certificate", membership.certificate},
+                       {"previous_certificate", membership.previous_certificate},
                        {"roles", json::strings(membership.roles)}});
 }
 
@@ -28,6 +34,7 @@ Result<Membership> membership_from(const json::Value& value) {
   TRY(membership.endpoint, value.optional_string("endpoint"));
   TRY(membership.wireguard_key, value.require_string("wireguard_key"));
   TRY(membership.certificate, value.require_string("certificate"));
+  TRY(membership.previous_certificate, value.optional_string("previous_certificate"));
   TRY(membership.roles, value.optional_strings("roles"));
   return membership;
 }

@@ -22,11 +22,14 @@ struct Membership {
   std::string mesh_address;   // IPv6
   std::string endpoint;       // "203.0.113.7:51820"; empty: behind NAT, it speaks first
   std::string wireguard_key;  // public, base64
-  std::string certificate;    // SHA-256 of the one that it may identify itself with
+  std::string certificate;    // SHA-256 of the one that it identifies itself with
+  // Of the one before: good until the next renewal, for a node that has not heard of the last.
+  std::string previous_certificate;
   std::vector<std::string> roles;
   bool operator==(const Membership&) const = default;
 
   bool runs(std::string_view role) const;
+  bool is_its(std::string_view certificate_fingerprint) const;
 };
 json::Value to_json(const Membership& membership);
 Result<Membership> membership_from(const json::Value& value);

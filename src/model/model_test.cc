@@ -383,10 +383,14 @@ TEST_CASE("a membership and a route's node survive a round trip") {
                               .endpoint = "203.0.113.7:51820",
                               .wireguard_key = "bm90IGEga2V5",
                               .certificate = "ab12",
+                              .previous_certificate = "cd34",
                               .roles = {"worker", "router"}};
   CHECK(membership_from(to_json(membership)) == membership);
   CHECK(membership.runs("router"));
   CHECK_FALSE(membership.runs("control"));
+  CHECK(membership.is_its("ab12"));
+  CHECK(membership.is_its("cd34"));
+  CHECK_FALSE(membership.is_its(""));
   auto outside = to_json(membership);
   outside.set("index", 65536);
   CHECK_FALSE(membership_from(outside).has_value());

@@ -1,4 +1,4 @@
-// FileBody: a file as the body of a request, read in chunks on the thread pool. Private to client.
+// FileBody: a file as the body of a message, read in chunks on the thread pool.
 #pragma once
 
 #include <functional>
@@ -9,10 +9,11 @@
 #include "sys/fd.h"
 #include "sys/host.h"
 
-namespace perigee::client {
+namespace perigee::http {
 
-class FileBody : public http::Body {
+class FileBody : public Body {
  public:
+  // `on_read` is told after each read how far it has come; it may be empty.
   static Result<std::unique_ptr<FileBody>> open(sys::Host& host, const std::string& path,
                                                 std::function<void(std::uint64_t)> on_read);
   async::Task<Result<std::size_t>> read(std::span<char> into) override;
@@ -33,4 +34,4 @@ class FileBody : public http::Body {
   std::function<void(std::uint64_t)> on_read_;
 };
 
-}  // namespace perigee::client
+}  // namespace perigee::http

@@ -1,4 +1,4 @@
-#include "client/file_body.h"
+#include "http/file_body.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace perigee::client {
+namespace perigee::http {
 namespace {
 
 constexpr std::size_t kChunk = 256 * 1024;
@@ -43,4 +43,4 @@ async::Task<Result<std::size_t>> FileBody::read(std::span<char> into) {
   co_return data.size();
 }
 
-}  // namespace perigee::client
+}  // namespace perigee::http

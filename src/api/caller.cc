@@ -1,0 +1,29 @@
+#include "api/caller.h"
+
+namespace perigee::api {
+
+Result<Caller> caller_of(const http::Request& request, const LocalUsers& users) {
+  if (!request.peer_uid) {
+    return fail(Code::permission_denied, "this path is for a Unix socket's peers");
+  }
+  const std::uint32_t uid = *request.peer_uid;
+  const http::Headers& headers = request.head.headers;
+  const std::string* node = headers.find(kNodeHeader);
+  if (node == nullptr) {
+    if (uid == 0 || uid == users.own) return Caller{};
+    if (uid == users.router) return Caller{.is_router = true, .node = {}, .certificate = {}};
+    return fail(Code::permission_denied, "user id {} may not call this", uid);
+  }
+  if (uid != 0 && uid != users.own) {
+    return fail(Code::permission_denied, "user id {} may not speak for another node", uid);
+  }
+  const std::string* certificate = headers.find(kCertificateHeader);
+  const std::string* caller = headers.find(kCallerHeader);
+  if (certificate == nullptr || caller == nullptr) {
+    return fail(Code::permission_denied, "a call of node {} without its certificate", *node);
+  }
+  return Caller{
+      .is_router = *caller != "daemon", .node = NodeId(*node), .certificate = *certificate};
+}
+
+}  // namespace perigee::api

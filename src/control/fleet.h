@@ -1,0 +1,47 @@
+// Fleet: control's part in a node's joining: the fleet's identity (id, addresses, CA), join tokens,
+// and the admission itself, one transaction that spends a token, gives out an index and writes the
+// node down. docs/formats/fleet.md; why it is so: docs/decisions/0018-fleet.md.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/time.h"
+#include "control/context.h"
+#include "model/join.h"
+
+namespace perigee::control {
+
+class Fleet {
+ public:
+  explicit Fleet(const Context& context) : context_(context) {}
+
+  // The fleet's record, made where there is none.
+  async::Task<Result<Stored<FleetRecord>>> identity();
+  // A new token, good for `uses` nodes within `life`.
+  async::Task<Result<model::JoinToken>> make_token(Duration life, int uses);
+  // unauthenticated where the token is not good; conflict where that name is taken.
+  async::Task<Result<model::Admission>> admit(model::JoinRequest request);
+  // The node that control runs on: it needs no token, and may ask again.
+  async::Task<Result<model::Admission>> admit_own(model::JoinRequest request);
+  // A new certificate for a node that has joined.
+  async::Task<Result<model::Admission>> renew(NodeId node, std::string certificate_request);
+  // The CA's key as the resealer needs it; nullopt where it is sealed with the primary key.
+  Result<std::optional<std::string>> ca_key_sealed_anew() const;
+  // The ring of a node without control.
+  std::string key_ring() const;
+
+ private:
+  Result<std::string> issue(const FleetRecord& fleet, const NodeId& node,
+                            const std::string& certificate_request, bool runs_control) const;
+  Result<void> spend(const model::JoinToken& token, store::Transaction& transaction) const;
+  async::Task<Result<model::Admission>> admit_once(model::JoinRequest request);
+  async::Task<Result<model::Admission>> enter(model::JoinRequest request,
+                                              store::Transaction transaction, bool again);
+  model::Admission admission(const FleetRecord& fleet, model::FleetNode node,
+                             std::string certificate) const;
+
+  const Context& context_;
+};
+
+}  // namespace perigee::control

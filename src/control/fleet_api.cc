@@ -1,0 +1,111 @@
+#include "control/fleet_api.h"
+
+#include "control/limits.h"
+
+namespace perigee::control {
+namespace {
+
+using api::Call;
+using api::Reply;
+
+constexpr std::int64_t kTokenLifeDefault = 3600;        // seconds
+constexpr std::int64_t kTokenLifeMax = 30 * 24 * 3600;  // seconds
+constexpr std::int64_t kTokenUsesMax = 1000;
+
+Result<std::int64_t> bounded(const json::Value& body, std::string_view member,
+                             std::int64_t fallback, std::int64_t max) {
+  TRY(const std::int64_t value, body.optional_int(member, fallback));
+  if (value >= 1 && value <= max) return value;
+  return fail(Code::invalid_argument, "{}: must be from 1 to {}", member, max);
+}
+
+}  // namespace
+
+void FleetApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
+  table.answer("POST", "/v1/nodes/tokens", guard, [this](Call& call) { return make_token(call); });
+  table.answer("GET", "/v1/nodes/tokens", guard, [this](Call&) { return list_tokens(); });
+  table.answer("DELETE", "/v1/nodes/tokens/{token}", guard,
+               [this](Call& call) { return revoke_token(call); });
+}
+
+void FleetApi::add_internal_routes(api::RouteTable& table) {
+  const api::Guard local = callers_.local_daemons();
+  // Whoever has a token may ask; the link lets callers without a certificate through to these two.
+  table.answer("GET", "/internal/v1/fleet/ca", local, [this](Call&) { return ca(); });
+  table.answer("POST", "/internal/v1/fleet/join", local, [this](Call& call) { return join(call); });
+  table.answer("POST", "/internal/v1/fleet/join-own", local,
+               [this](Call& call) { return join_own(call); });
+  table.answer("POST", "/internal/v1/fleet/nodes/{node}/certificate", callers_.daemons(),
+               [this](Call& call) { return renew(call); });
+  table.answer("GET", "/internal/v1/keys/node-ring", callers_.daemons(),
+               [this](Call&) { return key_ring(); });
+}
+
+async::Task<Result<Reply>> FleetApi::make_token(Call& call) {
+  CO_TRY(const std::int64_t life,
+         bounded(call.body, "ttl_seconds", kTokenLifeDefault, kTokenLifeMax));
+  CO_TRY(const std::int64_t uses, bounded(call.body, "uses", 1, kTokenUsesMax));
+  CO_TRY(const model::JoinToken token,
+         co_await fleet_.make_token(std::chrono::seconds(life), static_cast<int>(uses)));
+  co_return Reply{201, json::object({{"id", token.id},
+                                     {"token", model::to_text(token)},
+                                     {"ttl_seconds", life},
+                                     {"uses", uses}})};
+}
+
+async::Task<Result<Reply>> FleetApi::list_tokens() {
+  json::Value tokens = json::array();
+  const WallTime now = context_.host.clock.wall();
+  for (const auto& [id, stored] : context_.desired.join_tokens()) {
+    if (stored.value.expires_at < now) continue;
+    tokens.push(json::object({{"id", id},
+                              {"created_at", to_rfc3339(stored.value.created_at)},
+                              {"expires_at", to_rfc3339(stored.value.expires_at)},
+                              {"uses_left", stored.value.uses_left}}));
+  }
+  co_return Reply{200, json::object({{"tokens", std::move(tokens)}})};
+}
+
+async::Task<Result<Reply>> FleetApi::revoke_token(Call& call) {
+  const std::string& id = call.param("token");
+  const auto found = context_.desired.join_tokens().find(id);
+  if (found == context_.desired.join_tokens().end()) {
+    co_return fail(Code::not_found, "there is no join token {} (any more)", id);
+  }
+  store::Transaction transaction;
+  transaction.expect(join_token_key(id), found->second.revision);
+  transaction.remove(join_token_key(id));
+  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  co_return Reply{204, {}};
+}
+
+async::Task<Result<Reply>> FleetApi::ca() {
+  CO_TRY(const Stored<FleetRecord> fleet, co_await fleet_.identity());
+  co_return Reply{200, json::object({{"ca", fleet.value.ca_certificate}})};
+}
+
+async::Task<Result<Reply>> FleetApi::join(Call& call) {
+  CO_TRY_AS(model::JoinRequest request, model::join_request_from(call.body), "join");
+  CO_TRY(const model::Admission admission, co_await fleet_.admit(std::move(request)));
+  co_return Reply{200, model::to_json(admission)};
+}
+
+async::Task<Result<Reply>> FleetApi::join_own(Call& call) {
+  CO_TRY_AS(model::JoinRequest request, model::join_request_from(call.body), "join");
+  CO_TRY(const model::Admission admission, co_await fleet_.admit_own(std::move(request)));
+  co_return Reply{200, model::to_json(admission)};
+}
+
+async::Task<Result<Reply>> FleetApi::renew(Call& call) {
+  const NodeId node(call.param("node"));
+  CO_TRY_VOID(callers_.check_speaks_for(call.request, node));
+  CO_TRY(std::string request, call.body.require_string("certificate_request"));
+  CO_TRY(const model::Admission admission, co_await fleet_.renew(node, std::move(request)));
+  co_return Reply{200, model::to_json(admission)};
+}
+
+async::Task<Result<Reply>> FleetApi::key_ring() {
+  co_return Reply{200, json::object({{"key_ring", fleet_.key_ring()}})};
+}
+
+}  // namespace perigee::control

@@ -1,0 +1,203 @@
+// A node's way into the fleet, and who may call the internal API from another node.
+#include <doctest/doctest.h>
+
+#include "api/caller.h"
+#include "control/control_fixture.h"
+#include "crypto/certificate.h"
+#include "crypto/hash.h"
+#include "model/join.h"
+
+namespace perigee::control {
+namespace {
+
+struct Fixture : ControlFixture {
+  std::string token(std::string options = "{}") {
+    const Got got = call("POST", "/v1/nodes/tokens", std::move(options));
+    REQUIRE(got.status == 201);
+    return *got.body.require_string("token");
+  }
+  model::JoinRequest request_of(const std::string& name) {
+    key = *crypto::request_certificate(name);
+    return {.token = {},
+            .node = NodeId(name),
+            .region = RegionCode("fra"),
+            .roles = {"worker", "router"},
+            .endpoint = "203.0.113.7:51820",
+            .wireguard_key = crypto::base64_encode(std::string(32, 'k')),
+            .certificate_request = key.request_pem};
+  }
+  Got ask_internal(std::string method, std::string target, const json::Value& body,
+                   const std::vector<http::Headers::Field>& headers = {}) {
+    http::RequestHead head = request(std::move(method), std::move(target));
+    for (const auto& [name, value] : headers) head.headers.set(name, value);
+    auto got =
+        loop().run(ask(client, internal_address, std::move(head),
+                       body.is_null() ? std::string() : body.dump(), loop().deadline_in(20s)));
+    REQUIRE(got.has_value());
+    return *std::move(got);
+  }
+  Got join(model::JoinRequest request, std::string text) {
+    request.token = std::move(text);
+    return ask_internal("POST", "/internal/v1/fleet/join", model::to_json(request));
+  }
+  model::Admission joined(const std::string& name) {
+    const Got got = join(request_of(name), token());
+    REQUIRE_MESSAGE(got.status == 200, got.text);
+    return *model::admission_from(got.body);
+  }
+  // What the link adds to a call of that node.
+  static std::vector<http::Headers::Field> as(const std::string& node,
+                                              const std::string& certificate,
+                                              const std::string& caller = "daemon") {
+    return {{std::string(api::kNodeHeader), node},
+            {std::string(api::kCertificateHeader), certificate},
+            {std::string(api::kCallerHeader), caller}};
+  }
+  std::string report_of(const std::string& node) const {
+    return "/internal/v1/nodes/" + node + "/report";
+  }
+  json::Value report(const std::string& name) const {
+    model::NodeReport out = node();
+    out.node = NodeId(name);
+    return model::to_json(out);
+  }
+
+  crypto::RequestedKey key;
+};
+
+TEST_CASE_FIXTURE(Fixture, "a node joins with a token and gets what it needs, once") {
+  const std::string text = token();
+  const Got got = join(request_of("fra-1"), text);
+  REQUIRE_MESSAGE(got.status == 200, got.text);
+  const model::Admission admission = *model::admission_from(got.body);
+  CHECK(admission.node.node == NodeId("fra-1"));
+  CHECK(admission.node.membership.index == 1);
+  CHECK(admission.node.membership.mesh_address == admission.prefix + "::1");
+  CHECK(admission.nodes == std::vector{admission.node});
+  CHECK(model::parse_join_token(text)->ca_fingerprint == *crypto::fingerprint(admission.ca_pem));
+  CHECK(admission.node.membership.certificate == *crypto::fingerprint(admission.certificate_pem));
+
+  const auto ring = secrets::KeyRing::parse(admission.key_ring);
+  REQUIRE(ring.has_value());
+  CHECK(ring->is_restricted());
+  const secrets::Place secret{secrets::Kind::app_secret, "hello/A"};
+  CHECK(ring->open(secret, *keys->ring().seal(secret, "v", h().entropy)) == std::string("v"));
+  const secrets::Place ca{secrets::Kind::ca_key, "ca"};
+  CHECK_FALSE(ring->open(ca, *keys->ring().seal(ca, "v", h().entropy)).has_value());
+
+  CHECK(join(request_of("fra-2"), text).status == 401);  // spent
+  const model::Admission next = joined("fra-2");
+  CHECK(next.node.membership.index == 2);
+  CHECK(next.nodes.size() == 2);
+  CHECK(join(request_of("fra-1"), token()).status == 422);  // that name is taken
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "what is no good token, or no good request, is refused and spends none") {
+  const std::string text = token();
+  std::string wrong = text;
+  wrong[30] = wrong[30] == 'a' ? 'b' : 'a';
+  CHECK(join(request_of("fra-1"), wrong).status == 401);
+  CHECK(join(request_of("fra-1"), "garbage").status == 400);
+  model::JoinRequest request = request_of("fra-1");
+  request.certificate_request = "garbage";
+  CHECK(join(request, text).status == 400);
+  request = request_of("fra-1");
+  request.roles = {"control"};
+  CHECK(join(request, text).status == info(Code::unsupported).http_status);
+  request.roles = {"king"};
+  CHECK(join(request, text).status == 400);
+  request = request_of("Fra.1");
+  CHECK(join(request, text).status == 400);
+  CHECK(join(request_of("fra-1"), text).status == 200);
+
+  CHECK(call("POST", "/v1/nodes/tokens", R"({"uses":0})").status == 400);
+  const Got made = call("POST", "/v1/nodes/tokens", R"({"uses":2,"ttl_seconds":60})");
+  const std::string id = *made.body.require_string("id");
+  CHECK(call("GET", "/v1/nodes/tokens").body.find("tokens")->items().size() == 1);
+  CHECK(call("DELETE", "/v1/nodes/tokens/" + id).status == 204);
+  CHECK(call("DELETE", "/v1/nodes/tokens/" + id).status == 404);
+  CHECK(join(request_of("fra-2"), *made.body.require_string("token")).status == 401);
+}
+
+TEST_CASE_FIXTURE(Fixture, "nothing of a token or a key is in the store") {
+  const std::string text = token();
+  const model::JoinToken parts = *model::parse_join_token(text);
+  REQUIRE(join(request_of("fra-1"), token()).status == 200);
+  for (const auto& entry : loop().run(store.list("/"))->entries) {
+    CHECK(entry.value.find(parts.secret) == std::string::npos);
+    CHECK(entry.value.find("PRIVATE KEY") == std::string::npos);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a joined node speaks for itself, with its certificate, and no other") {
+  const std::string fingerprint = joined("fra-1").node.membership.certificate;
+  const auto status = [&](const std::string& target, const json::Value& body,
+                          const std::vector<http::Headers::Field>& headers) {
+    return ask_internal("POST", target, body, headers).status;
+  };
+  CHECK(status(report_of("fra-1"), report("fra-1"), as("fra-1", fingerprint)) == 204);
+  CHECK(status(report_of("n1"), report("n1"), as("fra-1", fingerprint)) == 403);
+  CHECK(status(report_of("fra-1"), report("fra-1"), as("fra-1", std::string(64, '0'))) == 403);
+  CHECK(status(report_of("fra-1"), report("fra-1"), as("fra-9", fingerprint)) == 403);
+  CHECK(status(report_of("fra-1"), report("fra-1"), as("fra-1", fingerprint, "router")) == 403);
+  CHECK(status(report_of("fra-1"), report("fra-1"), {{"Perigee-Node", "fra-1"}}) == 403);
+  // What only control's own node may ask.
+  CHECK(status("/internal/v1/fleet/join-own", model::to_json(request_of("x")),
+               as("fra-1", fingerprint)) == 403);
+}
+
+TEST_CASE_FIXTURE(Fixture, "control's own node joins without a token, and again with a new key") {
+  model::JoinRequest request = request_of("n1");
+  request.roles = {"control", "worker", "router"};
+  const Got first = ask_internal("POST", "/internal/v1/fleet/join-own", model::to_json(request));
+  REQUIRE_MESSAGE(first.status == 200, first.text);
+  CHECK(model::admission_from(first.body)->key_ring.empty());
+  request.certificate_request = crypto::request_certificate("n1")->request_pem;
+  const Got second = ask_internal("POST", "/internal/v1/fleet/join-own", model::to_json(request));
+  REQUIRE(second.status == 200);
+  CHECK(model::admission_from(second.body)->node.membership.index == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a renewed certificate counts, and so does the one before it") {
+  const std::string old = joined("fra-1").node.membership.certificate;
+  const std::string target = "/internal/v1/fleet/nodes/fra-1/certificate";
+  const auto renew = [&](const std::string& with) {
+    const json::Value body =
+        json::object({{"certificate_request", crypto::request_certificate("fra-1")->request_pem}});
+    return ask_internal("POST", target, body, as("fra-1", with));
+  };
+  const Got got = renew(old);
+  REQUIRE_MESSAGE(got.status == 200, got.text);
+  const std::string next = model::admission_from(got.body)->node.membership.certificate;
+  CHECK(next != old);
+  CHECK(ask_internal("POST", report_of("fra-1"), report("fra-1"), as("fra-1", old)).status == 204);
+  REQUIRE(renew(next).status == 200);
+  CHECK(ask_internal("POST", report_of("fra-1"), report("fra-1"), as("fra-1", old)).status == 403);
+  CHECK(ask_internal("POST", report_of("fra-1"), report("fra-1"), as("fra-1", next)).status == 204);
+}
+
+TEST_CASE_FIXTURE(Fixture, "routers are told of the nodes that have joined, workers get blobs") {
+  joined("fra-1");
+  const auto got = loop().run(client.request(
+      internal_address, request("GET", "/internal/v1/feed/routes"), {}, loop().deadline_in(20s)));
+  REQUIRE(got.has_value());
+  std::string text;
+  while (text.find("\"synced\"") == std::string::npos) {
+    std::string part(4096, '\0');
+    const auto n = loop().run((*got)->body().read(part));
+    REQUIRE((n && *n > 0));
+    text += part.substr(0, *n);
+  }
+  CHECK(text.find("\"/nodes/fra-1\"") != std::string::npos);
+  CHECK(text.find("\"has_worker\":true") != std::string::npos);
+
+  images.blobs["sha256:abc"] = "the layer";
+  const Got blob = ask_internal("GET", "/internal/v1/blobs/sha256:abc", {});
+  CHECK(blob.status == 200);
+  CHECK(blob.text == "the layer");
+  CHECK(ask_internal("GET", "/internal/v1/blobs/sha256:none", {}).status == 404);
+}
+
+}  // namespace
+}  // namespace perigee::control
