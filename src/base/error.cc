@@ -55,6 +55,8 @@ Code code_of_errno(int number) {
     case EINVAL:
     case ENAMETOOLONG:
       return Code::invalid_argument;
+    case EOPNOTSUPP:
+      return Code::unsupported;
     default:
       return Code::internal;
   }

@@ -1,6 +1,6 @@
-// Netlink: the few rtnetlink requests that Perigee makes (RFC 3549; rtnetlink(7)): links,
-// addresses, routes and neighbours. One socket, one request at a time, answered by the kernel
-// before the call returns: short enough for any thread.
+// Netlink: the few rtnetlink requests that Perigee makes (rtnetlink(7)): links, addresses, routes
+// and neighbours. Each is answered by the kernel before the call returns: short enough for any
+// thread.
 //
 //   TRY(Netlink netlink, Netlink::open());
 //   TRY(int index, netlink.link_index("pg-0123456789ab"));
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "sys/fd.h"
+#include "sys/netlink_socket.h"
 
 namespace perigee::sys {
 
@@ -21,6 +21,12 @@ struct Link {
   int index = 0;
   std::string name;
   bool operator==(const Link&) const = default;
+};
+
+struct LinkNetwork {
+  std::string address;
+  int prefix = 0;
+  bool operator==(const LinkNetwork&) const = default;
 };
 
 class Netlink {
@@ -32,23 +38,29 @@ class Netlink {
   Result<void> set_up(int index, int mtu);                   // mtu 0: as it is
   Result<void> set_group(int index, std::uint32_t group);
   Result<void> delete_link(const std::string& name);  // absent is fine
+  // A link of a kind that needs no settings ("wireguard"); one of that name that exists is fine.
+  // `unsupported`: the kernel doesn't know the kind.
+  Result<void> create_link(const std::string& name, const std::string& kind);
 
   // Addresses are IPv4 or IPv6 literals. An entry that exists is replaced.
   Result<void> add_address(int index, const std::string& address, int prefix);
+  Result<void> remove_address(int index, const std::string& address, int prefix);
+  // Of both families, without those that the kernel gives itself (link-local).
+  Result<std::vector<LinkNetwork>> addresses(int index);
   // To `destination`/`prefix` straight out of the link; `source`, if any, is what packets leave
   // with.
   Result<void> add_route(int index, const std::string& destination, int prefix,
                          const std::string& source);
+  Result<void> remove_route(int index, const std::string& destination, int prefix);
+  // Those that add_route() has made.
+  Result<std::vector<LinkNetwork>> routes(int index);
   // A permanent entry: nothing is ever asked on the wire.
   Result<void> add_neighbour(int index, const std::string& address, const std::string& mac);
 
  private:
-  explicit Netlink(Fd fd) : fd_(std::move(fd)) {}
-  Result<void> request(std::string message, std::string_view what);
-  Result<void> dump(std::string message, std::vector<Link>& into);
+  explicit Netlink(NetlinkSocket socket) : socket_(std::move(socket)) {}
 
-  Fd fd_;
-  std::uint32_t sequence_ = 0;
+  NetlinkSocket socket_;
 };
 
 }  // namespace perigee::sys

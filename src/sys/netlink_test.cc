@@ -4,6 +4,8 @@
 
 #include <fstream>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "sys/netlink.h"
 #include "sys/procfs.h"
@@ -71,6 +73,54 @@ TEST_CASE("a tap is there while its descriptor is, with address, route and neigh
     CHECK(netlink->link_index(settings.name).error().code == Code::not_found);
     CHECK(netlink->delete_link(settings.name).has_value());
   });
+}
+
+TEST_CASE("what stands on a link is listed and taken away again") {
+  in_own_network([] {
+    auto netlink = Netlink::open();
+    REQUIRE(netlink.has_value());
+    REQUIRE(netlink->create_link("br-test", "bridge").has_value());
+    CHECK(netlink->create_link("br-test", "bridge").has_value());  // it is there
+    CHECK(netlink->create_link("x-test", "no-such-kind").error().code == Code::unsupported);
+    const int index = netlink->link_index("br-test").value();
+    REQUIRE(netlink->add_address(index, "fd00:5::1", 128).has_value());
+    REQUIRE(netlink->set_up(index, 1420).has_value());
+    REQUIRE(netlink->add_route(index, "fd00:5::", 48, "fd00:5::1").has_value());
+    CHECK(netlink->addresses(index).value() == std::vector<LinkNetwork>{{"fd00:5::1", 128}});
+    CHECK(netlink->routes(index).value() == std::vector<LinkNetwork>{{"fd00:5::", 48}});
+    CHECK(netlink->remove_route(index, "fd00:5::", 48).has_value());
+    CHECK(netlink->remove_address(index, "fd00:5::1", 128).has_value());
+    CHECK(netlink->addresses(index)->empty());
+    CHECK(netlink->routes(index)->empty());
+    CHECK_FALSE(netlink->remove_address(index, "fd00:5::1", 128).has_value());
+  });
+}
+
+TEST_CASE("a netlink message is padded, nested and read back") {
+  NetlinkMessage message(7, 0, std::uint32_t{0x01020304});
+  message.add_text(1, "ab");
+  const std::size_t nested = message.begin_nested(2);
+  message.add(3, std::uint8_t{9});
+  message.end_nested(nested);
+  const std::string bytes = message.finish(1, 5);
+  CHECK(bytes.size() == 16 + 4 + 8 + 4 + 8);
+  CHECK(bytes[0] == 40);  // its length
+  std::vector<std::pair<unsigned, std::string>> seen;
+  for_each_attribute(skip(bytes, 20), [&](unsigned type, std::string_view value) {
+    seen.emplace_back(type, value);
+  });
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[0] == std::pair{1U, std::string("ab\0", 3)});
+  CHECK(seen[1].first == 2);
+  CHECK(seen[1].second.size() == 8);
+  for_each_attribute(std::string("\x03\0\1\0", 4), [&](unsigned, std::string_view) {
+    FAIL("an attribute shorter than its header was taken");
+  });
+}
+
+TEST_CASE("a family of generic netlink has a number, or is not there") {
+  CHECK(GenericNetlink::open("nlctrl")->family() == 16);
+  CHECK(GenericNetlink::open("no-such-family").error().code == Code::unsupported);
 }
 
 TEST_CASE("what rtnetlink or its caller gets wrong is an error with its name") {

@@ -15,7 +15,8 @@ namespace perigee::sys {
 namespace {
 
 constexpr std::size_t kMaxProcFile = 256 * 1024;
-constexpr std::size_t kStateField = 0;  // counted behind the command's closing parenthesis
+constexpr std::size_t kLongestCommand = 15;  // TASK_COMM_LEN without its end
+constexpr std::size_t kStateField = 0;       // counted behind the command's closing parenthesis
 constexpr std::size_t kParentField = 1;
 constexpr std::size_t kStartTicksField = 19;  // proc(5): field 22 of stat
 
@@ -100,6 +101,17 @@ Result<pid_t> find_process_by_argument(const std::string& argument) {
     if (command_line && has_string(*command_line, argument)) return pid;
   }
   return fail(Code::not_found, "no process with the argument '{}'", argument);
+}
+
+Result<pid_t> find_process(const std::string& program, const std::string& argument) {
+  TRY(const std::vector<pid_t> pids, all_processes());
+  for (const pid_t pid : pids) {
+    const auto name = read_proc(fmt::format("/proc/{}/comm", pid));
+    if (!name || trim(*name) != program.substr(0, kLongestCommand)) continue;
+    const auto command_line = read_proc(fmt::format("/proc/{}/cmdline", pid));
+    if (command_line && has_string(*command_line, argument)) return pid;
+  }
+  return fail(Code::not_found, "no {} with the argument '{}'", program, argument);
 }
 
 std::vector<pid_t> processes_with_environment(const std::string& assignment) {

@@ -21,6 +21,8 @@ Result<std::uint64_t> process_start_ticks(pid_t pid);
 Result<pid_t> parent_process(pid_t pid);
 // The pid of a process whose command line holds `argument` as one whole argument; not_found.
 Result<pid_t> find_process_by_argument(const std::string& argument);
+// The same among the processes that run `program` (the first 15 bytes of its name).
+Result<pid_t> find_process(const std::string& program, const std::string& argument);
 
 // All processes but this one whose environment, as it was given at exec, holds `assignment`
 // ("NAME=value"); children inherit it. Those that end meanwhile may be missing.
