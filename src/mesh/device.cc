@@ -1,0 +1,48 @@
+#include "mesh/device.h"
+
+#include "mesh/kernel_device.h"
+#include "mesh/userspace_device.h"
+#include "sys/netlink.h"
+
+namespace perigee::mesh {
+namespace {
+
+// FNV-1a, 32 bits: names must stay the same from version to version.
+std::uint32_t stable_hash(std::string_view text) {
+  std::uint32_t value = 0x811c9dc5;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x01000193U;
+  return value;
+}
+
+// Null where this kernel has no WireGuard.
+Result<std::unique_ptr<Device>> try_kernel(const DeviceOptions& options) {
+  auto device = make_kernel_device(options.interface);
+  const bool refused = !device && device.error().code == Code::unsupported;
+  if (refused && options.kind == DeviceKind::automatic) return nullptr;
+  return device;
+}
+
+}  // namespace
+
+std::string interface_name(std::string_view root) {
+  return fmt::format("pgw-{:08x}", stable_hash(root));
+}
+
+async::Task<Result<std::unique_ptr<Device>>> open_device(sys::Host& host, DeviceOptions options) {
+  if (options.kind != DeviceKind::kernel) {
+    if (auto found = co_await adopt_userspace_device(host, options.interface)) co_return found;
+  }
+  if (options.kind != DeviceKind::userspace) {
+    CO_TRY(auto device, try_kernel(options));
+    if (device) co_return device;
+  }
+  co_return co_await start_userspace_device(host, options.interface, options.log);
+}
+
+async::Task<Result<void>> remove_device(sys::Host& host, std::string interface) {
+  CO_TRY(sys::Netlink netlink, sys::Netlink::open());
+  CO_TRY_VOID(netlink.delete_link(interface));
+  co_return co_await end_userspace_process(host, interface);
+}
+
+}  // namespace perigee::mesh
