@@ -13,6 +13,7 @@ namespace perigee::monitor {
 namespace {
 
 constexpr std::string_view kSuccess = "ok";
+constexpr off_t kMaxLog = off_t{256} * 1024;
 
 [[noreturn]] void wait_for_child(const sys::Fd& from) {
   std::string words;
@@ -30,8 +31,16 @@ constexpr std::string_view kSuccess = "ok";
   ::_exit(1);
 }
 
+// A VM that is booted again and again would let it grow without end.
+void set_aside_if_large(const std::string& log) {
+  struct stat info{};
+  if (::stat(log.c_str(), &info) < 0 || info.st_size < kMaxLog) return;
+  ::rename(log.c_str(), (log + ".old").c_str());
+}
+
 Result<void> redirect(const std::string& log) {
   TRY(const sys::Fd null, sys::own(::open("/dev/null", O_RDONLY | O_CLOEXEC), "open /dev/null"));
+  set_aside_if_large(log);
   const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
   TRY(const sys::Fd file, sys::own(::open(log.c_str(), flags, 0600), "open " + log));
   ::dup2(null.get(), STDIN_FILENO);

@@ -11,14 +11,14 @@
 #include "monitor/nic.h"
 #include "monitor/sandbox.h"
 #include "monitor/snapshot.h"
+#include "monitor/vmm_log.h"
 #include "sys/tap.h"
 #include "vm/firecracker.h"
 
 namespace perigee::monitor {
 namespace {
 
-constexpr const char* kVmmLog = "vmm.log";  // the jailer's and Firecracker's output
-constexpr Duration kApiRetry = 5ms;         // it is there some 10 ms after the start
+constexpr Duration kApiRetry = 5ms;  // it is there some 10 ms after the start
 constexpr Duration kRunOnTimeout = 5s;
 constexpr std::size_t kMaxVsockAnswer = 32;
 
@@ -53,7 +53,7 @@ Result<void> FirecrackerVmm::prepare() {
     return fail(Code::invalid_argument, "Firecracker needs a user of its own, not root");
   }
   if (boot_.vm.resume) TRY_VOID(check_record(vm::hardware_of(boot_)));
-  TRY(log_, sys::own(::open(kVmmLog, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), kVmmLog));
+  TRY(log_, open_vmm_pipe());
   TRY_VOID(lay_out_jail(plan_, user_));
   TRY_VOID(make_cgroups(boot_.vm));
   TRY(const sys::Cgroups cgroups, sys::Cgroups::detect());
@@ -185,6 +185,7 @@ std::string FirecrackerVmm::exit_words(const sys::ExitStatus& status) const {
 void FirecrackerVmm::clean_up() {
   if (!boot_.vm.nic.tap.empty()) sys::remove_tap(boot_.vm.nic.tap);
   remove_jail(plan_);
+  remove_vmm_pipe();
   Sandbox::remove(boot_);
 }
 

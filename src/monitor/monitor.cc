@@ -29,9 +29,7 @@ constexpr Duration kRunOnTimeout = 5s;
 constexpr Duration kFarewellTimeout = 500ms;
 constexpr Duration kConsoleRetry = 200ms;
 constexpr std::string_view kKilled = "killed";  // by the driver
-constexpr std::uint64_t kMaxVmmWords = 1024 * 1024;
-constexpr std::size_t kMaxShownWords = 400;
-constexpr int kCannotRun = 127;  // as a shell says it
+constexpr int kCannotRun = 127;                 // as a shell says it
 constexpr unsigned kRecordMode = 0600;
 
 std::string here(std::string_view name) {
@@ -99,12 +97,18 @@ Monitor::Monitor(sys::Host& host, vm::BootSpec boot)
 
 Monitor::~Monitor() = default;
 
-Result<void> Monitor::open_logs() {
+Result<void> Monitor::open_logs(VmmLog::Earlier earlier) {
   const std::uint64_t bytes = boot_.vm.log_bytes;
   TRY(OutputWriter output, OutputWriter::open(".", bytes > 0 ? bytes / 2 : vm::kMaxOutputLog));
   output_ = std::move(output);
-  TRY(ConsoleLog console, ConsoleLog::open("."));
+  return open_short_logs(earlier);
+}
+
+Result<void> Monitor::open_short_logs(VmmLog::Earlier earlier) {
+  TRY(BoundedLog console, BoundedLog::open(here(vm::kConsoleLog), here(vm::kOldConsoleLog)));
   console_ = std::move(console);
+  TRY(VmmLog vmm_log, VmmLog::open(earlier));
+  vmm_log_ = std::move(vmm_log);
   return {};
 }
 
@@ -129,6 +133,7 @@ void Monitor::attach(GuestLink::Guest guest) {
       std::make_unique<GuestLink>(host_, *vmm_, *this, guest, output_ ? output_->received() : 0);
   tasks_.spawn(run_link());
   tasks_.spawn(pump_console());
+  tasks_.spawn(vmm_log_->pump(host_));
 }
 
 async::Task<void> Monitor::run_link() {
@@ -137,7 +142,7 @@ async::Task<void> Monitor::run_link() {
 }
 
 async::Task<Result<void>> Monitor::boot() {
-  CO_TRY_VOID(open_logs());
+  CO_TRY_VOID(open_logs(VmmLog::Earlier::drop));
   if (!boot_.vm.resume) output_->forget_chunks();
   CO_TRY_VOID(start_vmm());
   output_->say(host_.clock.wall(),
@@ -169,7 +174,7 @@ async::Task<Result<void>> Monitor::start_guest(Duration timeout) {
       vmm_ended());
   if (done || winner == async::Winner::first) co_return done;
   co_return fail(Code::unavailable, "the VMM ended: {}: {}",
-                 vmm_->exit_words(co_await process_->wait()), co_await vmm_words());
+                 vmm_->exit_words(co_await process_->wait()), vmm_words());
 }
 
 async::Task<Result<void>> Monitor::write_vmm_record() {
@@ -197,7 +202,7 @@ async::Task<Result<vm::VmmRecord>> Monitor::find_vmm() {
 }
 
 async::Task<Result<void>> Monitor::adopt() {
-  CO_TRY_VOID(open_logs());
+  CO_TRY_VOID(open_logs(VmmLog::Earlier::keep));
   CO_TRY(record_, co_await find_vmm());
   CO_TRY(process_, host_.processes.adopt(record_.pid));
   // Only now is the pid held fast: what it names can no longer change.
@@ -303,7 +308,7 @@ async::Task<void> Monitor::keep() {
   log_info("monitor", "the VMM ended: {}", ended.str());
   co_await drain_link();
   if (!exit_) {
-    const std::string words = ended.success() ? "" : co_await vmm_words();
+    const std::string words = ended.success() ? "" : vmm_words();
     co_await record_exit(death(ended, words));
   }
   vmm_->clean_up();  // before anybody is told: what the next boot needs is free
@@ -364,7 +369,7 @@ async::Task<void> Monitor::pump_console() {
     while (stream) {
       const auto n = co_await (*stream)->read(buffer);
       if (!n || *n == 0) break;
-      if (console_) console_->append(std::string_view(buffer).substr(0, *n));
+      console_->append(std::string_view(buffer).substr(0, *n));
     }
     co_await host_.loop.sleep(kConsoleRetry);
   }
@@ -466,8 +471,7 @@ Result<void> Monitor::kill_vm() {
 }
 
 async::Task<Result<void>> Monitor::trial(Duration timeout) {
-  CO_TRY(ConsoleLog console, ConsoleLog::open("."));
-  console_ = std::move(console);
+  CO_TRY_VOID(open_short_logs(VmmLog::Earlier::drop));
   CO_TRY_VOID(start_vmm());
   const Deadline deadline = host_.loop.deadline_in(timeout);
   auto answered = co_await start_guest(timeout);
@@ -476,12 +480,12 @@ async::Task<Result<void>> Monitor::trial(Duration timeout) {
   }
   [[maybe_unused]] const auto killed = process_->signal(SIGKILL);
   const sys::ExitStatus status = co_await process_->wait();
+  const std::string words = vmm_words();
   vmm_->clean_up();
   if (guest_spoke_.is_set()) co_return Result<void>();
   if (!answered)
     co_return fail(Code::unavailable, "{}{}", answered.error().context, console_words());
-  co_return fail(Code::unavailable, "the VMM ended: {}; {}", vmm_->exit_words(status),
-                 co_await vmm_words());
+  co_return fail(Code::unavailable, "the VMM ended: {}; {}", vmm_->exit_words(status), words);
 }
 
 // Until init speaks or the VMM is gone.
@@ -495,11 +499,9 @@ async::Task<void> Monitor::vmm_ended() {
 }
 
 // What the VMM complained about.
-async::Task<std::string> Monitor::vmm_words() {
-  const auto text = co_await host_.disk.read_file("vmm.log", kMaxVmmWords);
-  if (!text) co_return "";
-  const std::string_view first = split(trim(*text), '\n').front();
-  co_return std::string(first.substr(0, kMaxShownWords));
+std::string Monitor::vmm_words() {
+  vmm_log_->drain();
+  return vmm_log_->first_line();
 }
 
 }  // namespace perigee::monitor

@@ -12,13 +12,14 @@
 
 #include "async/event.h"
 #include "async/task_group.h"
-#include "monitor/console_log.h"
+#include "monitor/bounded_log.h"
 #include "monitor/control_server.h"
 #include "monitor/exec_sessions.h"
 #include "monitor/guest_link.h"
 #include "monitor/inquiry.h"
 #include "monitor/output_writer.h"
 #include "monitor/vmm.h"
+#include "monitor/vmm_log.h"
 #include "sys/host.h"
 #include "vm/spec.h"
 
@@ -66,7 +67,8 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Task<Result<void>> hold_vm() override;
   async::Task<Result<void>> release_vm() override;
 
-  Result<void> open_logs();
+  Result<void> open_logs(VmmLog::Earlier earlier);
+  Result<void> open_short_logs(VmmLog::Earlier earlier);
   Result<void> start_vmm();
   async::Task<Result<vm::VmmRecord>> find_vmm();
   async::Task<Result<void>> write_vmm_record();
@@ -85,7 +87,7 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Task<Result<void>> start_guest(Duration timeout);
   async::Task<void> record_exit(vm::VmExit exit);
   vm::VmExit death(const sys::ExitStatus& status, const std::string& words) const;
-  async::Task<std::string> vmm_words();
+  std::string vmm_words();
   std::string console_words() const;
 
   sys::Host& host_;
@@ -96,7 +98,8 @@ class Monitor : public GuestListener, public ControlTarget {
   std::unique_ptr<sys::Process> process_;
   vm::VmmRecord record_;
   std::optional<OutputWriter> output_;
-  std::optional<ConsoleLog> console_;
+  std::optional<BoundedLog> console_;
+  std::optional<VmmLog> vmm_log_;
   std::unique_ptr<GuestLink> link_;
   async::Event link_ended_;
   async::Event guest_spoke_;  // the guest has said its first word

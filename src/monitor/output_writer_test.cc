@@ -8,8 +8,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "monitor/console_log.h"
-
 using namespace perigee;
 using namespace perigee::monitor;
 using perigee::vm::LogStream;
@@ -167,16 +165,4 @@ TEST_CASE("a line without end and bytes of any kind are kept") {
   writer.chunk(1, kOut, kNow, endless);
   writer.chunk(2, kOut, kNow, std::string("\0\x01\xff\n", 4));
   CHECK(text_of(directory) == endless + std::string("\0\x01\xff\n", 4));
-}
-
-TEST_CASE("the console is bounded, and its last line can be told") {
-  const Directory directory;
-  auto console = ConsoleLog::open(directory.path(), 100);
-  REQUIRE(console.has_value());
-  CHECK(console->last_line().empty());
-  for (int i = 0; i < 50; ++i) console->append(fmt::format("[    0.1] message {}\r\n", i));
-  console->append("---[ end ]---\n  \n");
-  CHECK(console->last_line() == "---[ end ]---");
-  CHECK(std::filesystem::file_size(directory.path() + "/console.log") <= 130);
-  CHECK(std::filesystem::exists(directory.path() + "/console.1.log"));
 }

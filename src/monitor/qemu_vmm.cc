@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "monitor/nic.h"
 #include "monitor/snapshot.h"
+#include "monitor/vmm_log.h"
 #include "sys/posix_host.h"
 #include "sys/tap.h"
 #include "vm/qemu.h"
@@ -17,7 +18,6 @@ namespace perigee::monitor {
 namespace {
 
 constexpr int kBacklog = 4;
-constexpr const char* kVmmLog = "vmm.log";                              // QEMU's standard error
 constexpr std::size_t kMaxDeviceState = std::size_t{16} * 1024 * 1024;  // some 70 KiB in practice
 constexpr Duration kMigrationPoll = 2ms;
 constexpr std::int64_t kNoBandwidthLimit = 100'000'000'000;  // bytes per second
@@ -87,7 +87,7 @@ Result<void> QemuVmm::prepare() {
   TRY(channel_, listen_at(vm::kChannelSocket));
   TRY(console_, listen_at(vm::kConsoleSocket));
   TRY(qmp_, listen_at(vm::kQmpSocket));
-  TRY(log_, sys::own(::open(kVmmLog, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), kVmmLog));
+  TRY(log_, open_vmm_pipe());
   TRY_VOID(prepare_ram());
   TRY_VOID(sandbox_.prepare(boot_));
   if (boot_.vm.nic.tap.empty()) return {};
@@ -219,6 +219,7 @@ void QemuVmm::clean_up() {
     ::unlink(std::string(name).c_str());
   }
   ::unlink(migration_socket().c_str());
+  remove_vmm_pipe();
   Sandbox::remove(boot_);
 }
 

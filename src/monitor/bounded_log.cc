@@ -1,4 +1,4 @@
-#include "monitor/console_log.h"
+#include "monitor/bounded_log.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +10,6 @@
 #include <cstdio>
 
 #include "base/text.h"
-#include "vm/spec.h"
 
 namespace perigee::monitor {
 namespace {
@@ -20,22 +19,17 @@ constexpr mode_t kMode = 0600;
 constexpr std::size_t kTail = 2048;
 constexpr std::size_t kMaxLastLine = 200;
 
-std::string path_of(const std::string& directory, std::string_view name) {
-  return fmt::format("{}/{}", directory, name);
-}
-
 }  // namespace
 
-Result<ConsoleLog> ConsoleLog::open(std::string directory, std::size_t max_bytes) {
-  ConsoleLog log(std::move(directory), max_bytes);
-  const std::string path = path_of(log.directory_, vm::kConsoleLog);
-  TRY(log.file_, sys::own(::open(path.c_str(), kFlags, kMode), "open " + path));
+Result<BoundedLog> BoundedLog::open(std::string path, std::string old_path, std::size_t max_bytes) {
+  BoundedLog log(std::move(path), std::move(old_path), max_bytes);
+  TRY(log.file_, sys::own(::open(log.path_.c_str(), kFlags, kMode), "open " + log.path_));
   struct stat info{};
   if (::fstat(log.file_.get(), &info) == 0) log.size_ = static_cast<std::size_t>(info.st_size);
   return log;
 }
 
-void ConsoleLog::append(std::string_view bytes) {
+void BoundedLog::append(std::string_view bytes) {
   tail_ += bytes;
   if (tail_.size() > kTail) tail_.erase(0, tail_.size() - kTail);
   if (size_ >= max_bytes_) rotate();
@@ -43,18 +37,18 @@ void ConsoleLog::append(std::string_view bytes) {
   if (n > 0) size_ += static_cast<std::size_t>(n);
 }
 
-void ConsoleLog::rotate() {
-  const std::string path = path_of(directory_, vm::kConsoleLog);
-  const std::string fresh = path + ".new";
+// On failure (no inode left) the log grows on.
+void BoundedLog::rotate() {
+  const std::string fresh = path_ + ".new";
   sys::Fd file(::open(fresh.c_str(), kFlags | O_TRUNC, kMode));
   if (!file.valid()) return;
-  const std::string old = path_of(directory_, vm::kOldConsoleLog);
-  if (::rename(path.c_str(), old.c_str()) < 0 || ::rename(fresh.c_str(), path.c_str()) < 0) return;
+  if (::rename(path_.c_str(), old_path_.c_str()) < 0) return;
+  if (::rename(fresh.c_str(), path_.c_str()) < 0) return;
   file_ = std::move(file);
   size_ = 0;
 }
 
-std::string ConsoleLog::last_line() const {
+std::string BoundedLog::last_line() const {
   const auto lines = split(tail_, '\n');
   for (auto it = lines.rbegin(); it != lines.rend(); ++it) {
     const std::string_view line = trim(*it);
