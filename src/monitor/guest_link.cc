@@ -84,6 +84,8 @@ async::Task<Result<void>> GuestLink::converse(sys::Stream& stream) {
       co_await handle(std::move(**message));
     }
     if (received_ > acknowledged_) acknowledge(received_);
+    const Duration pause = std::exchange(pause_, Duration(0));
+    if (pause > 0ns && !vmm_ended_) co_await host_.loop.sleep(pause);
   }
 }
 
@@ -98,7 +100,7 @@ async::Task<void> GuestLink::write_out(sys::Stream& stream) {
 
 async::Task<void> GuestLink::handle(channel::GuestMessage message) {
   if (const auto* output = std::get_if<channel::Output>(&message)) {
-    listener_.guest_output(*output);
+    pause_ = std::max(pause_, listener_.guest_output(*output));
     received_ = std::max(received_, output->sequence);
   } else if (const auto* hello = std::get_if<channel::Hello>(&message)) {
     co_await greet(*hello);

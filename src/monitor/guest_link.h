@@ -24,7 +24,8 @@ class GuestListener {
   // The guest has answered.
   virtual void guest_spoke() = 0;
   virtual async::Task<void> guest_started(std::uint32_t pid) = 0;
-  virtual void guest_output(const channel::Output& output) = 0;
+  // How long to read nothing more from the guest.
+  virtual Duration guest_output(const channel::Output& output) = 0;
   // Both return when the news is on disk: then it is acknowledged.
   virtual async::Task<void> guest_exited(channel::Exited exited) = 0;
   virtual async::Task<void> guest_failed(channel::Failed failed) = 0;
@@ -74,6 +75,7 @@ class GuestLink {
   bool configured_ = false;  // on this connection
   std::uint64_t received_;
   std::uint64_t acknowledged_ = 0;
+  Duration pause_ = {};
   std::string outgoing_;
   async::Notify queued_;
   bool attached_ = false;

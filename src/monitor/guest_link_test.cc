@@ -66,8 +66,9 @@ class Recorder : public GuestListener {
     events.push_back(fmt::format("started {}", pid));
     co_return;
   }
-  void guest_output(const channel::Output& output) override {
+  Duration guest_output(const channel::Output& output) override {
     events.push_back(fmt::format("output {} {}", output.sequence, output.bytes));
+    return pause;
   }
   async::Task<void> guest_exited(channel::Exited exited) override {
     events.push_back(fmt::format("exited {}", exited.exit_code));
@@ -89,6 +90,7 @@ class Recorder : public GuestListener {
     events.push_back(fmt::format("counts {} CPUs", report.cpus.size()));
   }
   std::vector<std::string> events;
+  Duration pause = {};
   int lost = 0;
 };
 
@@ -199,6 +201,22 @@ TEST_CASE("after a drop the link attaches again, behind what it has") {
   CHECK(bench.attach({.state = channel::GuestState::kRunning, .pid = 5}).received == 42);
   CHECK(bench.recorder.events ==
         Strings{"spoke", "started 5", "output 42 x", "exec 3 y", "spoke", "started 5"});
+}
+
+TEST_CASE("a guest whose output is above its pace is acknowledged, and read again later") {
+  Bench bench;
+  bench.recorder.pause = 400ms;
+  bench.start(0);
+  bench.attach({.state = channel::GuestState::kRunning});
+  bench.say(channel::encode(channel::Output{.sequence = 1, .bytes = "a"}));
+  const auto messages = bench.heard();
+  REQUIRE(messages.size() == 1);
+  CHECK(std::get<channel::Ack>(messages[0]).sequence == 1);
+  bench.recorder.pause = 0ms;
+  bench.say(channel::encode(channel::Output{.sequence = 2, .bytes = "b"}));
+  CHECK(bench.recorder.events.back() == "output 1 a");
+  for (int i = 0; i < 100 && bench.recorder.events.back() == "output 1 a"; ++i) bench.settle();
+  CHECK(bench.recorder.events.back() == "output 2 b");
 }
 
 TEST_CASE("a malformed frame ends the connection, not the link") {

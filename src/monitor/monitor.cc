@@ -423,10 +423,12 @@ async::Task<void> Monitor::guest_started(std::uint32_t) {
   if (!written) log_warning("monitor", "VMM record: {}", written.error().context);
 }
 
-void Monitor::guest_output(const channel::Output& output) {
+Duration Monitor::guest_output(const channel::Output& output) {
   const auto stream =
       output.stream == channel::Stream::kStderr ? vm::LogStream::err : vm::LogStream::out;
-  output_->chunk(output.sequence, stream, host_.clock.wall(), output.bytes);
+  const std::size_t size =
+      output_->chunk(output.sequence, stream, host_.clock.wall(), output.bytes);
+  return output_pace_.took(size, host_.loop.now());
 }
 
 async::Task<void> Monitor::guest_exited(channel::Exited exited) {

@@ -17,6 +17,7 @@
 #include "monitor/exec_sessions.h"
 #include "monitor/guest_link.h"
 #include "monitor/inquiry.h"
+#include "monitor/output_pace.h"
 #include "monitor/output_writer.h"
 #include "monitor/vmm.h"
 #include "monitor/vmm_log.h"
@@ -48,7 +49,7 @@ class Monitor : public GuestListener, public ControlTarget {
   void forget_secrets();
   void guest_spoke() override { guest_spoke_.set(); }
   async::Task<void> guest_started(std::uint32_t pid) override;
-  void guest_output(const channel::Output& output) override;
+  Duration guest_output(const channel::Output& output) override;
   async::Task<void> guest_exited(channel::Exited exited) override;
   async::Task<void> guest_failed(channel::Failed failed) override;
   void guest_exec(const channel::GuestMessage& message) override { execs_.guest_says(message); }
@@ -98,6 +99,7 @@ class Monitor : public GuestListener, public ControlTarget {
   std::unique_ptr<sys::Process> process_;
   vm::VmmRecord record_;
   std::optional<OutputWriter> output_;
+  OutputPace output_pace_;
   std::optional<BoundedLog> console_;
   std::optional<VmmLog> vmm_log_;
   std::unique_ptr<GuestLink> link_;

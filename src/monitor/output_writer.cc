@@ -98,9 +98,9 @@ void OutputWriter::take_up(std::string_view text) {
   }
 }
 
-void OutputWriter::chunk(std::uint64_t number, vm::LogStream stream, WallTime at,
-                         std::string_view bytes) {
-  if (number <= received_) return;
+std::size_t OutputWriter::chunk(std::uint64_t number, vm::LogStream stream, WallTime at,
+                                std::string_view bytes) {
+  if (number <= received_) return 0;
   confess(at);
   received_ = number;
   std::string text;
@@ -116,10 +116,11 @@ void OutputWriter::chunk(std::uint64_t number, vm::LogStream stream, WallTime at
   }
   if (append(text)) {
     next_sequence_ = sequence;
-  } else {
-    dropped_bytes_ += bytes.size();
-    unconfessed_bytes_ += bytes.size();
+    return text.size();
   }
+  dropped_bytes_ += bytes.size();
+  unconfessed_bytes_ += bytes.size();
+  return 0;
 }
 
 void OutputWriter::say(WallTime at, std::string_view message) {

@@ -24,8 +24,9 @@ class OutputWriter {
                                    std::size_t max_bytes = vm::kMaxOutputLog);
 
   // One Output of the guest. A chunk that is on file already (sent again after a reconnection) is
-  // ignored.
-  void chunk(std::uint64_t number, vm::LogStream stream, WallTime at, std::string_view bytes);
+  // ignored. Returns the bytes that it has become on file.
+  std::size_t chunk(std::uint64_t number, vm::LogStream stream, WallTime at,
+                    std::string_view bytes);
   // A line of the monitor's own.
   void say(WallTime at, std::string_view message);
 

@@ -1,5 +1,7 @@
 #include "worker/machine_limits.h"
 
+#include <algorithm>
+
 namespace perigee::worker {
 namespace {
 
@@ -15,6 +17,15 @@ int or_else(int value, int fallback) {
   return value > 0 ? value : fallback;
 }
 
+// A machine that is held to less than its size weighs less, too: it would otherwise have the part
+// of a whole one while it runs, on every processor that its threads are on, and its neighbours wait
+// for the rest of each period.
+int weight_of(const model::Guest& guest, int cpu_percent) {
+  const int whole = guest.cpu_kind == "shared" ? kSharedWeight : kPerformanceWeight;
+  const int percent = std::min(cpu_percent, guest.cpus * 100);
+  return std::max(1, whole * percent / 100);
+}
+
 }  // namespace
 
 model::MachineLimits limits_of(const model::MachineConfig& config) {
@@ -28,9 +39,8 @@ model::MachineLimits limits_of(const model::MachineConfig& config) {
 
 vm::VmLimits vm_limits(const model::MachineConfig& config) {
   const model::MachineLimits limits = limits_of(config);
-  const int weight = config.guest.cpu_kind == "shared" ? kSharedWeight : kPerformanceWeight;
   return {.cpu_percent = limits.cpu_percent,
-          .cpu_weight = weight * config.guest.cpus,
+          .cpu_weight = weight_of(config.guest, limits.cpu_percent),
           .disk_iops = limits.disk_iops,
           .disk_mib_s = limits.disk_mib_s};
 }

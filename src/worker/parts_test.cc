@@ -49,9 +49,13 @@ TEST_CASE("a machine's limits are its size's where its configuration says none")
   CHECK((limits_of(config) == model::MachineLimits{225, 1000, 8000, 128}));
   config.limits = {.cpu_percent = 50, .disk_iops = 10};
   CHECK((limits_of(config) == model::MachineLimits{50, 1000, 10, 128}));
+  CHECK(vm_limits(config).cpu_weight == 50);
+  config.limits = {};
   CHECK(vm_limits(config).cpu_weight == 200);
   config.guest.cpu_kind = "shared";
   CHECK(vm_limits(config).cpu_weight == 50);
+  config.limits.cpu_percent = 1;
+  CHECK(vm_limits(config).cpu_weight == 1);
 }
 
 TEST_CASE("addresses on record are reserved once, and foreign ones refused") {
