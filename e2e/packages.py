@@ -1,10 +1,10 @@
 """Debian packages as plain files: downloaded with apt once, unpacked, never installed.
 
-The end-to-end tests make their nginx image and run their registry from them: installed, Debian's
-servers would start and take ports.
+The end-to-end tests make their nginx image and run their registry and etcd from them: installed,
+Debian's servers would start and take ports.
 
   e2e/packages.py             (tools/setup calls it) downloads all into build/cache/debs; after that
-                              nothing here needs a network
+                              nothing here needs a network. Unpacks etcd, for the store's unit tests
   e2e/packages.py --registry  unpacks the registry and prints where its program is
 """
 
@@ -20,6 +20,7 @@ DEBS = ROOT / 'build/cache/debs'
 NGINX = ['nginx', 'nginx-common', 'libc6', 'libpcre2-8-0', 'libssl3', 'zlib1g', 'libcrypt1',
          'busybox-static']
 REGISTRY = ['docker-registry']
+ETCD = ['etcd-server']
 # PostgreSQL's server (without JIT) with all that it loads.
 POSTGRES = ['postgresql-15', 'libpq5', 'libc6', 'libicu72', 'libstdc++6', 'libgcc-s1', 'libxml2',
             'libxslt1.1', 'liblzma5', 'liblz4-1', 'libzstd1', 'zlib1g', 'libssl3', 'libpam0g',
@@ -70,6 +71,11 @@ def registry_program():
     return unpack(REGISTRY, ROOT / 'build/cache/docker-registry') / 'usr/bin/docker-registry'
 
 
+def etcd_program():
+    fetch(ETCD)
+    return unpack(ETCD, ROOT / 'build/cache/etcd') / 'usr/bin/etcd'
+
+
 def main():
     if sys.argv[1:] == ['--registry']:
         print(registry_program())
@@ -77,6 +83,7 @@ def main():
         sys.exit(__doc__)
     else:
         fetch(NGINX + REGISTRY + POSTGRES)
+        etcd_program()
 
 
 if __name__ == '__main__':

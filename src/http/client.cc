@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "async/combine.h"
 #include "base/text.h"
 #include "http/client_exchange.h"
 #include "http/client_pool.h"
@@ -38,10 +39,15 @@ void ensure_host(RequestHead& head, const sys::Address& to) {
 }  // namespace
 
 struct Client::Parts {
-  Parts(sys::Host& h, ClientLimits l)
-      : host(h), limits(l), pool(std::make_shared<Pool>(h.loop, l)), sweeper(sweep(*this)) {
+  Parts(sys::Host& h, ClientLimits l, std::shared_ptr<crypto::TlsClient> t)
+      : host(h),
+        limits(l),
+        tls(std::move(t)),
+        pool(std::make_shared<Pool>(h.loop, l)),
+        sweeper(sweep(*this)) {
     sweeper.start();
   }
+  async::Task<Result<std::unique_ptr<sys::Stream>>> connect(sys::Address to, Deadline deadline);
   async::Task<std::expected<std::unique_ptr<Exchange>, RequestFailure>> fresh(sys::Address to,
                                                                               Deadline deadline);
   async::Task<Forwarded> exchange(sys::Address to, RequestHead head, std::string_view text,
@@ -50,12 +56,13 @@ struct Client::Parts {
 
   sys::Host& host;
   ClientLimits limits;
+  std::shared_ptr<crypto::TlsClient> tls;  // null: plain connections
   std::shared_ptr<Pool> pool;
   async::Task<void> sweeper;
 };
 
-Client::Client(sys::Host& host, ClientLimits limits)
-    : parts_(std::make_unique<Parts>(host, limits)) {}
+Client::Client(sys::Host& host, ClientLimits limits, std::shared_ptr<crypto::TlsClient> tls)
+    : parts_(std::make_unique<Parts>(host, limits, std::move(tls))) {}
 Client::~Client() = default;
 
 async::Task<void> Client::Parts::sweep(Parts& parts) {
@@ -65,10 +72,18 @@ async::Task<void> Client::Parts::sweep(Parts& parts) {
   }
 }
 
+async::Task<Result<std::unique_ptr<sys::Stream>>> Client::Parts::connect(sys::Address to,
+                                                                         Deadline deadline) {
+  CO_TRY(std::unique_ptr<sys::Stream> stream, co_await host.network.connect(to, deadline));
+  if (!tls) co_return std::move(stream);
+  co_return co_await async::with_deadline(
+      host.loop, deadline, tls->connect(std::move(stream), to.host()), "TLS to " + to.str());
+}
+
 async::Task<std::expected<std::unique_ptr<Exchange>, RequestFailure>> Client::Parts::fresh(
     sys::Address to, Deadline deadline) {
   deadline.at = std::min(deadline.at, host.loop.now() + limits.connect_timeout);
-  auto stream = co_await host.network.connect(to, deadline);
+  auto stream = co_await connect(to, deadline);
   if (!stream) co_return std::unexpected(RequestFailure{.error = std::move(stream).error()});
   co_return std::make_unique<Exchange>(host.loop, pool, to.str(), *std::move(stream));
 }

@@ -9,12 +9,15 @@
 // responses are skipped. A pooled connection that the peer has closed meanwhile is replaced by a
 // fresh one without the caller's notice where the request can't have been acted on, or may be
 // repeated (an idempotent method, RFC 9110 section 9.2.2, whose body was not touched).
+//
+// With a TlsClient every connection is TLS, and the server's certificate must name its IP address.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "base/time.h"
+#include "crypto/tls.h"
 #include "http/limits.h"
 #include "http/message.h"
 #include "sys/host.h"
@@ -38,7 +41,7 @@ struct RequestFailure {
 
 class Client {
  public:
-  Client(sys::Host& host, ClientLimits limits);
+  Client(sys::Host& host, ClientLimits limits, std::shared_ptr<crypto::TlsClient> tls = nullptr);
   ~Client();
 
   // `deadline` bounds connect and the response's head; reading the body is the caller's to bound.

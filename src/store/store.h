@@ -1,7 +1,7 @@
 // Store: where desired state lives. JSON texts under readable keys, every change with a revision.
 //
-// Written by control alone. Engines: SqliteStore (sqlite/), later etcd; both pass
-// store_contract.h's tests. A committed change is on disk before `commit` answers.
+// Written by control alone. Engines: SqliteStore for one control node, EtcdStore for several; both
+// pass store_contract.h's tests. A committed change is on disk before `commit` answers.
 //
 //   Transaction t;
 //   t.expect("/apps/hello", seen.revision);     // 0: must not exist
@@ -20,7 +20,9 @@
 
 namespace perigee::store {
 
-using Revision = std::int64_t;  // of the whole store, +1 per committed transaction
+// Of the whole store: grows with each committed transaction. By one, but where the engine writes
+// for itself too; so later is greater, and nothing more.
+using Revision = std::int64_t;
 
 struct Entry {
   std::string key;
@@ -54,7 +56,8 @@ struct Listing {
 };
 
 // One change as a watch delivers it; the changes of a transaction have one revision and come
-// together.
+// together. What changes nothing may be left out: a removal of what is not there, all but the last
+// change of a key.
 struct Change {
   Revision revision = 0;
   std::string key;
@@ -75,7 +78,8 @@ class Store {
   virtual ~Store() = default;
   virtual async::Task<Result<std::optional<Entry>>> get(std::string key) = 0;
   virtual async::Task<Result<Listing>> list(std::string prefix) = 0;
-  // All or nothing. `conflict` where an expectation does not hold.
+  // All or nothing. `conflict` where an expectation does not hold. Any error but `unavailable`
+  // means that nothing was changed; that one's text says whether it may have been.
   virtual async::Task<Result<Revision>> commit(Transaction transaction) = 0;
   // Changes under `prefix` with a revision greater than `after`.
   virtual Result<std::unique_ptr<Watch>> watch(std::string prefix, Revision after) = 0;

@@ -1,4 +1,5 @@
-// Both engines against the contract, and what only a file has: durability, versions, permissions.
+// The engines in this process against the contract, and what only a file has: durability, versions,
+// permissions. etcd_test.cc has etcd's.
 #include <doctest/doctest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -18,6 +19,8 @@ constexpr StoreLimits kSmall{.history_revisions = 10};
 
 struct MemoryFixture {
   static constexpr int kHistory = 10;
+  static bool available() { return true; }
+  void forget_history() {}  // it is, with each commit
   async::Loop& loop() { return host->loop(); }
   Store& store() { return memory; }
   std::unique_ptr<sys::PosixHost> host = *sys::PosixHost::open(1);
@@ -26,6 +29,8 @@ struct MemoryFixture {
 
 struct SqliteFixture {
   static constexpr int kHistory = 10;
+  static bool available() { return true; }
+  void forget_history() {}  // it is, with each commit
   SqliteFixture() {
     std::string pattern = "/tmp/perigee-store-XXXXXX";
     directory = ::mkdtemp(pattern.data());
