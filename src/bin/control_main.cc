@@ -11,6 +11,7 @@ Result<void> control_main(RoleContext context) {
   config.domain = context.node.domain;
   config.own_uid = ::geteuid();
   config.router_uid = context.node.router_uid;
+  config.store = context.node.store;
   config.autostop_idle = context.node.autostop_idle;
   control::ControlListeners listeners;
   TRY(listeners.api, context.take_listeners("api"));

@@ -117,5 +117,37 @@ TEST_CASE("the command line's file reads back as it was written, odd characters 
   CHECK(wrong.error().context == "config.toml:2: token: expected a string, found a whole number");
 }
 
+TEST_CASE("[store] names the engine, and what etcd needs goes together") {
+  CHECK(parse("")->store == StoreConfig{});
+  const auto etcd = parse(R"(
+[store]
+engine = "etcd"
+endpoints = ["https://10.0.0.1:2379", "https://10.0.0.2:2379"]
+ca = "/e/ca.pem"
+certificate = "/e/node.pem"
+key = "/e/node.key"
+user = "perigee"
+password_file = "/e/password"
+prefix = "/fleet"
+)");
+  REQUIRE_MESSAGE(etcd.has_value(), (etcd ? "" : etcd.error().context));
+  CHECK(etcd->warnings.empty());
+  StoreConfig expected;
+  expected.engine = StoreConfig::Engine::etcd;
+  expected.endpoints = {"https://10.0.0.1:2379", "https://10.0.0.2:2379"};
+  expected.ca_file = "/e/ca.pem";
+  expected.certificate_file = "/e/node.pem";
+  expected.key_file = "/e/node.key";
+  expected.user = "perigee";
+  expected.password_file = "/e/password";
+  expected.prefix = "/fleet";
+  CHECK(etcd->store == expected);
+  for (const char* wrong : {"engine = \"postgres\"", "engine = \"etcd\"", "key = \"/k\"",
+                            "user = \"u\"", "endpoints = 1"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(parse(fmt::format("[store]\n{}\n", wrong)).has_value());
+  }
+}
+
 }  // namespace
 }  // namespace perigee::config

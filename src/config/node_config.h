@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "config/store_config.h"
 
 namespace perigee::config {
 
@@ -42,6 +43,8 @@ struct NodeConfig {
   int log_max_mib = 8;          // [logs] max_mib: of one machine's output
   Duration log_keep = 24h * 7;  // [logs] keep
   int log_destroyed_mib = 256;  // [logs] destroyed_mib: of all machines that are gone
+
+  StoreConfig store;  // [store]
 
   std::vector<std::string> warnings;  // unknown keys
   bool runs(std::string_view role) const;

@@ -16,6 +16,7 @@
 
 #include "async/task.h"
 #include "config/paths.h"
+#include "config/store_config.h"
 #include "control/context.h"
 #include "control/limits.h"
 #include "store/store.h"
@@ -27,6 +28,7 @@ struct ControlConfig {
   std::string domain = "localhost";        // apps are <app>.<domain>
   std::uint32_t own_uid = 0;               // may call the internal API, beside root
   std::uint32_t router_uid = 0;            // may read the routes
+  config::StoreConfig store;               // where the state is kept
   Duration autostop_idle = kAutostopIdle;  // without requests, before a machine may rest
   DeployTimes times;
 };
@@ -60,7 +62,7 @@ struct ControlListeners {
   std::unique_ptr<sys::Listener> internal;  // control.sock
 };
 
-// The whole role over a state directory: reads `token` there, opens store.db, ca.pem and blobs/,
+// The whole role over a state directory: reads `token` there, opens the store, ca.pem and blobs/,
 // and serves until cancelled. Returns only with an error: what is missing or broken.
 async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, ControlConfig config,
                                       ControlListeners listeners);

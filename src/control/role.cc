@@ -2,7 +2,7 @@
 #include "base/text.h"
 #include "config/paths.h"
 #include "control/control.h"
-#include "store/sqlite_store.h"
+#include "store/open.h"
 
 namespace perigee::control {
 
@@ -12,7 +12,7 @@ async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, Cont
   CO_TRY_AS(const std::string token, co_await host.disk.read_file(paths.token(), kMaxTokenFile),
             "the API token (perigeed makes it at its first start)");
   if (trim(token).empty()) co_return fail(Code::data_loss, "{}: empty", paths.token());
-  CO_TRY(const auto store, co_await store::SqliteStore::open(host, paths.store()));
+  CO_TRY(const auto store, co_await store::open_store(host, config.store, paths.store()));
   CO_TRY(const auto keys, co_await secrets::KeyFile::open(host, paths.key_ring()));
   CO_TRY(const auto certificates,
          co_await Certificates::open(host, *keys, paths.ca_certificate(), paths.ca_key()));
