@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <vector>
 
 #include "base/text.h"
 
@@ -13,19 +15,14 @@ namespace {
 
 constexpr std::size_t kUserField = 11;  // of stat, counted behind the command's parenthesis
 constexpr std::size_t kSystemField = 12;
+// /proc/net/dev, behind the interface's name: bytes and packets in, and out.
+constexpr std::array<std::size_t, 4> kInterfaceFields{0, 1, 8, 9};
 constexpr std::uint64_t kKibibyte = 1024;
 
 Result<std::string> read_text(const std::string& path) {
   std::ifstream file(path);
   if (!file) return fail(Code::not_found, "{}: not there", path);
   return std::string{std::istreambuf_iterator<char>(file), {}};
-}
-
-Result<std::uint64_t> read_number(const std::string& path) {
-  TRY(const std::string text, read_text(path));
-  const auto number = parse_uint(trim(text), ~std::uint64_t{0});
-  if (!number) return fail(Code::internal, "{}: not a number", path);
-  return *number;
 }
 
 }  // namespace
@@ -63,14 +60,30 @@ Result<ProcessUsage> process_usage(pid_t pid) {
   return usage;
 }
 
+Result<InterfaceUsage> interface_counters(std::string_view text, std::string_view name) {
+  for (const std::string_view line : split(text, '\n')) {
+    const auto parts = split_once(trim(line), ':');
+    if (!parts || parts->first != name) continue;
+    std::vector<std::string_view> fields = split(parts->second, ' ');
+    std::erase(fields, "");
+    std::array<std::uint64_t, kInterfaceFields.size()> values{};
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto number = kInterfaceFields[i] < fields.size()
+                              ? parse_uint(fields[kInterfaceFields[i]], ~std::uint64_t{0})
+                              : std::nullopt;
+      if (!number) return fail(Code::internal, "interface {}: bad counters", name);
+      values[i] = *number;
+    }
+    return InterfaceUsage{values[0], values[1], values[2], values[3]};
+  }
+  return fail(Code::not_found, "interface {}: there is none", name);
+}
+
+// Not from /sys/class/net: that shows the interfaces of the network namespace in which it was
+// mounted, which need not be ours.
 Result<InterfaceUsage> interface_usage(const std::string& name) {
-  InterfaceUsage usage;
-  const std::string base = fmt::format("/sys/class/net/{}/statistics/", name);
-  TRY(usage.received_bytes, read_number(base + "rx_bytes"));
-  TRY(usage.received_packets, read_number(base + "rx_packets"));
-  TRY(usage.sent_bytes, read_number(base + "tx_bytes"));
-  TRY(usage.sent_packets, read_number(base + "tx_packets"));
-  return usage;
+  TRY(const std::string text, read_text("/proc/thread-self/net/dev"));
+  return interface_counters(text, name);
 }
 
 }  // namespace perigee::sys

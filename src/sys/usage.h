@@ -37,5 +37,7 @@ Result<InterfaceUsage> interface_usage(const std::string& name);
 std::uint64_t smaps_bytes(std::string_view text, std::string_view key);
 // utime and stime of /proc/PID/stat's text.
 Result<Duration> stat_cpu(std::string_view text);
+// An interface's line in the text of /proc/net/dev.
+Result<InterfaceUsage> interface_counters(std::string_view text, std::string_view name);
 
 }  // namespace perigee::sys

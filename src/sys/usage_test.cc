@@ -31,6 +31,17 @@ TEST_CASE("this process has used something, one that is not there nothing") {
   CHECK_FALSE(process_usage(0).has_value());
 }
 
+TEST_CASE("an interface's counters are those of its line, also where a number touches the colon") {
+  const char* text =
+      "Inter-|   Receive  |  Transmit\n face |bytes    packets errs drop fifo frame compressed\n"
+      "    lo:    7      1    0    0    0     0          0         0        8       2    0\n"
+      "pg-0:123456789012 34 0 0 0 0 0 0 56 78 0 0 0 0 0 0\n";
+  CHECK(interface_counters(text, "pg-0") == InterfaceUsage{123456789012, 34, 56, 78});
+  CHECK(interface_counters(text, "lo") == InterfaceUsage{7, 1, 8, 2});
+  CHECK(interface_counters(text, "pg").error().code == Code::not_found);
+  CHECK_FALSE(interface_counters("lo: 1 2\n", "lo").has_value());
+}
+
 TEST_CASE("the loopback interface counts, one that is not there does not") {
   const auto loopback = interface_usage("lo");
   REQUIRE(loopback.has_value());
