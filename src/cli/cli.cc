@@ -84,6 +84,8 @@ constexpr Entry kCommands[] = {
     {Verb::lab_capture, run_lab_change},
     {Verb::lab_curl, run_lab_curl},
     {Verb::lab_exec, run_lab_exec},
+    {Verb::lab_latency, run_lab_latency},
+    {Verb::lab_load, run_lab_load},
     {Verb::lab_wan, run_lab_wan},
     {Verb::version, run_version},
 };

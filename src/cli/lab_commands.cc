@@ -160,6 +160,11 @@ async::Task<void> until_signal(sys::PosixHost& host) {
 
 }  // namespace
 
+async::Task<Result<lab::Lab>> open_lab(Session& session) {
+  CO_TRY_VOID(require_root());
+  co_return co_await lab::load_lab(session.host(), lab_directory(session));
+}
+
 async::Task<Result<void>> run_lab_up(Session& session) {
   CO_TRY_VOID(require_root());
   sys::Host& host = session.host();
@@ -191,9 +196,8 @@ async::Task<Result<void>> run_lab_down(Session& session) {
 }
 
 async::Task<Result<void>> run_lab_status(Session& session) {
-  CO_TRY_VOID(require_root());
   sys::Host& host = session.host();
-  CO_TRY(const lab::Lab found, co_await lab::load_lab(host, lab_directory(session)));
+  CO_TRY(const lab::Lab found, co_await open_lab(session));
   const auto stat = co_await lab::ask_emulator(host, found.plan, {});
   if (session.options().json) {
     json::Value out = lab_value(found.plan);
@@ -210,17 +214,15 @@ async::Task<Result<void>> run_lab_status(Session& session) {
 }
 
 async::Task<Result<void>> run_lab_change(Session& session) {
-  CO_TRY_VOID(require_root());
   CO_TRY(const lab::WanRequest request, wan_request(session.options()));
-  CO_TRY(const lab::Lab found, co_await lab::load_lab(session.host(), lab_directory(session)));
+  CO_TRY(const lab::Lab found, co_await open_lab(session));
   CO_TRY(const json::Value done, co_await lab::ask_emulator(session.host(), found.plan, request));
   if (session.options().json) print_json(done);
   co_return Result<void>();
 }
 
 async::Task<Result<void>> run_lab_wan(Session& session) {
-  CO_TRY_VOID(require_root());
-  CO_TRY(lab::Lab found, co_await lab::load_lab(session.host(), lab_directory(session)));
+  CO_TRY(lab::Lab found, co_await open_lab(session));
   const auto ahead = sys::make_thread_real_time();
   if (!ahead) log_warning("wan", "{}: packets may be late under load", ahead.error().context);
   CO_TRY(const auto emulator,

@@ -16,12 +16,19 @@ struct LabOptions {
   std::optional<double> loss;        // degrade: percent
   std::optional<double> rate_mbit;   // degrade
   std::string file;                  // capture
-  std::string from;                  // curl: whose users
-  std::string edge;                  // curl: whose edge they ask; empty: their own city's
-  std::vector<std::string> urls;     // curl
+  std::string from;                  // curl, load: whose users
+  std::string edge;                  // curl, load: whose edge they ask; empty: their own city's
   std::string city;                  // exec
   bool as_user = false;              // exec: where the city's users are
-  std::vector<std::string> command;  // exec, curl: words behind --
+  std::vector<std::string> urls;     // curl; what stands behind -- too, as the parser has it
+  std::vector<std::string> command;  // exec: words behind --
+  std::string app;                   // latency, load
+  std::string path = "/";            // latency, load
+  std::string origin;                // latency: a city; empty: the first
+  std::string svg;                   // latency: a file
+  int requests = 5;                  // latency: of each city, each way
+  int rate = 20;                     // load: requests a second
+  int seconds = 10;                  // load
 };
 
 }  // namespace perigee::cli

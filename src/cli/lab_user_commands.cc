@@ -1,7 +1,4 @@
 // The commands of `perigee lab` that do something from a place in the lab: curl, exec.
-#include <algorithm>
-#include <filesystem>
-
 #include "cli/lab_commands.h"
 #include "lab/bring_up.h"
 #include "lab/folder.h"
@@ -22,12 +19,6 @@ async::Task<Result<void>> run_here(Session& session, sys::Spawn spawn) {
   co_return Result<void>();
 }
 
-async::Task<Result<lab::Lab>> open_lab(Session& session) {
-  std::error_code error;
-  const auto path = std::filesystem::weakly_canonical(session.options().lab.directory, error);
-  co_return co_await lab::load_lab(session.host(), path.string());
-}
-
 }  // namespace
 
 async::Task<Result<void>> run_lab_curl(Session& session) {
@@ -35,9 +26,10 @@ async::Task<Result<void>> run_lab_curl(Session& session) {
   CO_TRY(const lab::Lab found, co_await open_lab(session));
   CO_TRY(const lab::CityPlan* from, found.plan.city(o.from));
   CO_TRY(const lab::CityPlan* edge, found.plan.city(o.edge.empty() ? o.from : o.edge));
-  CO_TRY(std::vector<std::string> argv, lab::curl_command(found.plan, *edge, o.urls));
+  std::vector<std::string> words = o.urls;
+  words.insert(words.end(), o.command.begin(), o.command.end());
+  CO_TRY(std::vector<std::string> argv, lab::curl_command(found.plan, *edge, words));
   argv.insert(argv.end(), {"--write-out", lab::phases_format(*from, *edge)});
-  argv.insert(argv.end(), o.command.begin(), o.command.end());
   sys::Spawn spawn{.argv = lab::in_namespace(from->user.network_namespace, std::move(argv))};
   spawn.env = lab::lab_environment(found.plan, {});
   co_return co_await run_here(session, std::move(spawn));

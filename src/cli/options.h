@@ -68,6 +68,8 @@ enum class Verb {
   lab_capture,
   lab_curl,
   lab_exec,
+  lab_latency,
+  lab_load,
   lab_wan,
   version,
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 
 #include "base/text.h"
 #include "config/paths.h"
@@ -23,7 +24,8 @@ Result<std::pair<std::string, std::uint64_t>> host_of(std::string_view url) {
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   const auto parts = split_once(authority, ':');
   if (!parts)
-    return std::pair(std::string(authority), std::uint64_t{scheme == "http" ? 80U : 443U});
+    return std::pair(std::string(authority),
+                     std::uint64_t{scheme == "http" ? kHttpPort : kHttpsPort});
   const auto port = parse_uint(parts->second, 65535);
   if (!port) return fail(Code::invalid_argument, "'{}': bad port", url);
   return std::pair(std::string(parts->first), *port);
@@ -31,8 +33,15 @@ Result<std::pair<std::string, std::uint64_t>> host_of(std::string_view url) {
 
 }  // namespace
 
+std::string authority_file(const Plan& plan) {
+  return config::paths_under(plan.cities.front().root, "").ca_certificate();
+}
+
 Result<std::vector<std::string>> curl_command(const Plan& plan, const CityPlan& edge,
-                                              const std::vector<std::string>& urls) {
+                                              const std::vector<std::string>& words) {
+  const auto options =
+      std::ranges::find_if(words, [](const auto& word) { return word.starts_with('-'); });
+  const std::span urls(words.begin(), options);
   std::set<std::string> answers;
   for (const std::string& url : urls) {
     TRY(const auto host, host_of(url));
@@ -42,10 +51,9 @@ Result<std::vector<std::string>> curl_command(const Plan& plan, const CityPlan& 
   std::vector<std::string> argv{"curl", "--silent", "--show-error", "--noproxy", "*"};
   for (const std::string& answer : answers) argv.insert(argv.end(), {"--resolve", answer});
   if (std::ranges::any_of(urls, [](const auto& url) { return url.starts_with("https:"); })) {
-    const config::Paths control = config::paths_under(plan.cities.front().root, "");
-    argv.insert(argv.end(), {"--cacert", control.ca_certificate()});
+    argv.insert(argv.end(), {"--cacert", authority_file(plan)});
   }
-  argv.insert(argv.end(), urls.begin(), urls.end());
+  argv.insert(argv.end(), words.begin(), words.end());
   return argv;
 }
 
