@@ -14,6 +14,7 @@ import traceback
 import urllib.request
 
 import guest_vm
+import xts
 from guest_vm import (EXEC_CLOSE, EXEC_CREDIT, EXEC_EXITED, EXEC_INPUT_CREDIT, EXEC_OUTPUT,
                       EXEC_RESIZE, EXEC_SIGNAL, EXEC_STARTED, EXITED, EXITED_STATE, FAILED, HELLO,
                       HOST_MAGIC, INQUIRE, LISTENING, OUTPUT, PING, PONG, RUNNING, SHUTDOWN,
@@ -55,9 +56,9 @@ class Bench:
         assert vm.wait() == 0, 'QEMU failed'
         return messages
 
-    def fails(self, *argv, **fields):
+    def fails(self, *argv, volumes=(), **fields):
         """The sentence of a machine that can't start its app."""
-        with self.boot() as vm:
+        with self.boot(volumes=volumes) as vm:
             vm.channel.send(configure(argv=list(argv), **{'layers': 1, **fields}))
             message = vm.channel.until(FAILED)[-1]['message']
             assert vm.wait() == 0, 'QEMU failed'
@@ -112,6 +113,24 @@ def test_reports_what_it_can_not_start(bench):
     expect(bench.fails('true', user='nobody'), 'user "nobody": not in the image')
     expect(bench.fails('true', layers=2), '/dev/vdb (image layer 2)')
     expect(bench.fails('true', addresses=['10.9.0.2/32']), 'no eth0')
+
+
+def test_an_encrypted_volume_keeps_what_is_written_and_shows_the_host_none_of_it(bench):
+    key, path = os.urandom(xts.KEY_BYTES), os.path.join(bench.folder, 'volume.ext4')
+    guest_vm.make_upper(path, '-b', str(xts.SECTOR))
+    xts.encrypt_file(path, key)
+    volume = dict(volume=(2, '/data'), volume_key=(2, key))
+    with bench.boot(volumes=[path]) as vm:
+        bench.run(vm, 'sh', '-c', 'echo planted-text >/data/file', **volume)
+    with bench.boot(volumes=[path]) as vm:
+        messages = bench.run(vm, 'sh', '-c', 'cat /data/file; mount | grep /data', **volume)
+    expect(output_of(messages).decode(), 'planted-text\n', '/dev/dm-0 on /data type ext4')
+    with open(path, 'rb') as file:
+        disk = file.read()
+    assert b'planted-text' not in disk
+    assert b'planted-text' in xts.Xts(key).decrypt(0, disk), 'it was not searched for rightly'
+    wrong = dict(volume, volume_key=(2, os.urandom(xts.KEY_BYTES)))
+    expect(bench.fails('true', volumes=[path], **wrong), 'volume /data', 'its key is not the one')
 
 
 def test_signals_reach_the_app(bench):

@@ -19,7 +19,7 @@ LISTENING, STATS = 0x90, 0x91
 WAITING, RUNNING, EXITED_STATE, FAILED_STATE = range(4)
 TAGS = {'argv': 1, 'env': 2, 'user': 3, 'workdir': 4, 'hostname': 5, 'addresses': 6,
         'gateways': 7, 'nameservers': 8, 'hosts': 9, 'layers': 10, 'upper_disk': 11, 'mtu': 12,
-        'tty': 13, 'gateway_mac': 28}
+        'tty': 13, 'volume': 20, 'volume_key': 21, 'gateway_mac': 28}
 
 
 def frame(kind, payload=b''):
@@ -34,9 +34,18 @@ def configure(**fields):
     payload = b''
     for name, value in fields.items():
         for item in value if isinstance(value, list) else [value]:
-            data = struct.pack('<I', item) if isinstance(item, int) else item.encode()
+            data = encoded(item)
             payload += struct.pack('<HI', TAGS[name], len(data)) + data
     return frame(CONFIGURE, payload + struct.pack('<HI', 0, 0))
+
+
+def encoded(item):
+    """A record's value: a number, a text, bytes, or a tuple of these."""
+    if isinstance(item, tuple):
+        return b''.join(map(encoded, item))
+    if isinstance(item, bytes):
+        return item
+    return struct.pack('<I', item) if isinstance(item, int) else item.encode()
 
 
 def stuffed(data):
@@ -206,11 +215,12 @@ def make_layer(path, populate):
         subprocess.run(['mkfs.erofs', '--quiet', path, folder], check=True, capture_output=True)
 
 
-def make_upper(path, size=64 << 20):
+def make_upper(path, *words, size=64 << 20):
     with open(path, 'wb') as file:
         file.truncate(size)
-    subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', '-E', 'lazy_itable_init=1',
-                    '-O', '^has_journal', path], check=True, capture_output=True)
+    subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', '-E', 'lazy_itable_init=1,nodiscard',
+                    '-O', '^has_journal', *words, path], check=True, capture_output=True,
+                   env=dict(os.environ, UNIX_IO_NOZEROOUT='1'))
 
 
 def busybox_layer(folder):
@@ -238,7 +248,7 @@ class Vm:
     and handed to QEMU by descriptor, so that the first host connects before the fork."""
 
     def __init__(self, folder, kernel, initrd, layers, upper, khz, tap=None, memory=128, extra='',
-                 exit_by='reboot', cpu='max'):
+                 exit_by='reboot', cpu='max', volumes=()):
         self.folder = folder
         self.path = os.path.join(folder, 'control.sock')
         self.console = os.path.join(folder, 'console.log')
@@ -256,7 +266,7 @@ class Vm:
                    '-device', 'virtio-serial-device,max_ports=2',
                    '-chardev', 'socket,id=ch,fd=%d,server=on,wait=off' % listener.fileno(),
                    '-device', 'virtserialport,chardev=ch,nr=1,name=perigee.control']
-        for index, path in enumerate([*layers, upper]):
+        for index, path in enumerate([*layers, upper, *volumes]):
             readonly = ',readonly=on' if index < len(layers) else ''
             command += ['-drive', 'id=d%d,file=%s,format=raw,if=none%s' % (index, path, readonly),
                         '-device', 'virtio-blk-device,drive=d%d' % index]

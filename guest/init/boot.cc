@@ -29,9 +29,40 @@ Status load_module(const std::string& path) {
   if (!file) {
     return fail_errno("kernel module " + path, errno, kRebuild);
   }
-  // SAFETY: a module of the kernel's own package, from the initrd that the host built.
-  if (syscall(SYS_finit_module, file.get(), "", 0) != 0 && errno != EEXIST) {
+  // SAFETY: a module of the kernel's own package, from the initrd that the host built. ENODEV: it
+  // is for a processor's feature (AES-NI) that this one lacks; another module does the work then.
+  if (syscall(SYS_finit_module, file.get(), "", 0) != 0 && errno != EEXIST && errno != ENODEV) {
     return fail_errno("kernel module " + path, errno, kRebuild);
+  }
+  return {};
+}
+
+constexpr std::string_view kEncryption = "encryption";
+
+enum class Fate { kLoad, kFree, kKeep };
+
+// `fate_of` says what becomes of a module by its purpose, which may be empty.
+template <typename F>
+Status for_each_module(F fate_of) {
+  const Result<std::string> order = read_file("/lib/modules.order");
+  if (!order) {
+    return fail("initrd: /lib/modules.order is missing; " + std::string(kRebuild));
+  }
+  for (const std::string_view line : split(*order, '\n')) {
+    const auto fields = words(line);
+    if (fields.empty()) {
+      continue;
+    }
+    const std::string path = "/lib/modules/" + std::string(fields[0]) + ".ko";
+    const Fate fate = fate_of(fields.size() > 1 ? fields[1] : std::string_view());
+    if (fate == Fate::kLoad) {
+      if (auto loaded = load_module(path); !loaded) {
+        return loaded;
+      }
+    }
+    if (fate != Fate::kKeep) {
+      unlink(path.c_str());  // the initrd lies in memory
+    }
   }
   return {};
 }
@@ -65,24 +96,21 @@ Result<BootParameters> read_boot_parameters() {
 }
 
 Status load_modules(const std::string& carrier) {
-  const Result<std::string> order = read_file("/lib/modules.order");
-  if (!order) {
-    return fail("initrd: /lib/modules.order is missing; " + std::string(kRebuild));
-  }
-  for (const std::string_view line : split(*order, '\n')) {
-    const auto fields = words(line);
-    if (fields.empty()) {
-      continue;
+  return for_each_module([&carrier](std::string_view purpose) {
+    if (purpose == kEncryption) {
+      return Fate::kKeep;
     }
-    const std::string path = "/lib/modules/" + std::string(fields[0]) + ".ko";
-    if (fields.size() == 1 || fields[1] == carrier) {
-      if (auto loaded = load_module(path); !loaded) {
-        return loaded;
-      }
+    return purpose.empty() || purpose == carrier ? Fate::kLoad : Fate::kFree;
+  });
+}
+
+Status settle_encryption_modules(Encryption encryption) {
+  return for_each_module([encryption](std::string_view purpose) {
+    if (purpose != kEncryption) {
+      return Fate::kKeep;  // settled long ago
     }
-    unlink(path.c_str());  // the initrd lies in memory
-  }
-  return {};
+    return encryption == Encryption::kUsed ? Fate::kLoad : Fate::kFree;
+  });
 }
 
 }  // namespace perigee::init

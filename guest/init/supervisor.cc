@@ -18,6 +18,7 @@
 
 #include "channel/codec.h"
 #include "channel/limits.h"
+#include "init/boot.h"
 #include "init/listening.h"
 #include "init/names.h"
 #include "init/network.h"
@@ -223,7 +224,7 @@ void Supervisor::read_link() {
   std::array<char, 16 * 1024> buffer;
   while (const std::size_t count = link_.read(buffer)) {
     session_.feed({buffer.data(), count});
-    while (const auto message = session_.next()) {
+    while (auto message = session_.next()) {
       end_sessions_of_earlier_host();
       handle(*message);
     }
@@ -248,9 +249,12 @@ void Supervisor::write_link() {
   }
 }
 
-void Supervisor::handle(const channel::HostMessage& message) {
-  if (const auto* to_run = std::get_if<channel::Configure>(&message)) {
+void Supervisor::handle(channel::HostMessage& message) {
+  if (auto* to_run = std::get_if<channel::Configure>(&message)) {
     configure(*to_run);
+    for (channel::VolumeMount& volume : to_run->volumes) {
+      explicit_bzero(volume.key.data(), volume.key.size());
+    }
   } else if (const auto* to_send = std::get_if<channel::Signal>(&message)) {
     forward(to_send->signo);
   } else if (const auto* time = std::get_if<channel::Time>(&message)) {
@@ -287,6 +291,12 @@ void Supervisor::configure(const channel::Configure& message) {
 }
 
 Status Supervisor::start(const channel::Configure& message) {
+  const bool encrypted =
+      std::ranges::any_of(message.volumes, [](const auto& each) { return !each.key.empty(); });
+  if (auto done = settle_encryption_modules(encrypted ? Encryption::kUsed : Encryption::kUnused);
+      !done) {
+    return done;
+  }
   if (auto done = root_.enter(message.layers, message.upper_disk); !done) {
     return done;
   }

@@ -50,7 +50,7 @@ class Supervisor {
   void read_link();
   void write_link();
   void end_sessions_of_earlier_host();
-  void handle(const channel::HostMessage& message);
+  void handle(channel::HostMessage& message);  // wipes keys
   void configure(const channel::Configure& message);
   Status start(const channel::Configure& message);
   void shutdown();

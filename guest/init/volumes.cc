@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "init/encryption.h"
 #include "init/root.h"
 #include "init/spawn.h"
 #include "init/system.h"
@@ -57,18 +58,26 @@ Status own(const std::string& path, const User& user) {
   return {};
 }
 
-Status mount_volume(const channel::VolumeMount& volume) {
+// The device that has the file system.
+Result<std::string> device_of(const channel::VolumeMount& volume) {
   if (auto there = await_disk(volume.disk, "the volume of " + volume.path); !there) {
-    return there;
+    return std::unexpected(there.error());
   }
+  return volume.key.empty() ? disk_path(volume.disk) : map_encrypted(volume.disk, volume.key);
+}
+
+Status mount_volume(const channel::VolumeMount& volume, const std::string& device) {
   if (auto made = make_directories(volume.path); !made) {
     return made;
   }
   // SAFETY: the machine's own volume, made by the host.
-  if (mount(disk_path(volume.disk).c_str(), volume.path.c_str(), "ext4", MS_NODEV | MS_RELATIME,
-            "discard") != 0) {
-    return fail_errno("volume " + volume.path, errno,
-                      "its file system can't be mounted; restore one of its snapshots");
+  if (mount(device.c_str(), volume.path.c_str(), "ext4", MS_NODEV | MS_RELATIME, "discard") != 0) {
+    return fail_errno(
+        "volume " + volume.path, errno,
+        volume.key.empty()
+            ? "its file system can't be mounted; restore one of its snapshots"
+            : "its file system can't be mounted: it is damaged, or its key is not the "
+              "one that it was made with; restore one of its snapshots");
   }
   return {};
 }
@@ -84,11 +93,15 @@ Status Volumes::open(const std::vector<channel::VolumeMount>& mounts, std::strin
     return std::unexpected(owner.error());
   }
   for (const channel::VolumeMount& volume : mounts) {
-    if (auto done = mount_volume(volume); !done) {
+    const Result<std::string> device = device_of(volume);
+    if (!device) {
+      return std::unexpected(device.error());
+    }
+    if (auto done = mount_volume(volume, *device); !done) {
       return done;
     }
     mounted_.push_back(volume.path);
-    if (auto done = grow(disk_path(volume.disk), volume.path); !done) {
+    if (auto done = grow(*device, volume.path); !done) {
       return done;
     }
     if (auto done = own(volume.path, *owner); !done) {

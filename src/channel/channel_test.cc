@@ -25,7 +25,8 @@ Configure full_configure() {
   message.layers = 3;
   message.upper_disk = 5;
   message.mtu = 1420;
-  message.volumes = {{.disk = 6, .path = "/var/lib/data"}};
+  message.volumes = {{.disk = 6, .path = "/var/lib/data"},
+                     {.disk = 7, .path = "/srv", .key = std::string(kVolumeKeyBytes, '\xa5')}};
   message.gateway_mac = "06:70:67:00:00:01";
   return message;
 }
@@ -276,6 +277,11 @@ TEST_CASE("Configure skips unknown tags and refuses what is cut or too much") {
   CHECK(decode_configure(encode(many).substr(kFrameHeader)).error() == DecodeError::kTooMany);
   const std::string short_volume("\x14\0\x03\0\0\0abc", 9);
   CHECK(decode_configure(short_volume + payload).error() == DecodeError::kTruncated);
+  const std::string short_key("\x15\0\x07\0\0\0\x06\0\0\0key", 13);
+  CHECK(decode_configure(short_key + payload).error() == DecodeError::kTruncated);
+  const std::string key_record =
+      std::string("\x15\0\x44\0\0\0\x06\0\0\0", 10) + std::string(kVolumeKeyBytes, 'k');
+  CHECK(decode_configure(key_record + payload).error() == DecodeError::kBadValue);  // of no volume
 }
 
 TEST_CASE("a message above the frame limit is not encoded") {

@@ -1,6 +1,8 @@
 // The codec of Configure: records of u16 tag, u32 length, value; an unknown tag is skipped, so that
 // an older init boots under a newer host. The record with tag 0 ends the message, so that its last
 // byte is never one that begins the host's magic.
+#include <algorithm>
+
 #include "channel/codec.h"
 #include "channel/limits.h"
 #include "channel/wire.h"
@@ -24,6 +26,7 @@ enum class Tag : std::uint16_t {
   kMtu = 12,
   kTty = 13,
   kVolume = 20,
+  kVolumeKey = 21,
   kGatewayMac = 28,
 };
 
@@ -104,6 +107,22 @@ Applied append_volume(Configure& message, std::string_view value) {
   return true;
 }
 
+// Of a volume that was named before.
+Applied set_volume_key(Configure& message, std::string_view value) {
+  Reader in(value);
+  const auto disk = in.get<std::uint32_t>();
+  const std::string_view key = in.take(kVolumeKeyBytes);
+  if (!in.ok()) {
+    return std::unexpected(DecodeError::kTruncated);
+  }
+  const auto volume = std::ranges::find(message.volumes, disk, &VolumeMount::disk);
+  if (volume == message.volumes.end()) {
+    return std::unexpected(DecodeError::kBadValue);
+  }
+  volume->key = std::string(key);
+  return true;
+}
+
 Applied apply(Configure& message, Tag tag, std::string_view value) {
   switch (tag) {
     case Tag::kArgv:
@@ -133,6 +152,8 @@ Applied apply(Configure& message, Tag tag, std::string_view value) {
       return apply_number(message, tag, value);
     case Tag::kVolume:
       return append_volume(message, value);
+    case Tag::kVolumeKey:
+      return set_volume_key(message, value);
     default:
       return true;
   }
@@ -158,9 +179,12 @@ std::string encode(const Configure& message) {
   put_number(out, Tag::kMtu, message.mtu);
   put_number(out, Tag::kTty, message.tty ? 1 : 0);
   for (const VolumeMount& mount : message.volumes) {
-    std::string value;
-    put(value, mount.disk);
-    put_record(out, Tag::kVolume, value + mount.path);
+    std::string disk;
+    put(disk, mount.disk);
+    put_record(out, Tag::kVolume, disk + mount.path);
+    if (!mount.key.empty()) {
+      put_record(out, Tag::kVolumeKey, disk + mount.key);
+    }
   }
   put_record(out, Tag::kGatewayMac, message.gateway_mac);
   put_record(out, Tag::kEnd, {});

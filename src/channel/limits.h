@@ -16,6 +16,7 @@ inline constexpr std::size_t kMaxStatsRows = 32;  // CPUs, disks, interfaces or 
 inline constexpr std::size_t kMaxStatsName = 255;
 inline constexpr std::size_t kMaxProcessName = 15;  // bytes, as Linux keeps them
 inline constexpr std::size_t kMaxVolumes = 8;
+inline constexpr std::size_t kVolumeKeyBytes = 64;  // AES-256-XTS has two keys
 
 inline constexpr std::size_t kMaxExecSessions = 16;
 inline constexpr std::size_t kExecWindow = std::size_t{64} * 1024;    // bytes under way, each way

@@ -39,6 +39,7 @@ using Decoded = std::expected<T, DecodeError>;
 struct VolumeMount {
   std::uint32_t disk = 0;  // its index, as `upper_disk`
   std::string path;
+  std::string key = {};  // kVolumeKeyBytes, for dm-crypt's aes-xts-plain64; empty: not encrypted
   bool operator==(const VolumeMount&) const = default;
 };
 
