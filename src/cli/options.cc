@@ -240,6 +240,10 @@ void add_volume_commands(CLI::App& app, Options& o, Verbs& verbs) {
   create->add_option("NAME", o.name, "Its name: a-z, 0-9 and _")->required();
   create->add_option("--region", o.region, "Where, such as iad");
   create->add_option("--snapshot", o.snapshot, "Begin with this snapshot of a volume of the app");
+  create->add_flag_callback(
+      "--encrypted", [&o] { o.encrypted = true; },
+      "Encrypt it: its server's disk holds no readable data");
+  create->add_flag_callback("--no-encryption", [&o] { o.encrypted = false; }, "Don't encrypt it");
   add_size_options(*create, o);
   CLI::App* extend =
       volume_command(*volumes, o, verbs, Verb::volumes_extend, "extend", "Make a volume larger",

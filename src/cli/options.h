@@ -2,6 +2,7 @@
 // (option_parts.h) alone see the parser's library.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -126,6 +127,7 @@ struct Options {
   std::string volume;                // volumes …
   std::string snapshot;              // volumes create, snapshots destroy
   int size_gib = 0;                  // volumes create, extend
+  std::optional<bool> encrypted;     // volumes create
   int size_mib = 0;                  // the same, instead
   std::string egress_policy;         // egress set
   std::vector<std::string> egress_allow;

@@ -121,6 +121,7 @@ async::Task<Result<void>> run_volumes_create(Session& session) {
   body.set("name", options.name);
   if (!options.region.empty()) body.set("region", options.region);
   if (!options.snapshot.empty()) body.set("snapshot_id", options.snapshot);
+  if (options.encrypted) body.set("encrypted", *options.encrypted);
   co_return co_await create(session, std::move(body),
                             fmt::format("Making the volume {}", options.name));
 }

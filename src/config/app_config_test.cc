@@ -106,6 +106,8 @@ TEST_CASE("wrong keys and keys of features to come fail with file and line") {
       {"[[mounts]]\nsource = \"d\"\ndestination = \"/d\"\n[[mounts]]\nsource = \"e\"\n"
        "destination = \"/e\"",
        "perigee.toml:1: mounts: a machine has at most 1"},
+      {"[mounts]\nsource = \"d\"\ndestination = \"/d\"\nencrypted = \"yes\"",
+       "perigee.toml:4: mounts.encrypted: expected true or false"},
       {"[mounts]\nsource = \"d\"\ndestination = \"/d\"\nprocesses = [\"web\"]",
        "perigee.toml:4: mounts.processes is not yet supported"},
       {"[[statics]]\nurl_prefix = \"/\"", "perigee.toml:1: statics is not yet supported"},

@@ -57,6 +57,7 @@ Result<model::Mount> read_mount(Section& section) {
                                        model::kMinVolumeMib, model::kMaxVolumeMib / kMibPerGib));
     mount.size_mib = *mib;
   }
+  TRY(mount.encrypted, section.boolean("encrypted"));
   section.warn_unknown();
   return mount;
 }

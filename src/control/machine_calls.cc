@@ -20,8 +20,14 @@ model::MachineState state_of(const Context& context, const model::Machine& machi
   return effective_state(machine, context.observed.status(machine.id));
 }
 
+// With what its volumes are.
 json::Value view_of(const Context& context, const model::Machine& machine) {
-  return machine_view(machine, context.observed.status(machine.id));
+  model::Machine shown = machine;
+  for (model::Mount& mount : shown.config.mounts) {
+    const auto volume = context.desired.volumes().find(mount.volume);
+    if (volume != context.desired.volumes().end()) mount.encrypted = volume->second.value.encrypted;
+  }
+  return machine_view(shown, context.observed.status(machine.id));
 }
 
 const LeaseRecord* lease_of(const Context& context, const MachineId& machine) {

@@ -47,7 +47,8 @@ Result<void> make_missing_volumes(const Context& context, model::Machine& machin
                      .name = mount.name,
                      .region = machine.region,
                      .node = machine.node,
-                     .size_mib = mount.size_mib > 0 ? mount.size_mib : model::kUsualVolumeMib};
+                     .size_mib = mount.size_mib > 0 ? mount.size_mib : model::kUsualVolumeMib,
+                     .encrypted = mount.encrypted.value_or(model::kVolumesAreEncrypted)};
     TRY(model::Volume volume, make_volume(context, std::move(wanted), new_volumes(planned)));
     mount.volume = volume.id;
     planned.volumes.emplace_back(std::move(volume), 0);

@@ -5,6 +5,7 @@
 #include "async/combine.h"
 #include "base/log.h"
 #include "control/limits.h"
+#include "control/volume_frontend.h"
 #include "crypto/aead.h"
 
 namespace perigee::control {
@@ -102,6 +103,7 @@ store::Transaction Resealer::next_batch() const {
   add_secrets(transaction);
   add_certificates(transaction);
   add_machines(transaction);
+  add_volumes(transaction);
   return transaction;
 }
 
@@ -155,6 +157,18 @@ void Resealer::add_machines(store::Transaction& transaction) const {
   }
 }
 
+void Resealer::add_volumes(store::Transaction& transaction) const {
+  for (const auto& [id, stored] : context_.desired.volumes()) {
+    if (is_full(transaction)) return;
+    if (!stored.value.encrypted) continue;
+    model::Volume volume = stored.value;
+    const auto anew = sealed_anew(place_of_key(id), volume.sealed_key);
+    if (!anew || *anew == volume.sealed_key) continue;
+    volume.sealed_key = *anew;
+    put(transaction, volume, stored.revision);
+  }
+}
+
 std::map<std::string, std::int64_t> Resealer::uses() const {
   std::map<std::string, std::int64_t> out;
   const auto count = [&out](const std::string& text) {
@@ -166,6 +180,7 @@ std::map<std::string, std::int64_t> Resealer::uses() const {
   for (const auto& [id, stored] : context_.desired.machines()) {
     for (const auto& [name, sealed] : stored.value.secrets) count(sealed);
   }
+  for (const auto& [id, stored] : context_.desired.volumes()) count(stored.value.sealed_key);
   count(context_.certificates.sealed_key());
   if (context_.desired.fleet()) count(context_.desired.fleet()->value.ca_key);
   for (const auto& [id, node] : context_.observed.nodes()) {

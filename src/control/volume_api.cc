@@ -33,8 +33,6 @@ Result<void> check_plain(const json::Value& body) {
   if (!source.empty())
     return fail(Code::unsupported,
                 "source_volume_id: make a snapshot of the volume, and give snapshot_id");
-  TRY(const bool encrypted, body.optional_bool("encrypted", false));
-  if (encrypted) return fail(Code::unsupported, "encrypted: not yet supported here");
   return {};
 }
 
@@ -133,13 +131,19 @@ async::Task<Result<Reply>> VolumeApi::create(Call& call) {
   CO_TRY(const std::string snapshot, call.body.optional_string("snapshot_id"));
   if (snapshot.empty()) {
     if (wanted.size_mib == 0) wanted.size_mib = model::kUsualVolumeMib;
+    CO_TRY(wanted.encrypted, call.body.optional_bool("encrypted", model::kVolumesAreEncrypted));
     CO_TRY(wanted.node, node_with_room(context_, wanted.region, wanted.size_mib));
   } else {  // where the snapshot is, and at least as large
     CO_TRY(const Source source, source_of(context_, app, SnapshotId(snapshot)));
     wanted.node = source.volume.node;
     wanted.source_volume = source.volume.id;
     wanted.source_snapshot = source.snapshot;
-    wanted.encrypted = source.volume.encrypted;
+    wanted.encrypted = source.volume.encrypted;  // what is copied is not encrypted anew
+    CO_TRY(const bool encrypted, call.body.optional_bool("encrypted", wanted.encrypted));
+    if (encrypted != wanted.encrypted)
+      co_return fail(Code::unsupported,
+                     "encrypted: the snapshot's volume is {}encrypted, and so is a copy of it",
+                     wanted.encrypted ? "" : "not ");
     if (wanted.size_mib == 0) wanted.size_mib = source.volume.size_mib;
     if (wanted.size_mib < source.volume.size_mib)
       co_return fail(Code::invalid_argument, "size_mb: the snapshot's volume has {}; give as much",

@@ -4,6 +4,8 @@
 #include <array>
 
 #include "control/limits.h"
+#include "crypto/aead.h"
+#include "crypto/xts.h"
 #include "model/json.h"
 
 namespace perigee::control {
@@ -41,7 +43,30 @@ Result<Stored<model::Volume>> find(const Context& context, const AppName& app,
   return stored;
 }
 
+Result<std::string> key_of(const Context& context, const VolumeId& volume) {
+  const auto stored = context.desired.volumes().find(volume);
+  if (stored == context.desired.volumes().end())
+    return fail(Code::not_found, "volume {} is gone", volume);
+  return context.keys.ring().open(place_of_key(volume), stored->second.value.sealed_key);
+}
+
+Result<std::string> sealed_key_for(const Context& context, const model::Volume& volume) {
+  std::string key;
+  if (volume.source_volume.empty()) {
+    key = secrets::random_key(context.host.entropy, crypto::kXtsKeyBytes);
+  } else {
+    TRY_AS(key, key_of(context, volume.source_volume), "the key of the snapshot");
+  }
+  auto sealed = context.keys.ring().seal(place_of_key(volume.id), key, context.host.entropy);
+  crypto::wipe(key);
+  return sealed;
+}
+
 }  // namespace
+
+secrets::Place place_of_key(const VolumeId& volume) {
+  return {secrets::Kind::volume_key, volume.str()};
+}
 
 Result<void> check_room(const Context& context, const NodeId& node, std::int64_t more_mib,
                         const std::vector<model::Volume>& planned) {
@@ -82,6 +107,9 @@ Result<model::Volume> make_volume(const Context& context, NewVolume wanted,
   volume.source_snapshot = std::move(wanted.source_snapshot);
   volume.snapshot_retention_days = wanted.snapshot_retention_days;
   volume.created_at = context.host.clock.wall();
+  if (volume.encrypted) {
+    TRY(volume.sealed_key, sealed_key_for(context, volume));
+  }
   return volume;
 }
 

@@ -23,6 +23,8 @@ struct NewVolume {
   int snapshot_retention_days = 5;
 };
 
+secrets::Place place_of_key(const VolumeId& volume);
+// An encrypted one is made with a key of its own, or with that of the volume it is restored from.
 // `resource_exhausted` where the node has no room for it, or the app too many. `planned`: volumes
 // that the same transaction creates already.
 Result<model::Volume> make_volume(const Context& context, NewVolume wanted,

@@ -2,6 +2,7 @@
 // deploys of apps that have them.
 #include "control/control_fixture.h"
 #include "control/volume_frontend.h"
+#include "crypto/xts.h"
 
 namespace perigee::control {
 namespace {
@@ -51,6 +52,58 @@ struct VolumeFixture : ControlFixture {
     return release_status("db", version);
   }
 };
+
+// As the store has it.
+model::Volume stored_volume(VolumeFixture& f, const std::string& id) {
+  return *model::volume_from(*json::parse((*f.loop().run(f.store.get("/volumes/" + id)))->value));
+}
+std::string key_of(VolumeFixture& f, const std::string& id) {
+  const auto key =
+      f.keys->ring().open({secrets::Kind::volume_key, id}, stored_volume(f, id).sealed_key);
+  REQUIRE_MESSAGE(key.has_value(), key.error().context);
+  return *key;
+}
+
+TEST_CASE_FIXTURE(VolumeFixture, "an encrypted volume has a sealed key of its own, never shown") {
+  const auto make = [this](const std::string& more) {
+    const Got got = call("POST", "/v1/apps/db/volumes",
+                         fmt::format(R"({{"name": "data", "size_mb": 64{}}})", more));
+    CAPTURE(got.text);
+    CHECK(got.text.find("sealed1:") == std::string::npos);
+    return got;
+  };
+  const json::Value first = make(R"(, "encrypted": true)").body;
+  const std::string id = text(first, "id");
+  CHECK(first.optional_bool("encrypted", false) == true);
+  CHECK(key_of(*this, id).size() == crypto::kXtsKeyBytes);
+  CHECK(key_of(*this, id) != key_of(*this, text(make(R"(, "encrypted": true)").body, "id")));
+  const std::string plain = text(make(R"(, "encrypted": false)").body, "id");
+  CHECK(stored_volume(*this, plain).sealed_key.empty());
+  work();
+  CHECK(call("GET", "/v1/apps/db/volumes/" + id).text.find("sealed1:") == std::string::npos);
+
+  // A copy of what it holds opens with the same key, sealed for its own place.
+  const std::string snapshot =
+      text(call("POST", "/v1/apps/db/volumes/" + id + "/snapshots").body, "id");
+  const std::string from = fmt::format(R"(, "snapshot_id": "{}")", snapshot);
+  const std::string copy = text(make(from).body, "id");
+  CHECK(key_of(*this, copy) == key_of(*this, id));
+  CHECK(stored_volume(*this, copy).sealed_key != stored_volume(*this, id).sealed_key);
+  CHECK(make(from + R"(, "encrypted": false)").status == 400);
+}
+
+TEST_CASE_FIXTURE(VolumeFixture, "a rotation seals volumes' keys anew, and they stay the same") {
+  const Got got =
+      call("POST", "/v1/apps/db/volumes", R"({"name": "data", "size_mb": 64, "encrypted": true})");
+  const std::string id = text(got.body, "id");
+  const std::string key = key_of(*this, id);
+  const std::string before = stored_volume(*this, id).sealed_key;
+  CHECK(call("POST", "/v1/keys/rotate").status == 202);
+  CHECK(eventually([&] { return keys->ring().is_current(stored_volume(*this, id).sealed_key); }));
+  CHECK(stored_volume(*this, id).sealed_key != before);
+  CHECK(key_of(*this, id) == key);
+  CHECK(eventually([&] { return keys->ring().key_ids().size() == 1; }));
+}
 
 TEST_CASE_FIXTURE(VolumeFixture, "a volume is made, shown, extended and destroyed") {
   const json::Value volume = create();

@@ -12,6 +12,7 @@
 #include "async/task.h"
 #include "base/result.h"
 #include "model/types.h"
+#include "sys/fd.h"
 #include "sys/host.h"
 
 namespace perigee::image {
@@ -140,5 +141,8 @@ class DiskCache {
 
 // A fresh writable ext4 image (sparse) at `path`.
 async::Task<Result<void>> make_upper_disk(sys::Host& host, std::string path, std::uint64_t bytes);
+// The same in blocks of 4096 bytes, and in memory: a hole is what nobody wrote and nobody will
+// read.
+async::Task<Result<sys::Fd>> make_ext4_in_memory(sys::Host& host, std::uint64_t bytes);
 
 }  // namespace perigee::image

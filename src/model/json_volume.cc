@@ -146,6 +146,7 @@ json::Value to_json(const Volume& volume) {
                        {"node", volume.node.str()},
                        {"size_mib", volume.size_mib},
                        {"encrypted", volume.encrypted},
+                       {"sealed_key", volume.sealed_key},
                        {"machine", volume.machine.str()},
                        {"source_volume", volume.source_volume.str()},
                        {"source_snapshot", volume.source_snapshot.str()},
@@ -178,6 +179,7 @@ Result<Volume> volume_from(const json::Value& value) {
     return fail(Code::data_loss, "size_mib: {}", volume.size_mib);
   }
   TRY(volume.encrypted, value.optional_bool("encrypted", false));
+  TRY(volume.sealed_key, value.optional_string("sealed_key"));
   TRY(volume.snapshots, list_of<Snapshot>(value, "snapshots", kMaxSnapshots, snapshot_from));
   TRY(volume.snapshot_retention_days, int_in(value, "snapshot_retention_days", 5, 0, kMaxDays));
   TRY(volume.destroyed, value.optional_bool("destroyed", false));

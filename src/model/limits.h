@@ -19,6 +19,7 @@ inline constexpr std::size_t kMaxMounts = 1;  // of one machine
 inline constexpr std::size_t kMaxVolumesPerNode = 16384;
 inline constexpr std::size_t kMaxSnapshots = 64;  // of one volume
 inline constexpr std::int64_t kMinVolumeMib = 16;
+inline constexpr bool kVolumesAreEncrypted = false;  // unless a volume is asked for otherwise
 inline constexpr std::int64_t kMaxVolumeMib = std::int64_t{256} * 1024;
 inline constexpr std::int64_t kUsualVolumeMib = 1024;
 inline constexpr std::size_t kMaxEgressRules = 64;

@@ -153,6 +153,7 @@ TEST_CASE("volumes survive a round trip, as wanted and as reported") {
                       .node = NodeId("n"),
                       .size_mib = 64,
                       .encrypted = true,
+                      .sealed_key = "sealed1:k1:AAAA",
                       .machine = MachineId("m"),
                       .source_volume = VolumeId("vol_0"),
                       .source_snapshot = SnapshotId("vs_0"),

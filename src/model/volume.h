@@ -26,6 +26,7 @@ struct Volume {
   NodeId node;
   std::int64_t size_mib = 0;
   bool encrypted = false;
+  std::string sealed_key;  // of an encrypted one (docs/formats/sealed.md); never shown
   MachineId machine;  // attached to; empty: to none. A machine is attached until its worker has
                       // removed it, so that two VMs never have one disk
   // What it begins with; empty: an empty file system. Both are of the same node.

@@ -44,14 +44,21 @@ channel::Configure configure(const vm::VmSpec& spec) {
   channel::Configure message;
   message.argv = spec.process.argv;
   message.env = spec.process.env;
-  message.env.insert(message.env.end(), spec.secrets.begin(), spec.secrets.end());
+  const auto& secret_variables = spec.secrets.environment;
+  message.env.insert(message.env.end(), secret_variables.begin(), secret_variables.end());
   message.user = spec.process.user;
   message.workdir = spec.process.directory;
   message.hostname = spec.hostname;
   message.layers = static_cast<std::uint32_t>(spec.layers.size());
   message.upper_disk = message.layers;
   std::uint32_t disk = message.layers + 1;
-  for (const vm::VmVolume& volume : spec.volumes) message.volumes.push_back({disk++, volume.path});
+  for (const vm::VmVolume& volume : spec.volumes) {
+    message.volumes.push_back({.disk = disk++, .path = volume.path});
+  }
+  for (const auto& [index, key] : spec.secrets.volume_keys) {
+    const auto place = static_cast<std::size_t>(index);
+    if (place < message.volumes.size()) message.volumes[place].key = key;
+  }
   if (spec.nic.tap.empty()) return message;
   message.addresses = {spec.nic.address + "/32"};
   message.gateways = {spec.nic.gateway};
@@ -402,14 +409,16 @@ bool Monitor::lacks_secrets() const {
 // them down. The worker, which can have them again, boots the machine anew.
 void Monitor::end_for_want_of_secrets() {
   if (!kill_reason_.empty()) return;
-  kill_reason_ = "its monitor was lost before the app had its secrets";
+  kill_reason_ = "its monitor was lost before the guest had its secrets";
   log_warning("monitor", "killing the VMM: {}", kill_reason_);
   [[maybe_unused]] const auto sent = process_->signal(SIGKILL);
 }
 
 void Monitor::forget_secrets() {
-  for (std::string& secret : boot_.vm.secrets) ::explicit_bzero(secret.data(), secret.size());
-  boot_.vm.secrets.clear();
+  vm::VmSecrets& secrets = boot_.vm.secrets;
+  for (std::string& each : secrets.environment) ::explicit_bzero(each.data(), each.size());
+  for (auto& [index, key] : secrets.volume_keys) ::explicit_bzero(key.data(), key.size());
+  secrets = {};
 }
 
 async::Task<void> Monitor::guest_started(std::uint32_t) {

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,6 +69,16 @@ struct VmVolume {
   bool operator==(const VmVolume&) const = default;
 };
 
+// What is confidential of a boot. It goes to the monitor by a pipe, and is never written down.
+struct VmSecrets {
+  std::vector<std::string> environment = {};  // "K=V" each, for the guest's process
+  std::map<int, std::string> volume_keys =
+      {};  // by their place in VmSpec::volumes; of
+           // channel::kVolumeKeyBytes. None: it is not encrypted
+  bool empty() const { return environment.empty() && volume_keys.empty(); }
+  bool operator==(const VmSecrets&) const = default;
+};
+
 struct VmSpec {
   MachineId machine = {};
   std::string instance_id = {};
@@ -79,9 +90,7 @@ struct VmSpec {
   Nic nic = {};
   std::string hostname = {};
   GuestProcess process = {};
-  // "K=V" each, for the process's environment. They go to the monitor by a pipe, and are never
-  // written down.
-  std::vector<std::string> secrets = {};
+  VmSecrets secrets = {};
   uid_t uid = kFirstVmUid;      // the VMM's user and group, which no other living VM has
   std::string cgroup = {};      // "parent/name" of the VMM's control groups; empty: none of its own
   std::uint64_t log_bytes = 0;  // kept of the app's output; 0: the default

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "channel/limits.h"
+
 namespace perigee::vm {
 namespace {
 
@@ -208,6 +210,35 @@ Result<VmSpec> vm_from(const Value& value) {
   return vm;
 }
 
+constexpr std::string_view kEnvironmentMark = "env:";
+constexpr std::string_view kKeyMark = "key:";
+constexpr std::string_view kDigits = "0123";
+static_assert(kDigits.size() == kMaxVmVolumes);
+
+Result<void> take_variable(VmSecrets& secrets, std::string_view& input) {
+  const std::size_t end = input.find('\0');
+  if (end == input.npos) return fail(Code::data_loss, "secrets: the last one is cut short");
+  secrets.environment.emplace_back(input.substr(0, end).substr(kEnvironmentMark.size()));
+  input.remove_prefix(end + 1);
+  return {};
+}
+
+Result<void> take_volume_key(VmSecrets& secrets, std::string_view& input) {
+  const std::string_view text = input.substr(kKeyMark.size());
+  constexpr std::size_t kEnd = 1 + channel::kVolumeKeyBytes;
+  const std::size_t index = text.empty() ? kDigits.npos : kDigits.find(text.front());
+  if (index == kDigits.npos || text.size() <= kEnd || text[kEnd] != '\0') {
+    return fail(Code::data_loss, "secrets: a volume's key is malformed");
+  }
+  const int place = static_cast<int>(index);
+  if (!secrets.volume_keys.empty() && secrets.volume_keys.rbegin()->first >= place) {
+    return fail(Code::data_loss, "secrets: the volumes' keys are out of order");
+  }
+  secrets.volume_keys.emplace(place, text.substr(1, channel::kVolumeKeyBytes));
+  input.remove_prefix(kKeyMark.size() + kEnd + 1);
+  return {};
+}
+
 }  // namespace
 
 std::string_view to_string(VmmKind kind) {
@@ -263,22 +294,28 @@ Result<BootSpec> boot_spec_from(const json::Value& value) {
   return boot;
 }
 
-std::string secrets_input(const std::vector<std::string>& secrets) {
+std::string secrets_input(const VmSecrets& secrets) {
   std::string out;
-  for (const std::string& text : secrets) {
-    out += text;
-    out += '\0';
+  for (const std::string& assignment : secrets.environment) {
+    out.append(kEnvironmentMark).append(assignment).push_back('\0');
+  }
+  for (const auto& [index, key] : secrets.volume_keys) {
+    out.append(kKeyMark).append(1, kDigits[static_cast<std::size_t>(index)]);
+    out.append(key).push_back('\0');
   }
   return out;
 }
 
-Result<std::vector<std::string>> secrets_from(std::string_view input) {
-  std::vector<std::string> out;
+Result<VmSecrets> secrets_from(std::string_view input) {
+  VmSecrets out;
   while (!input.empty()) {
-    const std::size_t end = input.find('\0');
-    if (end == input.npos) return fail(Code::data_loss, "secrets: the last one is cut short");
-    out.emplace_back(input.substr(0, end));
-    input.remove_prefix(end + 1);
+    if (input.starts_with(kKeyMark)) {
+      TRY_VOID(take_volume_key(out, input));
+    } else if (input.starts_with(kEnvironmentMark) && out.volume_keys.empty()) {
+      TRY_VOID(take_variable(out, input));
+    } else {
+      return fail(Code::data_loss, "secrets: one is neither a variable nor a volume's key");
+    }
   }
   return out;
 }

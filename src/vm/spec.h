@@ -41,9 +41,10 @@ struct BootSpec {
 
 json::Value to_json(const BootSpec& boot);
 Result<BootSpec> boot_spec_from(const json::Value& value);
-// The secrets as a monitor reads them from its standard input: each text ends in a zero byte.
-std::string secrets_input(const std::vector<std::string>& secrets);
-Result<std::vector<std::string>> secrets_from(std::string_view input);
+// The secrets as a monitor reads them from its standard input: "env:NAME=VALUE" each, then "key:N"
+// and a volume's key, by rising N; a zero byte ends each of them.
+std::string secrets_input(const VmSecrets& secrets);
+Result<VmSecrets> secrets_from(std::string_view input);
 inline constexpr std::size_t kMaxSecretsInput = std::size_t{512} * 1024;
 
 json::Value to_json(const VmStatus& status);

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "base/text.h"
+#include "channel/limits.h"
 #include "vm/firewall.h"
 #include "vm/qemu.h"
 #include "vm/spec.h"
@@ -192,7 +193,8 @@ TEST_CASE("tap and MAC follow from the machine's id") {
 
 TEST_CASE("secrets are not in the spec, which says that there are some") {
   BootSpec boot = example();
-  boot.vm.secrets = {"PASSWORD=hunter2"};
+  boot.vm.secrets = {.environment = {"PASSWORD=hunter2"},
+                     .volume_keys = {{0, std::string(channel::kVolumeKeyBytes, 'k')}}};
   boot.needs_secrets = true;
   const std::string text = to_json(boot).dump();
   CHECK(text.find("hunter2") == std::string::npos);
@@ -202,8 +204,17 @@ TEST_CASE("secrets are not in the spec, which says that there are some") {
 }
 
 TEST_CASE("secrets go to a monitor and come out as they were") {
-  const std::vector<std::string> secrets{"A=1", "B=two\nlines", "C="};
-  CHECK(*secrets_from(secrets_input(secrets)) == secrets);
+  std::string key(channel::kVolumeKeyBytes, '\0');
+  key[1] = '\xff';
+  const VmSecrets secrets{.environment = {"A=1", "B=two\nlines", "C="},
+                          .volume_keys = {{0, key}, {2, key}}};
+  const std::string input = secrets_input(secrets);
+  CHECK(*secrets_from(input) == secrets);
   CHECK(secrets_from("")->empty());
-  CHECK_FALSE(secrets_from("A=1").has_value());  // cut short
+  CHECK_FALSE(secrets_from(input.substr(0, input.size() - 1)).has_value());
+  CHECK_FALSE(secrets_from(input.substr(0, 6)).has_value());
+  using namespace std::string_view_literals;
+  CHECK_FALSE(secrets_from("A=1\0"sv).has_value());         // of no kind
+  CHECK_FALSE(secrets_from("key:0short\0"sv).has_value());  // too short a key
+  CHECK_FALSE(secrets_from(input + input).has_value());     // a variable after a key
 }

@@ -193,7 +193,9 @@ class NoDisks : public VolumeDisks {
   async::Task<Result<std::optional<DiskFacts>>> look(std::string) override {
     co_return std::nullopt;
   }
-  async::Task<Result<void>> make(std::string, std::int64_t) override { co_return Result<void>(); }
+  async::Task<Result<void>> make(std::string, std::int64_t, std::string) override {
+    co_return Result<void>();
+  }
   async::Task<Result<void>> copy(std::string, std::string) override { co_return Result<void>(); }
   async::Task<Result<void>> rename(std::string, std::string) override { co_return Result<void>(); }
   async::Task<Result<void>> grow(std::string, std::int64_t) override { co_return Result<void>(); }

@@ -361,25 +361,36 @@ async::Task<void> MachineReconciler::attempt_boot(MachineReconciler& self) {
 }
 
 async::Task<Result<void>> MachineReconciler::prepare_and_boot() {
-  CO_TRY(auto volumes, co_await attach_volumes());
+  CO_TRY(const auto volumes, co_await attach_volumes());
   const async::Semaphore::Permit permit = co_await tools_.boots.acquire();
   CO_TRY_VOID(co_await ensure_address());
   CO_TRY(vm::VmSpec spec, co_await make_spec());
-  spec.volumes = std::move(volumes);
+  CO_TRY_VOID(co_await add_volumes(spec, volumes));
   CO_TRY_VOID(co_await tools_.network.settled());
   handed_over_ = true;
   co_return co_await tools_.driver.boot(std::move(spec));
 }
 
 // Before a place among the boots is taken: a volume may have to be restored first.
-async::Task<Result<std::vector<vm::VmVolume>>> MachineReconciler::attach_volumes() {
+async::Task<Result<MachineReconciler::Attached>> MachineReconciler::attach_volumes() {
   const model::Machine machine = record_.machine;
-  std::vector<vm::VmVolume> volumes;
+  Attached attached;
   for (const model::Mount& mount : machine.config.mounts) {
-    CO_TRY(std::string disk, co_await tools_.volumes.attach(mount.volume, machine.id));
-    volumes.push_back({.disk = std::move(disk), .path = mount.path});
+    CO_TRY(AttachedVolume volume, co_await tools_.volumes.attach(mount.volume, machine.id));
+    attached.emplace_back(mount.path, std::move(volume));
   }
-  co_return volumes;
+  co_return attached;
+}
+
+async::Task<Result<void>> MachineReconciler::add_volumes(vm::VmSpec& spec,
+                                                         const Attached& attached) {
+  for (const auto& [path, each] : attached) {
+    const int place = static_cast<int>(spec.volumes.size());
+    spec.volumes.push_back({.disk = each.disk, .path = path});
+    if (spec.resume || !each.volume.encrypted) continue;
+    CO_TRY(spec.secrets.volume_keys[place], co_await tools_.unsealer.volume_key(each.volume));
+  }
+  co_return Result<void>();
 }
 
 async::Task<Result<void>> MachineReconciler::ensure_address() {
@@ -403,7 +414,7 @@ async::Task<Result<vm::VmSpec>> MachineReconciler::make_spec() {
   CO_TRY(spec.process, guest_process(image.config, machine, record_.status.private_ip));
   // What is resumed has them in its memory.
   if (!spec.resume) {
-    CO_TRY(spec.secrets, co_await tools_.secrets.open(machine));
+    CO_TRY(spec.secrets.environment, co_await tools_.unsealer.app_secrets(machine));
   }
   spec.machine = machine.id;
   spec.instance_id = machine.instance_id;

@@ -22,8 +22,8 @@
 #include "worker/log_archive.h"
 #include "worker/machine_network.h"
 #include "worker/machine_plan.h"
-#include "worker/machine_secrets.h"
 #include "worker/machine_store.h"
+#include "worker/unsealer.h"
 #include "worker/volumes.h"
 
 namespace perigee::worker {
@@ -39,7 +39,7 @@ struct Tools {
   AddressPool& addresses;
   MachineNetwork& network;
   async::Semaphore& boots;
-  MachineSecrets& secrets;
+  Unsealer& unsealer;
   async::Semaphore& check_attempts;
   ChangeSignal& changed;  // raised when a status did
   LogArchive& logs;
@@ -87,7 +87,10 @@ class MachineReconciler {
   async::Task<Result<void>> perform(Action action);
   async::Task<Result<void>> boot();
   async::Task<Result<void>> prepare_and_boot();
-  async::Task<Result<std::vector<vm::VmVolume>>> attach_volumes();
+  using Attached =
+      std::vector<std::pair<std::string, AttachedVolume>>;  // with its path in the guest
+  async::Task<Result<Attached>> attach_volumes();
+  async::Task<Result<void>> add_volumes(vm::VmSpec& spec, const Attached& attached);
   async::Task<Result<vm::VmSpec>> make_spec();
   async::Task<Result<void>> ensure_address();
   async::Task<Result<void>> suspend();

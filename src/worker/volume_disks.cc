@@ -12,6 +12,7 @@
 
 #include "image/image.h"
 #include "sys/fd.h"
+#include "worker/encrypted_disk.h"
 
 namespace perigee::worker {
 namespace {
@@ -113,10 +114,18 @@ async::Task<Result<std::optional<DiskFacts>>> HostVolumeDisks::look(std::string 
   co_return co_await host_.pool.run(host_.loop, [path] { return look_now(path); });
 }
 
-async::Task<Result<void>> HostVolumeDisks::make(std::string path, std::int64_t size_mib) {
+async::Task<Result<void>> HostVolumeDisks::make(std::string path, std::int64_t size_mib,
+                                                std::string key) {
   const std::string partial = path + std::string(kPartialSuffix);
-  CO_TRY_VOID(
-      co_await image::make_upper_disk(host_, partial, static_cast<std::uint64_t>(size_mib * kMib)));
+  const auto bytes = static_cast<std::uint64_t>(size_mib * kMib);
+  if (key.empty()) {
+    CO_TRY_VOID(co_await image::make_upper_disk(host_, partial, bytes));
+  } else {
+    CO_TRY(const sys::Fd plain, co_await image::make_ext4_in_memory(host_, bytes));
+    CO_TRY_VOID(co_await host_.pool.run(host_.loop, [fd = plain.get(), &partial, &key] {
+      return write_encrypted(fd, partial, key);
+    }));
+  }
   co_return co_await host_.pool.run(host_.loop, [partial, path] { return publish(partial, path); });
 }
 

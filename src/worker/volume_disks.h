@@ -19,8 +19,9 @@ class VolumeDisks {
  public:
   virtual ~VolumeDisks() = default;
   virtual async::Task<Result<std::optional<DiskFacts>>> look(std::string path) = 0;
-  // An empty ext4 file system.
-  virtual async::Task<Result<void>> make(std::string path, std::int64_t size_mib) = 0;
+  // An empty ext4 file system, encrypted with `key` (of crypto::kXtsKeyBytes) unless that is empty.
+  virtual async::Task<Result<void>> make(std::string path, std::int64_t size_mib,
+                                         std::string key) = 0;
   // By reference where the host's file system can, else byte by byte, holes left out.
   virtual async::Task<Result<void>> copy(std::string from, std::string to) = 0;
   // Durably; to a name on the same file system.
@@ -34,7 +35,7 @@ class HostVolumeDisks : public VolumeDisks {
  public:
   explicit HostVolumeDisks(sys::Host& host) : host_(host) {}
   async::Task<Result<std::optional<DiskFacts>>> look(std::string path) override;
-  async::Task<Result<void>> make(std::string path, std::int64_t size_mib) override;
+  async::Task<Result<void>> make(std::string path, std::int64_t size_mib, std::string key) override;
   async::Task<Result<void>> copy(std::string from, std::string to) override;
   async::Task<Result<void>> rename(std::string from, std::string to) override;
   async::Task<Result<void>> grow(std::string path, std::int64_t size_mib) override;

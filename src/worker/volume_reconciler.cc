@@ -92,7 +92,7 @@ async::Task<Result<void>> VolumeReconciler::perform(VolumePlan plan) {
   const std::string disk = tools_.store.disk_of(volume_.id);
   switch (plan.action) {
     case VolumeAction::make:
-      co_return co_await tools_.disks.make(disk, volume_.size_mib);
+      co_return co_await make(disk);
     case VolumeAction::restore:
       co_return co_await restore();
     case VolumeAction::extend:
@@ -110,6 +110,12 @@ async::Task<Result<void>> VolumeReconciler::perform(VolumePlan plan) {
   co_return Result<void>();
 }
 
+async::Task<Result<void>> VolumeReconciler::make(std::string disk) {
+  CO_TRY(std::string key, co_await tools_.unsealer.volume_key(volume_));
+  co_return co_await tools_.disks.make(std::move(disk), volume_.size_mib, std::move(key));
+}
+
+// An encrypted one has the key of what it is restored from.
 async::Task<Result<void>> VolumeReconciler::restore() {
   const std::string source =
       tools_.store.snapshot_of(volume_.source_volume, volume_.source_snapshot);

@@ -15,6 +15,7 @@
 #include "sys/host.h"
 #include "vm/driver.h"
 #include "worker/change_signal.h"
+#include "worker/unsealer.h"
 #include "worker/volume_plan.h"
 #include "worker/volume_store.h"
 
@@ -28,6 +29,7 @@ struct VolumeTools {
   vm::Driver& driver;
   ChangeSignal& changed;                       // raised when a status did
   std::function<bool(const MachineId&)> busy;  // it has a VM, or is about to
+  Unsealer& unsealer;
 };
 
 class VolumeReconciler {
@@ -53,6 +55,7 @@ class VolumeReconciler {
   async::Task<bool> is_ready(MachineId machine);
   async::Task<Result<void>> step();
   async::Task<Result<void>> perform(VolumePlan plan);
+  async::Task<Result<void>> make(std::string disk);
   async::Task<Result<void>> restore();
   async::Task<Result<void>> snapshot(SnapshotId id);
   async::Task<Result<void>> copy_held(SnapshotId id, std::string disk, std::string target);

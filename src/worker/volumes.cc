@@ -9,10 +9,11 @@
 namespace perigee::worker {
 
 Volumes::Volumes(sys::Host& host, std::string directory, VolumeDisks& disks, vm::Driver& driver,
-                 ChangeSignal& changed, std::function<bool(const MachineId&)> busy)
+                 ChangeSignal& changed, std::function<bool(const MachineId&)> busy,
+                 Unsealer& unsealer)
     : host_(host),
       store_(host.disk, disks, std::move(directory)),
-      tools_{host_, store_, disks, driver, changed, std::move(busy)},
+      tools_{host_, store_, disks, driver, changed, std::move(busy), unsealer},
       added_(host.loop),
       tasks_(host.loop) {}
 
@@ -73,18 +74,22 @@ async::Task<VolumeReconciler*> Volumes::known(VolumeId id) {
   co_return volumes_.at(id).get();
 }
 
-async::Task<Result<std::string>> Volumes::attach(VolumeId id, MachineId machine) {
+async::Task<Result<AttachedVolume>> Volumes::attach(VolumeId id, MachineId machine) {
   async::Loop& loop = host_.loop;
   const auto found = co_await async::until(loop, loop.now() + kVolumePatience, known(id));
   if (!found) co_return fail(Code::not_found, "volume {}: not on this node", id);
   CO_TRY_VOID_AS(co_await (*found)->ready_for(std::move(machine)), fmt::format("volume {}", id));
-  co_return store_.disk_of(id);
+  co_return AttachedVolume{store_.disk_of(id), (*found)->volume()};
 }
 
 std::vector<model::VolumeStatus> Volumes::report() const {
   std::vector<model::VolumeStatus> out;
   for (const auto& [id, volume] : volumes_) out.push_back(volume->status());
   return out;
+}
+
+void Volumes::add_sealing_keys(std::set<std::string>& keys) const {
+  for (const auto& [id, volume] : volumes_) worker::add_sealing_keys(volume->volume(), keys);
 }
 
 }  // namespace perigee::worker

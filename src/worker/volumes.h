@@ -2,7 +2,7 @@
 // is reported. Owned by Worker.
 //
 //   CO_TRY_VOID(co_await volumes.load());            // first
-//   CO_TRY(std::string disk, co_await volumes.attach(volume, machine));   // at each boot
+//   CO_TRY(AttachedVolume disk, co_await volumes.attach(volume, machine));   // at each boot
 #pragma once
 
 #include <map>
@@ -15,10 +15,15 @@
 
 namespace perigee::worker {
 
+struct AttachedVolume {
+  std::string disk;  // its path
+  model::Volume volume;
+};
+
 class Volumes {
  public:
   Volumes(sys::Host& host, std::string directory, VolumeDisks& disks, vm::Driver& driver,
-          ChangeSignal& changed, std::function<bool(const MachineId&)> busy);
+          ChangeSignal& changed, std::function<bool(const MachineId&)> busy, Unsealer& unsealer);
 
   async::Task<Result<void>> load();
   // What control says.
@@ -26,10 +31,11 @@ class Volumes {
   void gone(const VolumeId& id);
   void synced(const std::set<VolumeId>& known);
 
-  // The path of the disk, when the machine may have it.
-  async::Task<Result<std::string>> attach(VolumeId id, MachineId machine);
+  // Returns when the machine may have the disk.
+  async::Task<Result<AttachedVolume>> attach(VolumeId id, MachineId machine);
 
   std::vector<model::VolumeStatus> report() const;
+  void add_sealing_keys(std::set<std::string>& keys) const;
   std::int64_t free_mib() const { return free_mib_; }
 
  private:

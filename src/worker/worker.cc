@@ -57,13 +57,14 @@ Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver
       store_(host.disk, config_.state_dir + "/machines"),
       logs_(host.disk, config_.state_dir + "/logs", config_.logs),
       boots_(host.loop, kMaxConcurrentBoots),
-      secrets_(host, config_.key_ring),
+      unsealer_(host, config_.key_ring),
       check_attempts_(host.loop, kMaxConcurrentChecks),
       changed_(host.loop),
-      volumes_(host, config_.state_dir + "/volumes", disks, driver, changed_,
-               [this](const MachineId& id) { return is_busy(id); }),
-      tools_{host_,    config_, driver_,  images,          store_,   volumes_, addresses_,
-             network_, boots_,  secrets_, check_attempts_, changed_, logs_},
+      volumes_(
+          host, config_.state_dir + "/volumes", disks, driver, changed_,
+          [this](const MachineId& id) { return is_busy(id); }, unsealer_),
+      tools_{host_,    config_, driver_,   images,          store_,   volumes_, addresses_,
+             network_, boots_,  unsealer_, check_attempts_, changed_, logs_},
       tasks_(host.loop) {}
 
 Worker::~Worker() = default;
@@ -302,6 +303,7 @@ model::NodeReport Worker::report() const {
         reconciler->has_vm() || reconciler->machine().desired == DesiredState::started;
     if (holds) report.memory_free_mib -= reconciler->machine().config.guest.memory_mib;
   }
+  volumes_.add_sealing_keys(keys);
   report.sealing_keys.assign(keys.begin(), keys.end());
   return report;
 }

@@ -99,7 +99,7 @@ class Worker : private FeedSink {
   MachineStore store_;
   LogArchive logs_;
   async::Semaphore boots_;
-  MachineSecrets secrets_;
+  Unsealer unsealer_;
   async::Semaphore check_attempts_;
   ChangeSignal changed_;
   Volumes volumes_;

@@ -79,7 +79,7 @@ class FakeDisks : public VolumeDisks {
  public:
   explicit FakeDisks(sim::Node& node) : node_(node) {}
   async::Task<Result<std::optional<DiskFacts>>> look(std::string path) override;
-  async::Task<Result<void>> make(std::string path, std::int64_t size_mib) override;
+  async::Task<Result<void>> make(std::string path, std::int64_t size_mib, std::string key) override;
   async::Task<Result<void>> copy(std::string from, std::string to) override;
   async::Task<Result<void>> rename(std::string from, std::string to) override;
   async::Task<Result<void>> grow(std::string path, std::int64_t size_mib) override;
@@ -87,6 +87,7 @@ class FakeDisks : public VolumeDisks {
 
   std::optional<Error> failure;  // of the next makes
   int made = 0;
+  std::string key;  // of the last make
 
  private:
   sim::Node& node_;

@@ -138,9 +138,11 @@ async::Task<Result<std::optional<DiskFacts>>> FakeDisks::look(std::string path) 
   co_return DiskFacts{.size_mib = static_cast<std::int64_t>(*size), .used_mib = 1};
 }
 
-async::Task<Result<void>> FakeDisks::make(std::string path, std::int64_t size_mib) {
+async::Task<Result<void>> FakeDisks::make(std::string path, std::int64_t size_mib,
+                                          std::string its_key) {
   if (failure) co_return fail(*failure);
   ++made;
+  key = std::move(its_key);
   co_return co_await grow(std::move(path), size_mib);
 }
 

@@ -64,7 +64,7 @@ async::Task<Result<vm::BootSpec>> read_spec(sys::Host& host) {
   co_return vm::boot_spec_from(value);
 }
 
-Result<std::vector<std::string>> read_secrets() {
+Result<vm::VmSecrets> read_secrets() {
   std::string input(vm::kMaxSecretsInput + 1, '\0');
   std::size_t size = 0;
   while (size < input.size()) {
@@ -82,7 +82,7 @@ Result<std::vector<std::string>> read_secrets() {
   return secrets;
 }
 
-async::Task<int> run(sys::Host& host, Mode mode, std::vector<std::string> secrets,
+async::Task<int> run(sys::Host& host, Mode mode, vm::VmSecrets secrets,
                      monitor::Readiness& readiness) {
   auto spec = co_await read_spec(host);
   if (!spec) {
@@ -119,7 +119,7 @@ int complain(const Error& error) {
 int keep_vm(const Arguments& arguments) {
   // Before anything confidential is in this process.
   if (const auto done = sys::forbid_core_dumps(); !done) return complain(done.error());
-  std::vector<std::string> secrets;
+  vm::VmSecrets secrets;
   if (arguments.secrets_on_stdin) {
     auto read = read_secrets();
     if (!read) return complain(read.error());
