@@ -91,6 +91,11 @@ Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Pa
   if (name == "worker") TRY_VOID(add_listeners(role, "metrics", node.metrics_listen));
   if (name == "router") TRY_VOID(add_listeners(role, "http", node.http_listen));
   if (name == "router") TRY_VOID(add_listeners(role, "https", node.https_listen));
+  if (name == "link") TRY_VOID(add_listeners(role, "fleet", node.fleet_listen));
+  if (name == "link" && !node.runs("control")) {
+    TRY(const sys::Address control, sys::Address::unix_path(paths.socket("control")));
+    role.listeners.push_back({.name = "control", .address = control, .mode = 0666});
+  }
   return role;
 }
 
@@ -99,7 +104,9 @@ Result<supervisor::Config> supervisor_config(const config::Paths& paths,
                                              const std::string& config_file) {
   supervisor::Config config;
   config.run_directory = paths.run;
-  for (const std::string& name : node.roles) {
+  std::vector<std::string> roles = node.roles;
+  if (node.in_fleet) roles.emplace_back("link");
+  for (const std::string& name : roles) {
     TRY(supervisor::RoleSpec role, role_spec(name, paths, node, config_file));
     config.roles.push_back(std::move(role));
   }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "bin/join_main.h"
 #include "bin/node_main.h"
 #include "bin/role.h"
 #include "supervisor/listeners.h"
@@ -24,8 +25,12 @@ constexpr const char* kHelp =
     R"(perigeed - the Perigee server daemon
 
 usage: perigeed [--config FILE]            supervise the roles of this node
+       perigeed --join HOST[:PORT] --token TOKEN --region CODE
+                [--name NAME] [--roles worker,router] [--endpoint ADDRESS[:PORT]|none]
+                                           join a fleet first, then the same; once it has joined,
+                                           plain `perigeed` is enough
        perigeed down [--keep-machines]     end the node, its machines too unless told otherwise
-       perigeed control|worker|router      be that role (started by the supervisor)
+       perigeed control|worker|router|link be that role (started by the supervisor)
        perigeed --version | --help
 
 The configuration is /etc/perigee/perigeed.toml; a missing file means all defaults. PERIGEE_ROOT
@@ -38,13 +43,26 @@ struct Arguments {
   std::string verb;  // "", "down", a role
   std::string config_file;
   Machines machines = Machines::stop;
+  JoinOptions join;  // `control` empty: no
   bool help = false;
   bool version = false;
 };
 
+// Where the value of an option goes; null: it has none.
+std::string* option(Arguments& arguments, std::string_view word) {
+  if (word == "--config") return &arguments.config_file;
+  if (word == "--join") return &arguments.join.control;
+  if (word == "--token") return &arguments.join.token;
+  if (word == "--region") return &arguments.join.region;
+  if (word == "--name") return &arguments.join.name;
+  if (word == "--roles") return &arguments.join.roles;
+  if (word == "--endpoint") return &arguments.join.endpoint;
+  return nullptr;
+}
+
 Result<Arguments> parse_arguments(const std::vector<std::string>& words,
                                   const config::Paths& paths) {
-  Arguments out{.verb = {}, .config_file = paths.config_file};
+  Arguments out{.verb = {}, .config_file = paths.config_file, .join = {}};
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     if (word == "--help" || word == "-h")
@@ -53,8 +71,8 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words,
       out.version = true;
     else if (word == "--keep-machines")
       out.machines = Machines::keep;
-    else if (word == "--config" && i + 1 < words.size())
-      out.config_file = words[++i];
+    else if (std::string* value = option(out, word); value != nullptr && i + 1 < words.size())
+      *value = words[++i];
     else if (word.starts_with("-") || !out.verb.empty())
       return fail(Code::invalid_argument, "'{}' is not understood (see perigeed --help)", word);
     else
@@ -70,6 +88,7 @@ Result<void> run_role(const std::string& role, const config::Paths& paths,
   if (role == "control") main = control_main;
   if (role == "worker") main = worker_main;
   if (role == "router") main = router_main;
+  if (role == "link") main = link_main;
   if (main == nullptr) {
     return fail(Code::invalid_argument, "'{}' is not a role (see perigeed --help)", role);
   }
@@ -82,6 +101,9 @@ Result<void> run_role(const std::string& role, const config::Paths& paths,
 Result<void> dispatch(const Arguments& arguments, const config::Paths& paths) {
   // The supervisor makes the key ring, the roles read it.
   TRY_VOID(sys::forbid_core_dumps());
+  if (!arguments.join.control.empty()) {
+    TRY_VOID(join_main(paths, arguments.config_file, arguments.join));
+  }
   TRY(config::NodeConfig node, config::load_node_config(arguments.config_file));
   if (arguments.verb.empty()) {
     for (const std::string& warning : node.warnings) log_warning("perigeed", "{}", warning);

@@ -29,6 +29,7 @@ struct RoleContext {
 Result<void> control_main(RoleContext context);
 Result<void> worker_main(RoleContext context);
 Result<void> router_main(RoleContext context);
+Result<void> link_main(RoleContext context);
 
 // Runs `role` until SIGTERM or SIGINT, then cancels it. The role's own error ends it at once.
 Result<void> run_until_terminated(sys::PosixHost& host, async::Task<Result<void>> role);

@@ -183,7 +183,7 @@ Result<void> worker_main(RoleContext context) {
   log_info("worker", "machines run on {}{}{}", driver->accelerator(),
            driver->refused().empty() ? "" : "; refused ", driver->refused());
   worker::HostVolumeDisks disks(host);
-  worker::ImageStore images(host, context.paths.state);
+  worker::ImageStore images(host, context.paths.state, control);
   const worker::Config config = worker_config(context);
   TRY(vm::FirewallSettings settings, firewall_settings(context, config));
   NftFabric fabric(host, std::move(settings));

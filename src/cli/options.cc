@@ -87,6 +87,23 @@ void add_app_commands(CLI::App& app, Options& o, Verbs& verbs) {
   command(*apps, verbs, Verb::apps_list, "list", "List all apps", "");
 }
 
+void add_token_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* nodes = app.add_subcommand("nodes", "The servers of this fleet");
+  nodes->require_subcommand(1);
+  CLI::App* token = command(*nodes, verbs, Verb::nodes_token, "token",
+                            "Make a token that lets another server join this fleet",
+                            "  perigee nodes token\n"
+                            "  perigee nodes token --uses 17 --ttl 24h --json");
+  token->add_option("--uses", o.token_uses, "How many servers it admits (default: 1)")
+      ->check(CLI::Range(1, 1000));
+  token->add_option("--ttl", o.token_ttl, "How long it is good for, such as 30m (default: 1h)");
+  command(*nodes, verbs, Verb::nodes_tokens, "tokens", "List the join tokens that are good", "");
+  CLI::App* revoke =
+      command(*nodes, verbs, Verb::nodes_revoke, "revoke",
+              "Make a join token admit nobody any more", "  perigee nodes revoke 0123456789abcdef");
+  revoke->add_option("TOKEN_ID", o.token_id, "As `perigee nodes tokens` lists it")->required();
+}
+
 void add_egress_commands(CLI::App& app, Options& o, Verbs& verbs) {
   CLI::App* egress = app.add_subcommand("egress", "Where an app's machines may connect to");
   egress->require_subcommand(1);
@@ -363,6 +380,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_node_commands(app, options, verbs);
   add_deploy_commands(app, options, verbs);
   add_app_commands(app, options, verbs);
+  add_token_commands(app, options, verbs);
   add_egress_commands(app, options, verbs);
   add_machine_commands(app, options, verbs);
   add_volume_commands(app, options, verbs);

@@ -21,6 +21,9 @@ enum class Verb {
   logs,
   destroy,
   apps_list,
+  nodes_token,
+  nodes_tokens,
+  nodes_revoke,
   egress_show,
   egress_set,
   machine_list,
@@ -134,6 +137,9 @@ struct Options {
   int internal_port = 0;           // launch; 0: from EXPOSE
   std::vector<std::string> names;  // secrets set: NAME=VALUE; unset: NAME
   LabOptions lab;
+  std::string token_ttl = "1h";  // nodes token
+  int token_uses = 1;            // nodes token
+  std::string token_id;          // nodes revoke
 };
 
 // Options, or the exit code of a run that is over (help was printed, the arguments were wrong).

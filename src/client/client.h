@@ -64,6 +64,10 @@ class Client {
 
   async::Task<Result<void>> health();
   async::Task<Result<std::vector<NodeInfo>>> nodes();
+  // As the API has it: {"id", "token", "join", …}.
+  async::Task<Result<json::Value>> create_join_token(std::int64_t ttl_seconds, int uses);
+  async::Task<Result<json::Value>> join_tokens();
+  async::Task<Result<void>> revoke_join_token(std::string id);
   async::Task<Result<std::vector<AppInfo>>> apps();
   async::Task<Result<AppInfo>> app(std::string name);
   async::Task<Result<AppInfo>> create_app(std::string name);

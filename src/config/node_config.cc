@@ -132,6 +132,33 @@ Result<void> read_worker(Section& top, NodeConfig& config) {
   return {};
 }
 
+// "203.0.113.7:51820", "[2001:db8::7]:51820"
+bool is_address_and_port(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos || !parse_uint(text.substr(colon + 1), 65535)) return false;
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return model::check_ip(host, model::IpForm::address).has_value();
+}
+
+Result<void> read_fleet(Section& top, NodeConfig& config) {
+  constexpr std::int64_t kMaxPort = 65535;
+  TRY(auto fleet, top.section("fleet"));
+  if (!fleet) return {};
+  config.in_fleet = true;
+  TRY(auto endpoint, fleet->string("endpoint"));
+  TRY(auto listen, fleet->strings("listen"));
+  TRY(const auto port, fleet->integer("mesh_port", 1, kMaxPort));
+  take(config.fleet_endpoint, std::move(endpoint));
+  take(config.fleet_listen, std::move(listen));
+  if (port) config.mesh_port = static_cast<std::uint16_t>(*port);
+  if (!config.fleet_endpoint.empty() && !is_address_and_port(config.fleet_endpoint)) {
+    return fleet->wrong("endpoint", "expected an address and a port, such as 203.0.113.7:51820");
+  }
+  fleet->warn_unknown();
+  return {};
+}
+
 Result<void> read_logs(Section& top, NodeConfig& config) {
   constexpr std::int64_t kMaxMib = 1024;
   constexpr std::int64_t kMaxAllMib = 1 << 20;
@@ -168,6 +195,7 @@ Result<NodeConfig> parse_node_config(std::string_view text, std::string_view fil
   TRY_VOID(read_control(top, config));
   TRY_VOID(read_router(top, config));
   TRY_VOID(read_worker(top, config));
+  TRY_VOID(read_fleet(top, config));
   TRY_VOID(read_logs(top, config));
   TRY_VOID(read_metrics(top, config));
   TRY(config.store, read_store_config(top));

@@ -40,6 +40,12 @@ struct NodeConfig {
   std::vector<std::string> reachable;     // [worker] reachable: private networks that are open
   uid_t first_vm_uid = 0x70000000;        // [worker] first_uid: VMMs run as it and those above
 
+  // The section [fleet] makes this server a node of one: `perigeed link` runs beside its roles.
+  bool in_fleet = false;
+  std::string fleet_endpoint;  // [fleet] endpoint: of the mesh; empty: behind NAT
+  std::vector<std::string> fleet_listen{"0.0.0.0:4281", "[::]:4281"};  // [fleet] listen
+  std::uint16_t mesh_port = 51820;                                     // [fleet] mesh_port
+
   int log_max_mib = 8;          // [logs] max_mib: of one machine's output
   Duration log_keep = 24h * 7;  // [logs] keep
   int log_destroyed_mib = 256;  // [logs] destroyed_mib: of all machines that are gone

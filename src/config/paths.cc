@@ -14,6 +14,10 @@ std::string Paths::key_ring() const {
   return root + "/etc/perigee/keys.json";
 }
 
+std::string Paths::node_ring() const {
+  return root + "/etc/perigee/node-keys.json";
+}
+
 std::string Paths::role_log(std::string_view role) const {
   return fmt::format("{}/{}.log", log, role);
 }

@@ -17,7 +17,10 @@ struct Paths {
 
   std::string store() const { return state + "/store.db"; }
   std::string token() const { return state + "/token"; }
-  std::string key_ring() const;  // etc/keys.json, apart from the state
+  std::string key_ring() const;   // etc/keys.json, apart from the state
+  std::string node_ring() const;  // etc/node-keys.json: seals what is this node's own
+  std::string identity() const { return state + "/fleet/identity.json"; }
+  std::string mesh_key() const { return state + "/fleet/wireguard.json"; }
   std::string ca_certificate() const { return state + "/ca.pem"; }
   std::string ca_key() const { return state + "/ca.key"; }
   std::string blobs() const { return state + "/blobs"; }

@@ -337,7 +337,7 @@ struct ControlFixture {
 
   std::unique_ptr<sys::PosixHost> host = *sys::PosixHost::open(2);
   std::string directory = make_directory();
-  WorkerLink worker_link{host->host(), directory + "/worker.sock"};
+  WorkerLink worker_link{host->host(), {NodeId("n1"), directory + "/worker.sock", {}}};
   StallingStore store{host->loop()};
   FakeImages images;
   FakeWorker worker{host->host()};

@@ -27,7 +27,7 @@ void ExecApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
 async::Task<Result<Reply>> ExecApi::run(Call& call) {
   CO_TRY(const Judged judged, machine_for(context_, call, MachineAction::enter));
   CO_TRY(ExecCall wanted, exec_call_from(call.body));
-  CO_TRY(const auto stream, co_await context_.worker.exec(judged.machine.value.id));
+  CO_TRY(const auto stream, co_await context_.worker.exec(at(judged.machine.value)));
   CO_TRY(const ExecResult result,
          co_await run_exec_call(context_.host, *stream, std::move(wanted)));
   co_return Reply{200, to_json(result)};
@@ -43,7 +43,7 @@ async::Task<Result<void>> ExecApi::open_session(Call& call, http::ResponseWriter
     co_return co_await response.send(
         std::move(head), api::error_body(missing, call.request.request_id).dump() + "\n");
   }
-  CO_TRY(const auto session, co_await context_.worker.exec(judged.machine.value.id));
+  CO_TRY(const auto session, co_await context_.worker.exec(at(judged.machine.value)));
   CO_TRY(sys::Stream* const client,
          co_await response.switch_protocols(std::string(exec::kProtocol)));
   co_await exec::relay(context_.host.loop, *client, *session);
@@ -54,13 +54,13 @@ async::Task<Result<Reply>> ExecApi::signal(Call& call) {
   CO_TRY(const Judged judged, machine_for(context_, call, MachineAction::enter));
   CO_TRY(const std::string name, call.body.require_string("signal"));
   CO_TRY(const int number, model::signal_number(name));
-  CO_TRY_VOID(co_await context_.worker.signal(judged.machine.value.id, number));
+  CO_TRY_VOID(co_await context_.worker.signal(at(judged.machine.value), number));
   co_return Reply{200, ok()};
 }
 
 async::Task<Result<void>> ExecApi::console(Call& call, http::ResponseWriter& response) {
   CO_TRY(const StoredMachine machine, machine_of(context_, call));
-  CO_TRY(std::string text, co_await context_.worker.console(machine.value.id));
+  CO_TRY(std::string text, co_await context_.worker.console(at(machine.value)));
   co_return co_await response.send(
       api::response_head(call.request, 200, "text/plain; charset=utf-8"), std::move(text));
 }

@@ -11,6 +11,7 @@ using api::Reply;
 constexpr std::int64_t kTokenLifeDefault = 3600;        // seconds
 constexpr std::int64_t kTokenLifeMax = 30 * 24 * 3600;  // seconds
 constexpr std::int64_t kTokenUsesMax = 1000;
+constexpr int kLinkPort = 4281;
 
 Result<std::int64_t> bounded(const json::Value& body, std::string_view member,
                              std::int64_t fallback, std::int64_t max) {
@@ -41,6 +42,18 @@ void FleetApi::add_internal_routes(api::RouteTable& table) {
                [this](Call&) { return key_ring(); });
 }
 
+// Of the links of nodes with control.
+std::vector<std::string> FleetApi::join_addresses() const {
+  std::vector<std::string> out;
+  for (const auto& [id, stored] : context_.desired.nodes()) {
+    const auto& membership = stored.value.membership;
+    if (!membership || !membership->runs("control") || membership->endpoint.empty()) continue;
+    const std::string& endpoint = membership->endpoint;
+    out.push_back(fmt::format("{}:{}", endpoint.substr(0, endpoint.rfind(':')), kLinkPort));
+  }
+  return out;
+}
+
 async::Task<Result<Reply>> FleetApi::make_token(Call& call) {
   CO_TRY(const std::int64_t life,
          bounded(call.body, "ttl_seconds", kTokenLifeDefault, kTokenLifeMax));
@@ -49,6 +62,7 @@ async::Task<Result<Reply>> FleetApi::make_token(Call& call) {
          co_await fleet_.make_token(std::chrono::seconds(life), static_cast<int>(uses)));
   co_return Reply{201, json::object({{"id", token.id},
                                      {"token", model::to_text(token)},
+                                     {"join", json::strings(join_addresses())},
                                      {"ttl_seconds", life},
                                      {"uses", uses}})};
 }

@@ -17,6 +17,7 @@ class FleetApi {
   void add_internal_routes(api::RouteTable& table);
 
  private:
+  std::vector<std::string> join_addresses() const;
   async::Task<Result<api::Reply>> make_token(api::Call& call);
   async::Task<Result<api::Reply>> list_tokens();
   async::Task<Result<api::Reply>> revoke_token(api::Call& call);

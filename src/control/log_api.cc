@@ -105,9 +105,9 @@ class LogSession {
     std::vector<Entry> entries;
     const std::vector<model::Machine> machines = machines_of(context_, query_);
     for (const model::Machine& machine : machines)
-      co_await read_tail(machine.id, machine.region, entries);
-    const std::vector<MachineId> gone = co_await gone_machines();
-    for (const MachineId& machine : gone) co_await read_tail(machine, RegionCode(), entries);
+      co_await read_tail(at(machine), machine.region, entries);
+    const std::vector<MachineAt> gone = co_await gone_machines();
+    for (const MachineAt& machine : gone) co_await read_tail(machine, RegionCode(), entries);
     std::ranges::sort(entries, {}, [](const Entry& e) {
       return std::tuple(e.line.at, e.machine, e.line.sequence);
     });
@@ -118,24 +118,30 @@ class LogSession {
   }
 
   // Machines that write nothing yet, or whose worker is away, have no last lines.
-  async::Task<void> read_tail(MachineId machine, RegionCode region, std::vector<Entry>& entries) {
+  async::Task<void> read_tail(MachineAt machine, RegionCode region, std::vector<Entry>& entries) {
     const auto lines = co_await context_.worker.tail(
         query_.app, machine, std::max<std::size_t>(1, query_.tail), query_.filter);
     for (std::size_t i = 0; lines && i < lines->size(); ++i) {
-      entries.push_back({(*lines)[i], machine, region});
-      next_[machine] = (*lines)[i].sequence + 1;
+      entries.push_back({(*lines)[i], machine.machine, region});
+      next_[machine.machine] = (*lines)[i].sequence + 1;
     }
   }
 
   // Those that only their node remembers; of which region they were is not known any more.
-  async::Task<std::vector<MachineId>> gone_machines() {
-    std::vector<MachineId> gone;
+  async::Task<std::vector<MachineAt>> gone_machines() {
+    std::vector<MachineAt> gone;
     if (!query_.region.empty()) co_return gone;
-    const auto archived = co_await context_.worker.archived(query_.app);
-    for (std::size_t i = 0; archived && i < archived->size(); ++i) {
-      const MachineId& id = (*archived)[i];
-      const bool wanted = query_.machine.empty() || query_.machine == id;
-      if (wanted && !context_.desired.machines().contains(id)) gone.push_back(id);
+    std::vector<NodeId> nodes;
+    for (const auto& [node, reported] : context_.observed.nodes()) {
+      if (!reported.lost) nodes.push_back(node);
+    }
+    for (const NodeId& node : nodes) {
+      const auto archived = co_await context_.worker.archived(query_.app, node);
+      for (std::size_t i = 0; archived && i < archived->size(); ++i) {
+        const MachineId& id = (*archived)[i];
+        const bool wanted = query_.machine.empty() || query_.machine == id;
+        if (wanted && !context_.desired.machines().contains(id)) gone.push_back({id, node});
+      }
     }
     co_return gone;
   }
@@ -168,7 +174,7 @@ class LogSession {
   // Follows one machine as long as control knows it, through restarts of its worker.
   static async::Task<void> read_one(LogSession& self, model::Machine machine) {
     while (self.context_.desired.machines().contains(machine.id)) {
-      auto reader = co_await self.context_.worker.follow(machine.id, self.next_[machine.id],
+      auto reader = co_await self.context_.worker.follow(at(machine), self.next_[machine.id],
                                                          self.query_.filter);
       while (reader) {
         Result<std::optional<LogLine>> line = co_await (*reader)->next();

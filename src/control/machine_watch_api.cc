@@ -114,7 +114,7 @@ async::Task<Result<Reply>> MachineWatchApi::events(Call& call) {
 
 async::Task<Result<Reply>> MachineWatchApi::usage(Call& call) {
   CO_TRY(const StoredMachine machine, machine_of(context_, call));
-  CO_TRY(json::Value used, co_await context_.worker.usage(machine.value.id));
+  CO_TRY(json::Value used, co_await context_.worker.usage(at(machine.value)));
   co_return Reply{200, std::move(used)};
 }
 

@@ -305,9 +305,10 @@ model::Machine ReleaseReconciler::given_up(const model::Machine& machine,
 async::Task<Result<void>> ReleaseReconciler::fail_release(Seen seen, std::string reason,
                                                           MachineId culprit) {
   ReleaseRecord& record = seen.view.release;
-  if (!culprit.empty()) {
-    const auto lines =
-        co_await context_.worker.tail(record.release.app, culprit, kFailureLogLines, {});
+  const auto machine = context_.desired.machines().find(culprit);
+  if (machine != context_.desired.machines().end()) {
+    const auto lines = co_await context_.worker.tail(record.release.app, at(machine->second.value),
+                                                     kFailureLogLines, {});
     for (std::size_t i = 0; lines && i < lines->size(); ++i)
       add_event(record, "log", (*lines)[i].message);
   }

@@ -17,7 +17,8 @@ async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, Cont
   CO_TRY(const auto certificates,
          co_await Certificates::open(host, *keys, paths.ca_certificate(), paths.ca_key()));
   StoredImages images(host, paths.blobs());
-  WorkerLink worker(host, paths.socket("worker"));
+  WorkerLink worker(
+      host, {.own = config.node, .worker = paths.socket("worker"), .link = paths.socket("link")});
   Control control(host, std::move(config), {*store, images, worker, *certificates, *keys});
   CO_TRY_VOID(co_await control.load(std::string(trim(token))));
   co_await control.run(std::move(listeners.api), std::move(listeners.internal));

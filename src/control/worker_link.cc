@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "api/caller.h"
 #include "async/combine.h"
 #include "control/limits.h"
 #include "exec/types.h"
@@ -83,10 +84,16 @@ async::Task<Result<std::optional<LogLine>>> LogReader::next() {
   }
 }
 
-async::Task<Result<std::unique_ptr<LogReader>>> WorkerLink::open(std::string target) {
-  CO_TRY(const sys::Address address, sys::Address::unix_path(socket_));
+Result<sys::Address> WorkerLink::way_to(const NodeId& node, http::RequestHead& head) const {
+  if (node == sockets_.own) return sys::Address::unix_path(sockets_.worker);
+  head.headers.set(api::kToNodeHeader, node.str());
+  return sys::Address::unix_path(sockets_.link);
+}
+
+async::Task<Result<std::unique_ptr<LogReader>>> WorkerLink::open(NodeId node, std::string target) {
   http::RequestHead head{.method = "GET", .target = std::move(target)};
   head.headers.set("Host", "worker");
+  CO_TRY(const sys::Address address, way_to(node, head));
   CO_TRY_AS(auto response,
             co_await client_.request(address, std::move(head), {},
                                      host_.loop.deadline_in(kWorkerTimeout)),
@@ -97,10 +104,10 @@ async::Task<Result<std::unique_ptr<LogReader>>> WorkerLink::open(std::string tar
   co_return std::make_unique<LogReader>(std::move(response));
 }
 
-async::Task<Result<std::unique_ptr<sys::Stream>>> WorkerLink::exec(MachineId machine) {
-  CO_TRY(const sys::Address address, sys::Address::unix_path(socket_));
-  http::RequestHead head = head_of("GET", machine, "exec");
+async::Task<Result<std::unique_ptr<sys::Stream>>> WorkerLink::exec(MachineAt machine) {
+  http::RequestHead head = head_of("GET", machine.machine, "exec");
   head.headers.set("Upgrade", exec::kProtocol);
+  CO_TRY(const sys::Address address, way_to(machine.node, head));
   CO_TRY_AS(http::UpgradeAnswer answer,
             co_await http::upgrade(host_, address, std::move(head),
                                    host_.loop.deadline_in(kWorkerTimeout)),
@@ -109,8 +116,9 @@ async::Task<Result<std::unique_ptr<sys::Stream>>> WorkerLink::exec(MachineId mac
   co_return std::move(answer.stream);
 }
 
-async::Task<Result<std::string>> WorkerLink::call(http::RequestHead head, std::string body) {
-  CO_TRY(const sys::Address address, sys::Address::unix_path(socket_));
+async::Task<Result<std::string>> WorkerLink::call(NodeId node, http::RequestHead head,
+                                                  std::string body) {
+  CO_TRY(const sys::Address address, way_to(node, head));
   const Deadline deadline = host_.loop.deadline_in(kWorkerTimeout);
   CO_TRY_AS(auto response,
             co_await client_.request(address, std::move(head), std::move(body), deadline),
@@ -123,40 +131,43 @@ async::Task<Result<std::string>> WorkerLink::call(http::RequestHead head, std::s
   co_return text;
 }
 
-async::Task<Result<void>> WorkerLink::signal(MachineId machine, int number) {
+async::Task<Result<void>> WorkerLink::signal(MachineAt machine, int number) {
   const json::Value body = json::object({{"signal", number}});
   CO_TRY([[maybe_unused]] const std::string answer,
-         co_await call(head_of("POST", machine, "signal"), body.dump()));
+         co_await call(machine.node, head_of("POST", machine.machine, "signal"), body.dump()));
   co_return Result<void>();
 }
 
-async::Task<Result<std::string>> WorkerLink::console(MachineId machine) {
-  co_return co_await call(head_of("GET", machine, "console"), {});
+async::Task<Result<std::string>> WorkerLink::console(MachineAt machine) {
+  co_return co_await call(machine.node, head_of("GET", machine.machine, "console"), {});
 }
 
-async::Task<Result<std::vector<LogLine>>> WorkerLink::tail(AppName app, MachineId machine,
+async::Task<Result<std::vector<LogLine>>> WorkerLink::tail(AppName app, MachineAt machine,
                                                            std::size_t lines, LogFilter filter) {
   CO_TRY(auto reader,
-         co_await open(fmt::format("/internal/v1/machines/{}/logs?follow=0&tail={}&app={}{}",
-                                   http::percent_encode(machine.str()), lines,
+         co_await open(machine.node,
+                       fmt::format("/internal/v1/machines/{}/logs?follow=0&tail={}&app={}{}",
+                                   http::percent_encode(machine.machine.str()), lines,
                                    http::percent_encode(app.str()), query_of(filter))));
   co_return co_await async::with_deadline(host_.loop, host_.loop.deadline_in(kWorkerTimeout),
                                           read_lines(std::move(reader)), "logs");
 }
 
-async::Task<Result<std::unique_ptr<LogReader>>> WorkerLink::follow(MachineId machine,
+async::Task<Result<std::unique_ptr<LogReader>>> WorkerLink::follow(MachineAt machine,
                                                                    std::int64_t from,
                                                                    LogFilter filter) {
-  co_return co_await open(fmt::format("/internal/v1/machines/{}/logs?follow=1&from={}{}",
-                                      http::percent_encode(machine.str()), from, query_of(filter)));
+  co_return co_await open(
+      machine.node,
+      fmt::format("/internal/v1/machines/{}/logs?follow=1&from={}{}",
+                  http::percent_encode(machine.machine.str()), from, query_of(filter)));
 }
 
-async::Task<Result<std::vector<MachineId>>> WorkerLink::archived(AppName app) {
+async::Task<Result<std::vector<MachineId>>> WorkerLink::archived(AppName app, NodeId node) {
   http::RequestHead head{
       .method = "GET",
       .target = "/internal/v1/archived-logs?app=" + http::percent_encode(app.str())};
   head.headers.set("Host", "worker");
-  CO_TRY(const std::string answer, co_await call(std::move(head), {}));
+  CO_TRY(const std::string answer, co_await call(std::move(node), std::move(head), {}));
   CO_TRY_AS(const json::Value document, json::parse(answer), "worker");
   CO_TRY(const std::vector<std::string> ids, document.optional_strings("machines"));
   std::vector<MachineId> machines;
@@ -164,8 +175,9 @@ async::Task<Result<std::vector<MachineId>>> WorkerLink::archived(AppName app) {
   co_return machines;
 }
 
-async::Task<Result<json::Value>> WorkerLink::usage(MachineId machine) {
-  CO_TRY(const std::string text, co_await call(head_of("GET", machine, "usage"), {}));
+async::Task<Result<json::Value>> WorkerLink::usage(MachineAt machine) {
+  CO_TRY(const std::string text,
+         co_await call(machine.node, head_of("GET", machine.machine, "usage"), {}));
   co_return json::parse(text);
 }
 

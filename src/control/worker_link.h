@@ -1,4 +1,5 @@
-// WorkerLink: control's calls to workers, over worker.sock. Tests serve that socket themselves.
+// WorkerLink: control's calls to workers: to its own node's over worker.sock, to others' over
+// link.sock, which carries them there. Tests serve that socket themselves.
 #pragma once
 
 #include <cstdint>
@@ -43,31 +44,48 @@ struct LogFilter {
   bool operator==(const LogFilter&) const = default;
 };
 
+// Which machine, and where it is.
+struct MachineAt {
+  MachineId machine;
+  NodeId node;
+};
+
+inline MachineAt at(const model::Machine& machine) {
+  return {machine.id, machine.node};
+}
+
 class WorkerLink {
  public:
-  WorkerLink(sys::Host& host, std::string socket)
-      : host_(host), socket_(std::move(socket)), client_(host, {}) {}
+  struct Sockets {
+    NodeId own;          // the node that control runs on
+    std::string worker;  // its worker.sock
+    std::string link;    // its link.sock
+  };
+  WorkerLink(sys::Host& host, Sockets sockets)
+      : host_(host), sockets_(std::move(sockets)), client_(host, {}) {}
   // The last `lines` that match, to their end; also of a machine of `app` that is gone.
-  async::Task<Result<std::vector<LogLine>>> tail(AppName app, MachineId machine, std::size_t lines,
+  async::Task<Result<std::vector<LogLine>>> tail(AppName app, MachineAt machine, std::size_t lines,
                                                  LogFilter filter);
   // Matching lines from sequence `from` on, endless.
-  async::Task<Result<std::unique_ptr<LogReader>>> follow(MachineId machine, std::int64_t from,
+  async::Task<Result<std::unique_ptr<LogReader>>> follow(MachineAt machine, std::int64_t from,
                                                          LogFilter filter);
-  // The app's machines that are gone and whose output is kept, oldest first.
-  async::Task<Result<std::vector<MachineId>>> archived(AppName app);
+  // The app's machines that are gone and whose output that node keeps, oldest first.
+  async::Task<Result<std::vector<MachineId>>> archived(AppName app, NodeId node);
   // What the machine uses now: CPU and memory of guest and VMM.
-  async::Task<Result<json::Value>> usage(MachineId machine);
+  async::Task<Result<json::Value>> usage(MachineAt machine);
   // An exec stream to a machine (docs/formats/exec-stream.md), not yet begun.
-  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineId machine);
-  async::Task<Result<void>> signal(MachineId machine, int number);
-  async::Task<Result<std::string>> console(MachineId machine);
+  async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineAt machine);
+  async::Task<Result<void>> signal(MachineAt machine, int number);
+  async::Task<Result<std::string>> console(MachineAt machine);
 
  private:
-  async::Task<Result<std::unique_ptr<LogReader>>> open(std::string target);
-  async::Task<Result<std::string>> call(http::RequestHead head, std::string body);
+  // Where a call to that node's worker goes; the head is told whom it is for.
+  Result<sys::Address> way_to(const NodeId& node, http::RequestHead& head) const;
+  async::Task<Result<std::unique_ptr<LogReader>>> open(NodeId node, std::string target);
+  async::Task<Result<std::string>> call(NodeId node, http::RequestHead head, std::string body);
 
   sys::Host& host_;
-  std::string socket_;
+  Sockets sockets_;
   http::Client client_;
 };
 

@@ -82,9 +82,9 @@ ServerConnection::ServerConnection(ServerContext& context, std::unique_ptr<sys::
       security_(security),
       input_(context.host.loop, *stream_),
       peer_(stream_->peer()) {
+  peer_identity_ = crypto::peer_identity(*stream_);
   if (!stream_->local().is_unix()) return;
   if (const auto uid = sys::peer_uid(*stream_)) peer_uid_ = *uid;
-  peer_identity_ = crypto::peer_identity(*stream_);
 }
 
 async::Task<void> ServerConnection::run() {

@@ -105,6 +105,11 @@ async::Task<Result<Image>> fetch(sys::Host& host, BlobStore& blobs, model::Image
 // Manifest and config of an image whose blobs are all in `blobs`.
 async::Task<Result<Image>> load(BlobStore& blobs, std::string manifest_digest);
 
+// Blobs of an image that `blobs` lacks, as far as what is there tells: the manifest alone, until it
+// has come. Empty: nothing is missing.
+async::Task<Result<std::vector<std::string>>> missing_blobs(BlobStore& blobs,
+                                                            std::string manifest_digest);
+
 // A `docker save` or OCI archive (plain tar or gzip), or an OCI layout directory: puts manifest,
 // config and layers into `blobs` (a scratch one for the CLI, which uploads them); returns the
 // manifest's digest.

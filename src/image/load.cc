@@ -41,6 +41,40 @@ Result<void> check_layers(std::string_view directory, const Manifest& manifest) 
   return {};
 }
 
+namespace {
+
+Result<std::vector<std::string>> missing_now(std::string_view directory, std::string digest) {
+  for (int depth = 0; depth < kMaxIndexDepth; ++depth) {
+    if (!has_blob(directory, digest)) return std::vector{digest};
+    TRY(const std::string text, read_blob(directory, digest, kMaxManifestBytes));
+    TRY(const Document document, parse_document(text));
+    if (const auto* index = std::get_if<Index>(&document)) {
+      TRY(const Descriptor entry, choose_platform(*index));
+      digest = entry.digest;
+      continue;
+    }
+    const auto& manifest = std::get<ManifestDocument>(document);
+    std::vector<std::string> missing{manifest.config.digest};
+    for (const Descriptor& layer : manifest.layers) missing.push_back(layer.digest);
+    std::erase_if(missing, [&](const auto& each) { return has_blob(directory, each); });
+    return missing;
+  }
+  return fail(Code::data_loss, "indexes are nested deeper than {}", kMaxIndexDepth);
+}
+
+}  // namespace
+
+async::Task<Result<std::vector<std::string>>> missing_blobs(BlobStore& blobs,
+                                                            std::string manifest_digest) {
+  using Missing = Result<std::vector<std::string>>;
+  CO_TRY_VOID(parse_digest(manifest_digest));
+  co_return co_await blobs.host().pool.run(
+      blobs.host().loop,
+      [directory = blobs.directory(), digest = std::move(manifest_digest)]() -> Missing {
+        return missing_now(directory, digest);
+      });
+}
+
 async::Task<Result<Image>> load(BlobStore& blobs, std::string manifest_digest) {
   CO_TRY_VOID(parse_digest(manifest_digest));
   co_return co_await blobs.host().pool.run(

@@ -1,5 +1,7 @@
 // Images: what the worker asks of the image module, as an interface, so that its tests and the
-// simulation need no registry and no mkfs. ImageStore is the real one.
+// simulation need no registry and no mkfs. ImageStore is the real one. Blobs of an uploaded image
+// are in the node's own blob directory where control runs beside the worker; elsewhere control is
+// asked for those that are missing.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +10,7 @@
 
 #include "async/task.h"
 #include "base/result.h"
+#include "http/client.h"
 #include "image/image.h"
 #include "model/types.h"
 #include "sys/host.h"
@@ -30,13 +33,18 @@ class Images {
 
 class ImageStore : public Images {
  public:
-  // `state_dir` has blobs/ (shared with control on this node) and disks/.
-  ImageStore(sys::Host& host, const std::string& state_dir);
+  // `state_dir` has blobs/ (shared with a control on this node) and disks/.
+  ImageStore(sys::Host& host, const std::string& state_dir, sys::Address control);
   async::Task<Result<PreparedImage>> prepare(model::ImageRef image, int max_layers) override;
   async::Task<Result<void>> make_upper(std::string path, std::uint64_t bytes) override;
 
  private:
+  async::Task<Result<void>> bring(std::string manifest_digest);
+  async::Task<Result<void>> bring_blob(std::string digest);
+
   sys::Host& host_;
+  sys::Address control_;
+  http::Client client_;
   image::BlobStore blobs_;
   image::DiskCache disks_;
 };

@@ -1,0 +1,35 @@
+// Composes the link: this node's place in its fleet.
+#include <unistd.h>
+
+#include "bin/role.h"
+#include "link/link.h"
+
+namespace perigee::bin {
+
+Result<void> link_main(RoleContext context) {
+  link::Config config;
+  config.node = context.node.node;
+  config.region = context.node.region;
+  config.roles = context.node.roles;
+  config.endpoint = context.node.fleet_endpoint;
+  config.mesh_port = context.node.mesh_port;
+  config.users = {.own = ::geteuid(), .router = context.node.router_uid};
+  TRY(config.control_socket, sys::Address::unix_path(context.paths.socket("control")));
+  TRY(config.worker_socket, sys::Address::unix_path(context.paths.socket("worker")));
+  config.identity_path = context.paths.identity();
+  config.mesh_key_path = context.paths.mesh_key();
+  config.node_ring = context.paths.node_ring();
+  config.key_ring = context.paths.key_ring();
+  config.mesh = {.interface = mesh::interface_name(context.paths.state),
+                 .log = context.paths.log + "/wireguard.log"};
+  link::Listeners listeners;
+  TRY(listeners.fleet, context.take_listeners("fleet"));
+  TRY(listeners.internal, context.take_listener("internal"));
+  if (!context.node.runs("control")) {
+    TRY(listeners.control, context.take_listener("control"));
+  }
+  link::Link link(context.host.host(), std::move(config));
+  return run_until_terminated(context.host, link.run(std::move(listeners)));
+}
+
+}  // namespace perigee::bin

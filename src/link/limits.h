@@ -1,0 +1,23 @@
+// Bounds of the link.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace perigee::link {
+
+inline constexpr std::uint16_t kPort = 4281;
+inline constexpr std::size_t kMaxRelayedBody = std::size_t{32} * 1024 * 1024;  // of a request
+inline constexpr Duration kConnect = 2s;       // to one address of another node, with TLS
+inline constexpr Duration kAnswer = 30s;       // for the head of an answer
+inline constexpr Duration kOwnControl = 5s;    // for the same from this node's control
+inline constexpr Duration kJoinRetry = 500ms;  // while this node's control is not up
+inline constexpr Duration kJoinPatience = 60s;
+inline constexpr Duration kRenewalLook = 3600s;
+inline constexpr Duration kRenewBefore = 24h * 120;  // of a year
+inline constexpr Duration kRenewalRetry = 60s;
+inline constexpr std::size_t kMaxJoinAnswer = std::size_t{4} * 1024 * 1024;
+
+}  // namespace perigee::link
