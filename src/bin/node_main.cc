@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "async/combine.h"
+#include "backhaul/limits.h"
 #include "base/log.h"
 #include "bin/role.h"
 #include "secrets/key_file.h"
@@ -66,12 +67,20 @@ async::Task<Result<void>> ensure_secrets(sys::Host& host, config::Paths paths) {
 }
 
 Result<void> add_listeners(supervisor::RoleSpec& role, const std::string& name,
-                           const std::vector<std::string>& addresses) {
+                           const std::vector<std::string>& addresses,
+                           sys::Binding binding = sys::Binding::present) {
   for (const std::string& text : addresses) {
     TRY_AS(const sys::Address address, sys::Address::parse(text), role.name);
-    role.listeners.push_back({.name = name, .address = address});
+    role.listeners.push_back({.name = name, .address = address, .binding = binding});
   }
   return {};
+}
+
+// In a fleet the router serves other nodes' wherever the config does not say: on every address, of
+// which it lets only nodes speak to it.
+std::vector<std::string> backhaul_of(const config::NodeConfig& node) {
+  if (!node.backhaul_listen.empty() || !node.in_fleet) return node.backhaul_listen;
+  return {fmt::format("[::]:{}", backhaul::kPort)};
 }
 
 Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Paths& paths,
@@ -91,6 +100,9 @@ Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Pa
   if (name == "worker") TRY_VOID(add_listeners(role, "metrics", node.metrics_listen));
   if (name == "router") TRY_VOID(add_listeners(role, "http", node.http_listen));
   if (name == "router") TRY_VOID(add_listeners(role, "https", node.https_listen));
+  if (name == "router") {  // the mesh may come up later than the router
+    TRY_VOID(add_listeners(role, "backhaul", backhaul_of(node), sys::Binding::coming));
+  }
   if (name == "link") TRY_VOID(add_listeners(role, "fleet", node.fleet_listen));
   if (name == "link" && !node.runs("control")) {
     TRY(const sys::Address control, sys::Address::unix_path(paths.socket("control")));

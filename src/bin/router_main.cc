@@ -44,6 +44,7 @@ Result<void> router_main(RoleContext context) {
   router::Listeners listeners;
   TRY(listeners.http, context.take_listeners("http"));
   TRY(listeners.https, context.take_listeners("https"));
+  TRY(listeners.backhaul, context.take_listeners("backhaul"));
   TRY(listeners.status, context.take_listener("internal"));
   router::Router router(context.host.host(), std::move(config));
   async::Loop& loop = context.host.loop();

@@ -33,6 +33,7 @@ listen = ["0.0.0.0:1"]
 [router]
 http = ["0.0.0.0:80"]
 https = []
+backhaul = ["[fd00::1]:4282"]
 domain = "example.net"
 uid = 5
 gid = 6
@@ -54,6 +55,7 @@ destroyed_mib = 0
   CHECK(config->region == RegionCode("fra"));
   CHECK_FALSE(config->runs("worker"));
   CHECK(config->https_listen.empty());
+  CHECK(config->backhaul_listen == std::vector<std::string>{"[fd00::1]:4282"});
   CHECK(config->metrics_listen.size() == 2);
   CHECK(config->router_uid == 5);
   CHECK(config->memory_mib == 4096);

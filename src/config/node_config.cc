@@ -85,11 +85,13 @@ Result<void> read_router(Section& top, NodeConfig& config) {
   if (!router) return {};
   TRY(auto http, router->strings("http"));
   TRY(auto https, router->strings("https"));
+  TRY(auto backhaul, router->strings("backhaul"));
   TRY(auto domain, router->string("domain"));
   TRY(const auto uid, router->integer("uid", 1, kMaxUid));
   TRY(const auto gid, router->integer("gid", 1, kMaxUid));
   take(config.http_listen, std::move(http));
   take(config.https_listen, std::move(https));
+  take(config.backhaul_listen, std::move(backhaul));
   take(config.domain, std::move(domain));
   if (uid) config.router_uid = static_cast<uid_t>(*uid);
   if (gid) config.router_gid = static_cast<gid_t>(*gid);

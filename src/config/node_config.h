@@ -27,6 +27,7 @@ struct NodeConfig {
 
   std::vector<std::string> http_listen{"127.0.0.1:8080"};   // [router] http
   std::vector<std::string> https_listen{"127.0.0.1:8443"};  // [router] https
+  std::vector<std::string> backhaul_listen;                 // [router] backhaul
   std::string domain = "localhost";                         // [router] domain
   uid_t router_uid = 64990;                                 // [router] uid
   gid_t router_gid = 64990;                                 // [router] gid

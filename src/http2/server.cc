@@ -119,8 +119,8 @@ async::Task<void> ServerConnection::run() {
   co_await connection_->run();
 }
 
-async::Task<void> ServerConnection::drain() {
-  return connection_->drain();
+void ServerConnection::drain() {
+  tasks_.spawn(connection_->drain());
 }
 
 async::Task<void> ServerConnection::accept_requests() {

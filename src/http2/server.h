@@ -25,7 +25,7 @@ class ServerConnection {
 
   async::Task<void> run();
   // Refuses requests that the client sends after it has been told; `run` ends with the last stream.
-  async::Task<void> drain();
+  void drain();
   std::size_t streams() const { return connection_->streams(); }
 
  private:

@@ -68,6 +68,8 @@ std::string access_line(const AccessRecord& record) {
   append_member(out, "path", record.path);
   append_member(out, "app", record.app);
   append_member(out, "machine", record.machine);
+  append_member(out, "machine_node", record.machine_node);
+  append_member(out, "relay", record.relay);
   append_member(out, "node", record.node);
   append_member(out, "region", record.region);
   append_member(out, "reason", record.reason);

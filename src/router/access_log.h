@@ -21,6 +21,8 @@ struct AccessRecord {
   std::string_view path;  // without the query, which may hold secrets
   std::string_view app;
   std::string_view machine;
+  std::string_view machine_node;
+  std::string_view relay;   // the node that the machine's was reached through
   std::string_view node;    // the router's
   std::string_view region;  // the router's
   std::string_view reason;  // why the router answered itself, or cut the response

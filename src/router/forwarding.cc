@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "backhaul/hop.h"
 #include "base/text.h"
 
 namespace perigee::router {
@@ -52,6 +53,7 @@ http::RequestHead upstream_request(const http::RequestHead& request, const Hop& 
   http::RequestHead head = request;
   http::Headers& headers = head.headers;
   remove_hop_by_hop(headers);
+  backhaul::remove_hop_fields(headers);
   append_to(headers, "X-Forwarded-For", hop.client_ip);
   headers.set("X-Forwarded-Proto", hop.tls ? "https" : "http");
   headers.set("X-Forwarded-Port", std::to_string(hop.listener_port));
@@ -68,6 +70,7 @@ http::ResponseHead downstream_response(const http::ResponseHead& response,
                                        std::string_view request_id) {
   http::ResponseHead head = response;
   remove_hop_by_hop(head.headers);
+  backhaul::remove_hop_fields(head.headers);
   append_to(head.headers, "Via", via(response.minor_version));
   head.headers.set("perigee-request-id", request_id);
   head.headers.set("fly-request-id", request_id);

@@ -20,6 +20,12 @@ inline constexpr int kMaxRepeats = 2;  // of a request that a machine cut withou
 inline constexpr std::size_t kPiece = 64 * 1024;
 inline constexpr int kRetryAfterSeconds = 1;
 
+// Requests to and from other nodes' routers.
+inline constexpr std::size_t kMaxReplay = 512 * 1024;  // of a body, kept to be sent again elsewhere
+inline constexpr std::size_t kMaxFailureText = 4096;
+inline constexpr Duration kForgetLoads = 10s;  // between two looks for what is too old
+inline constexpr Duration kUnknownRtt = 1s;    // a node that has not answered a ping yet is far
+
 // The routes feed.
 inline constexpr Duration kFeedSilence = 15s;
 inline constexpr Duration kFeedConnect = 15s;  // control may hold its first answer back
@@ -27,6 +33,7 @@ inline constexpr Duration kFirstReconnect = 50ms;
 inline constexpr Duration kLastReconnect = 1s;
 inline constexpr std::size_t kMaxFeedLine = 8 * 1024 * 1024;
 inline constexpr std::size_t kMaxApps = 100'000;
+inline constexpr std::size_t kMaxNodes = 65'535;
 
 // Keys of certificates.
 inline constexpr Duration kKeysRetry = 1s;

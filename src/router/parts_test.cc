@@ -168,6 +168,8 @@ TEST_CASE("an access line is JSON whatever the client sent") {
                                         .path = "/p",
                                         .app = "",
                                         .machine = "m",
+                                        .machine_node = "n2",
+                                        .relay = "",
                                         .node = "n",
                                         .region = "loc",
                                         .reason = "",

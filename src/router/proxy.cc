@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "async/combine.h"
+#include "router/body_stream.h"
 #include "router/forwarding.h"
+#include "router/replay_body.h"
 
 namespace perigee::router {
 namespace {
@@ -37,6 +39,7 @@ bool repeatable(const http::Request& request) {
 struct Proxy::Transaction {
   http::Request& request;
   http::ResponseWriter& response;
+  ReplayBody body;
   MonotonicTime begun;
   std::string host{};
   std::string client{};
@@ -44,6 +47,8 @@ struct Proxy::Transaction {
   const model::Service* service = nullptr;
   const model::Port* port = nullptr;
   std::string machine{};
+  std::string machine_node{};
+  std::string relay{};  // the node that the machine's was reached through
   std::string reason{};
   int status = 0;
   int attempts = 0;
@@ -54,7 +59,8 @@ struct Proxy::Transaction {
 
 struct Proxy::Reached {
   std::unique_ptr<http::Response> response;
-  Loads::Slot slot;
+  Loads::Slot slot{};                // at a machine of this node
+  backhaul::LoadView::Slot there{};  // at one of another
 };
 
 // The search for a machine that takes the request.
@@ -64,24 +70,28 @@ struct Proxy::Search {
   Duration pause = kFirstRetryPause;
   std::set<std::string> refused{};
   int repeats = 0;
-  std::optional<Error> last_failure{};
+  std::optional<Problem> last_failure{};
   std::string trouble{};  // why no machine could be started
   std::vector<routing::Candidate> candidates{};
   routing::RoutePtr route{};  // holds what the candidates point to
 };
 
-Proxy::Proxy(sys::Host& host, State& state, http::Client& client, Waker& waker, AccessLog& log,
-             ProxySettings settings)
+Proxy::Proxy(sys::Host& host, State& state, http::Client& client, backhaul::Client& nodes,
+             Waker& waker, AccessLog& log, ProxySettings settings)
     : host_(host),
       state_(state),
       client_(client),
+      nodes_(nodes),
       waker_(waker),
       log_(log),
       settings_(std::move(settings)) {}
 
 async::Task<void> Proxy::handle(http::Request& request, http::ResponseWriter& response) {
   ++state_.counters.requests;
-  Transaction t{.request = request, .response = response, .begun = host_.loop.now()};
+  Transaction t{.request = request,
+                .response = response,
+                .body = ReplayBody(request.body),
+                .begun = host_.loop.now()};
   t.client = request.peer.host();
   co_await async::first_of(host_.loop, serve(t), watch_client(t));
   finish(t);
@@ -160,9 +170,10 @@ async::Task<std::expected<Proxy::Reached, Problem>> Proxy::reach(Transaction& t)
       if (done) co_return *std::move(done);
       if (host_.loop.now() < search.until) continue;
     }
-    const bool may_wait = decision.outcome == routing::Outcome::wait;
+    const bool may_wait = decision.outcome == routing::Outcome::wait ||
+                          decision.outcome == routing::Outcome::none_reachable;
     if (!may_wait || host_.loop.now() >= search.until) {
-      co_return std::unexpected(give_up(t, search, decision.outcome));
+      co_return std::unexpected(give_up(search, decision.outcome));
     }
     co_await pause(search);
   }
@@ -174,13 +185,25 @@ routing::Decision Proxy::choose(Transaction& t, Search& search) {
   search.candidates.clear();
   if (search.route != nullptr) {
     for (const model::RouteTarget& target : search.route->targets) {
-      search.candidates.push_back({.target = &target,
-                                   .in_flight = state_.loads.of(target.machine.str()),
-                                   .refused = search.refused.contains(target.machine.str())});
+      search.candidates.push_back(candidate(target, search));
     }
   }
   return routing::choose(search.candidates, routing::Policy::of(t.service->concurrency),
                          state_.turn++);
+}
+
+routing::Candidate Proxy::candidate(const model::RouteTarget& target, const Search& search) const {
+  const std::string& machine = target.machine.str();
+  const std::string& node = target.node.str();
+  routing::Candidate result{.target = &target, .refused = search.refused.contains(machine)};
+  if (node == settings_.node) {
+    result.in_flight = state_.loads.of(machine);
+  } else {
+    result.in_flight = state_.remote_loads.in_flight(machine, host_.loop.now());
+    result.rtt = nodes_.rtt(node).value_or(kUnknownRtt);
+    result.reachable = nodes_.reaches(node);
+  }
+  return result;
 }
 
 // Has a machine started where that is due, and gives the one that comes its time.
@@ -200,62 +223,139 @@ void Proxy::prepare(Transaction& t, Search& search, const routing::Decision& dec
 async::Task<std::optional<std::expected<Proxy::Reached, Problem>>> Proxy::attempt(
     Transaction& t, Search& search, model::RouteTarget target) {
   t.machine = target.machine.str();
+  t.machine_node = target.node.str();
+  t.relay.clear();
   ++t.attempts;
-  const auto address =
-      sys::Address::ip(target.address, static_cast<std::uint16_t>(t.service->internal_port));
-  if (!address) {
-    search.refused.insert(t.machine);
-    search.last_failure = address.error();
-    co_return std::nullopt;
-  }
-  Loads::Slot slot(state_.loads, t.machine);
   const Hop hop{.client_ip = t.client,
                 .request_id = t.request.request_id,
                 .region = settings_.region,
                 .listener_port = t.request.tls ? settings_.https_port : settings_.http_port,
                 .tls = t.request.tls};
+  http::RequestHead head = upstream_request(t.request.head, hop);
   const MonotonicTime begun = host_.loop.now();
-  auto response = co_await client_.forward(*address, upstream_request(t.request.head, hop),
-                                           &t.request.body, host_.loop.deadline_in(kUpstreamHead));
+  Attempt done = t.machine_node == settings_.node
+                     ? co_await attempt_here(t, target, std::move(head))
+                     : co_await attempt_there(t, target, std::move(head));
   t.upstream = host_.loop.now() - begun;
-  if (response) {
-    co_return Reached{.response = *std::move(response), .slot = std::move(slot)};
+  if (done) {
+    t.body.forget();
+    co_return *std::move(done);
   }
-  if (auto problem = judge_failure(t, search, target, response.error())) {
+  if (auto problem = judge_failure(t, search, target, done.error())) {
     co_return std::unexpected(*std::move(problem));
   }
   co_return std::nullopt;
 }
 
+async::Task<Proxy::Attempt> Proxy::attempt_here(Transaction& t, model::RouteTarget target,
+                                                http::RequestHead head) {
+  const auto address =
+      sys::Address::ip(target.address, static_cast<std::uint16_t>(t.service->internal_port));
+  if (!address) {
+    co_return std::unexpected(backhaul::Failure{.request = {.error = address.error()}});
+  }
+  Loads::Slot slot(state_.loads, t.machine);
+  auto response = co_await client_.forward(*address, std::move(head), &t.body,
+                                           host_.loop.deadline_in(kUpstreamHead));
+  if (!response) {
+    co_return std::unexpected(backhaul::Failure{.request = std::move(response).error()});
+  }
+  co_return Reached{.response = *std::move(response), .slot = std::move(slot)};
+}
+
+async::Task<Proxy::Attempt> Proxy::attempt_there(Transaction& t, model::RouteTarget target,
+                                                 http::RequestHead head) {
+  backhaul::LoadView::Slot slot(state_.remote_loads, t.machine);
+  backhaul::Hop hop{.app = t.route->app.str(),
+                    .machine = t.machine,
+                    .node = target.node.str(),
+                    .port = t.service->internal_port};
+  t.body.record();
+  auto answer = co_await nodes_.forward(std::move(hop), std::move(head), &t.body,
+                                        host_.loop.deadline_in(kUpstreamHead));
+  backhaul::Told& told = answer ? answer->told : answer.error().told;
+  if (told.load) state_.remote_loads.told(t.machine, *told.load, host_.loop.now());
+  t.relay = told.relay;
+  if (!answer) co_return std::unexpected(std::move(answer).error());
+  if (!answer->told.failure.empty()) co_return co_await machine_failed(*std::move(answer));
+  co_return Reached{.response = std::move(answer->response), .there = std::move(slot)};
+}
+
+// The other node's router sent the request to its machine, and had no answer to give.
+async::Task<Proxy::Attempt> Proxy::machine_failed(backhaul::Answer answer) {
+  auto text = co_await async::with_deadline(
+      host_.loop, host_.loop.deadline_in(kUpstreamIdle),
+      http::read_all(answer.response->body(), kMaxFailureText), "failure");
+  const std::string& name = answer.told.failure;
+  const bool late = name == info(Code::deadline_exceeded).name;
+  const bool cut = name == info(Code::end_of_stream).name || name == info(Code::unavailable).name;
+  const Code code = late ? Code::deadline_exceeded : cut ? Code::end_of_stream : Code::data_loss;
+  co_return std::unexpected(
+      backhaul::Failure{.request = {.error = Error::make(code, text.value_or(name)), .sent = true},
+                        .told = std::move(answer.told)});
+}
+
 // Nullopt where another attempt is allowed.
 std::optional<Problem> Proxy::judge_failure(Transaction& t, Search& search,
                                             const model::RouteTarget& target,
-                                            const http::RequestFailure& failure) {
-  const Code code = failure.error.code;
-  search.last_failure = failure.error;
-  if (failure.from_body) {
+                                            const backhaul::Failure& failure) {
+  const Code code = failure.request.error.code;
+  if (failure.request.from_body) {
     const bool slow = code == Code::deadline_exceeded;
-    return Problem{.status = slow ? 408 : 400,
-                   .code = "request_body",
-                   .reason = "The request's body could not be read: " + failure.error.context};
-  }
-  if (!failure.sent) {
-    ++state_.counters.connect_failures;
-    search.refused.insert(target.machine.str());
-    return std::nullopt;
+    return Problem{
+        .status = slow ? 408 : 400,
+        .code = "request_body",
+        .reason = "The request's body could not be read: " + failure.request.error.context};
   }
   const bool cut = code == Code::end_of_stream || code == Code::unavailable;
-  if (cut && repeatable(t.request) && search.repeats++ < kMaxRepeats) {
-    ++state_.counters.repeats;
-    search.refused.insert(target.machine.str());
-    return std::nullopt;
+  const bool repeat =
+      failure.request.sent && cut && repeatable(t.request) && search.repeats++ < kMaxRepeats;
+  const Problem problem = unanswered(t, target, failure);
+  if (failure.request.sent && !repeat) return problem;
+  ++(repeat ? state_.counters.repeats : state_.counters.connect_failures);
+  search.refused.insert(target.machine.str());
+  search.last_failure = problem;
+  if (!t.body.rewind()) return problem;
+  return std::nullopt;
+}
+
+// What the client is told where nothing better comes.
+Problem Proxy::unanswered(const Transaction& t, const model::RouteTarget& target,
+                          const backhaul::Failure& failure) const {
+  const Error& error = failure.request.error;
+  const bool late = error.code == Code::deadline_exceeded;
+  const std::string where = t.machine_node == settings_.node
+                                ? std::string()
+                                : fmt::format(" (machine {} on node {})", t.machine, target.node);
+  if (failure.request.sent) {
+    return {.status = late ? 504 : 502,
+            .code = late ? "upstream_timeout" : "upstream_failed",
+            .reason =
+                late ? fmt::format("The app did not answer within {} s{}.",
+                                   to_ms(kUpstreamHead) / 1000, where)
+                     : fmt::format("The app did not answer properly{}: {}", where, error.context)};
   }
-  const bool late = code == Code::deadline_exceeded;
-  return Problem{.status = late ? 504 : 502,
-                 .code = late ? "upstream_timeout" : "upstream_failed",
-                 .reason = late ? fmt::format("The app did not answer within {} s.",
-                                              to_ms(kUpstreamHead) / 1000)
-                                : "The app did not answer properly: " + failure.error.context};
+  const auto refusal = failure.told.refusal;
+  if (refusal == backhaul::Refusal::at_limit) {
+    return {.status = 503,
+            .code = "at_hard_limit",
+            .reason = fmt::format("The app can't answer now: {}.", error.context),
+            .retry_soon = true};
+  }
+  const bool here = where.empty() || refusal == backhaul::Refusal::not_listening;
+  if (here) {
+    return {
+        .status = late ? 504 : 502,
+        .code = late ? "upstream_timeout" : "upstream_refused",
+        .reason = fmt::format("The app's machine does not accept connections on port {} ({}). "
+                              "The app must listen on 0.0.0.0:{}.",
+                              t.service->internal_port, error.context, t.service->internal_port),
+        .retry_soon = true};
+  }
+  return {.status = 502,
+          .code = "node_unreachable",
+          .reason = fmt::format("The app's machine could not be reached: {}.", error.context),
+          .retry_soon = true};
 }
 
 // Until the routes change, or a little time has passed; then machines that refused count again.
@@ -267,17 +367,8 @@ async::Task<void> Proxy::pause(Search& search) {
   search.refused.clear();
 }
 
-Problem Proxy::give_up(const Transaction& t, const Search& search, routing::Outcome outcome) const {
-  if (search.last_failure) {
-    const bool late = search.last_failure->code == Code::deadline_exceeded;
-    return {.status = late ? 504 : 502,
-            .code = late ? "upstream_timeout" : "upstream_refused",
-            .reason = fmt::format("The app's machine does not accept connections on port {} ({}). "
-                                  "The app must listen on 0.0.0.0:{}.",
-                                  t.service->internal_port, search.last_failure->context,
-                                  t.service->internal_port),
-            .retry_soon = true};
-  }
+Problem Proxy::give_up(const Search& search, routing::Outcome outcome) const {
+  if (search.last_failure) return *search.last_failure;
   if (!search.trouble.empty()) {
     return {.status = 503,
             .code = "wake_failed",
@@ -311,30 +402,9 @@ async::Task<void> Proxy::respond(Transaction& t, Reached reached) {
     t.reason = started.error().context;
     co_return;
   }
-  co_await stream(t, body);
-}
-
-// The response's body to the client as it comes. On failure the connection is cut by returning
-// without finish(): the client must not take it for whole.
-async::Task<void> Proxy::stream(Transaction& t, http::Body& body) {
-  const auto storage = std::make_unique_for_overwrite<char[]>(kPiece);
-  const std::span<char> piece(storage.get(), kPiece);
-  for (;;) {
-    const auto n = co_await async::with_deadline(host_.loop, host_.loop.deadline_in(kUpstreamIdle),
-                                                 body.read(piece), "upstream body");
-    if (!n) {
-      t.reason = n.error().context;
-      co_return;
-    }
-    if (*n == 0) break;
-    const auto written = co_await t.response.write(std::string_view(piece.data(), *n));
-    if (!written) {
-      t.reason = written.error().context;
-      co_return;
-    }
-    t.bytes += *n;
+  if (const auto sent = co_await stream_body(host_.loop, body, t.response, t.bytes); !sent) {
+    t.reason = sent.error().context;  // and its connection is cut: it is not to be taken for whole
   }
-  std::ignore = co_await t.response.finish();
 }
 
 async::Task<void> Proxy::answer(Transaction& t, Problem problem) {
@@ -376,6 +446,8 @@ void Proxy::finish(Transaction& t) {
                .path = t.request.head.path(),
                .app = t.route == nullptr ? std::string_view() : t.route->app.str(),
                .machine = t.machine,
+               .machine_node = t.machine_node,
+               .relay = t.relay,
                .node = settings_.node,
                .region = settings_.region,
                .reason = t.reason,

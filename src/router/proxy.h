@@ -2,9 +2,10 @@
 //
 //   find_route → find_service → (redirect) → reach: choose, forward, try again → respond → log
 //
-// A client that goes away ends its request wherever it is. The request path reads the current table
-// and never asks control, but where the app's machines rest: then the Waker does, and the request
-// waits for the routes to show one.
+// A machine of this node is reached directly, one of another through that node's router
+// (backhaul::Client). A client that goes away ends its request wherever it is. The request path
+// reads the current table and never asks control, but where the app's machines rest: then the Waker
+// does, and the request waits for the routes to show one.
 #pragma once
 
 #include <expected>
@@ -12,6 +13,7 @@
 #include <set>
 #include <string>
 
+#include "backhaul/client.h"
 #include "http/client.h"
 #include "router/access_log.h"
 #include "router/error_page.h"
@@ -35,8 +37,8 @@ struct ProxySettings {
 
 class Proxy : public http::Handler {
  public:
-  Proxy(sys::Host& host, State& state, http::Client& client, Waker& waker, AccessLog& log,
-        ProxySettings settings);
+  Proxy(sys::Host& host, State& state, http::Client& client, backhaul::Client& nodes, Waker& waker,
+        AccessLog& log, ProxySettings settings);
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
 
  private:
@@ -44,7 +46,7 @@ class Proxy : public http::Handler {
   struct Reached;
   struct Search;
   using Phase = std::expected<void, Problem>;
-  using Forwarded = std::expected<std::unique_ptr<http::Response>, http::RequestFailure>;
+  using Attempt = std::expected<Reached, backhaul::Failure>;
 
   async::Task<void> serve(Transaction& t);
   Phase find_route(Transaction& t);
@@ -55,14 +57,21 @@ class Proxy : public http::Handler {
   async::Task<std::optional<std::expected<Reached, Problem>>> attempt(Transaction& t,
                                                                       Search& search,
                                                                       model::RouteTarget target);
+  routing::Candidate candidate(const model::RouteTarget& target, const Search& search) const;
+  async::Task<Attempt> attempt_here(Transaction& t, model::RouteTarget target,
+                                    http::RequestHead head);
+  async::Task<Attempt> attempt_there(Transaction& t, model::RouteTarget target,
+                                     http::RequestHead head);
+  async::Task<Attempt> machine_failed(backhaul::Answer answer);
   std::optional<Problem> judge_failure(Transaction& t, Search& search,
                                        const model::RouteTarget& target,
-                                       const http::RequestFailure& failure);
+                                       const backhaul::Failure& failure);
+  Problem unanswered(const Transaction& t, const model::RouteTarget& target,
+                     const backhaul::Failure& failure) const;
   void prepare(Transaction& t, Search& search, const routing::Decision& decision);
   async::Task<void> pause(Search& search);
-  Problem give_up(const Transaction& t, const Search& search, routing::Outcome outcome) const;
+  Problem give_up(const Search& search, routing::Outcome outcome) const;
   async::Task<void> respond(Transaction& t, Reached reached);
-  async::Task<void> stream(Transaction& t, http::Body& body);
   async::Task<void> answer(Transaction& t, Problem problem);
   async::Task<void> watch_client(Transaction& t);
   void finish(Transaction& t);
@@ -70,6 +79,7 @@ class Proxy : public http::Handler {
   sys::Host& host_;
   State& state_;
   http::Client& client_;
+  backhaul::Client& nodes_;
   Waker& waker_;
   AccessLog& log_;
   ProxySettings settings_;

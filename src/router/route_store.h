@@ -32,14 +32,22 @@ class RouteStore {
   Result<void> load(std::string_view text);
 
  private:
+  struct Content {
+    routing::RouteMap apps{};
+    routing::NodeMap nodes{};
+  };
   Result<Effect> change(std::string_view key, const json::Value* value);
+  Result<Effect> change_app(const std::string& app, const json::Value* value);
+  Result<Effect> change_node(const std::string& node, const json::Value* value);
+  Content& changing() { return in_snapshot_ ? incoming_ : content_; }
+  Effect changed() const { return in_snapshot_ ? Effect::none : Effect::changed; }
   Effect finish_snapshot();
 
   std::string epoch_;
   std::int64_t revision_ = 0;
-  routing::RouteMap apps_;
+  Content content_;
   bool in_snapshot_ = false;
-  routing::RouteMap incoming_;
+  Content incoming_;
   std::string incoming_epoch_;
 };
 

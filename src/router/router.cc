@@ -1,16 +1,20 @@
 #include "router/router.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "async/combine.h"
 #include "async/task_group.h"
+#include "backhaul/client.h"
+#include "backhaul/server.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "crypto/tls.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "router/access_log.h"
+#include "router/backhaul_handler.h"
 #include "router/certificate_keeper.h"
 #include "router/limits.h"
 #include "router/load_reporter.h"
@@ -51,6 +55,10 @@ struct Router::Parts {
         config(std::move(c)),
         state(h.loop),
         upstream(h, {.connect_timeout = kConnectTimeout}),
+        nodes(h, config.node.str(), config.backhaul_port),
+        backhaul_handler(h, state, upstream, nodes, config.node.str()),
+        backhaul_server(h, backhaul_handler,
+                        [this](const sys::Address& peer) { return is_node(peer); }),
         waker(h, state, config.control, config.region.str()),
         loads(h, state, store, config.control, config.node.str()),
         log(h, config.access_log, state.counters.log_lines_dropped),
@@ -63,6 +71,8 @@ struct Router::Parts {
   async::Task<void> load_snapshot();
   async::Task<void> keep_snapshot();
   async::Task<void> save_snapshot();
+  bool is_node(const sys::Address& peer) const;
+  async::Task<void> forget_loads();
   void publish(routing::TablePtr table);
   void forget_gone(const routing::RouteTable& before, const routing::RouteTable& after);
   std::size_t connections() const { return server ? server->connections() : 0; }
@@ -72,6 +82,9 @@ struct Router::Parts {
   State state;
   RouteStore store;
   http::Client upstream;
+  backhaul::Client nodes;
+  BackhaulHandler backhaul_handler;
+  backhaul::Server backhaul_server;
   Waker waker;
   LoadReporter loads;
   AccessLog log;
@@ -126,6 +139,7 @@ async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners lis
   self.tasks.spawn(self.certificates->run());
   self.tasks.spawn(self.loads.run());
   self.tasks.spawn(self.keep_snapshot());
+  self.tasks.spawn(self.forget_loads());
   co_await self.stopped.wait();
 }
 
@@ -137,11 +151,14 @@ void Router::Parts::start_servers(Listeners& listeners) {
                                .https_port = port_of(listeners.https, config.https_port, 443),
                                .reach_bound = config.reach_bound,
                                .wake_bound = config.wake_bound};
-  proxy = std::make_unique<Proxy>(host, state, upstream, waker, log, settings);
+  proxy = std::make_unique<Proxy>(host, state, upstream, nodes, waker, log, settings);
   server = std::make_unique<http::Server>(host, *proxy, http::ServerLimits{});
   for (auto& listener : listeners.http) tasks.spawn(server->serve(std::move(listener)));
   for (auto& listener : listeners.https) {
     tasks.spawn(server->serve_tls(std::move(listener), *tls));
+  }
+  for (auto& listener : listeners.backhaul) {
+    tasks.spawn(backhaul_server.serve(std::move(listener)));
   }
   if (listeners.status == nullptr) return;
   status = std::make_unique<StatusHandler>(state, store, [this] { return connections(); });
@@ -154,9 +171,25 @@ void Router::Parts::publish(routing::TablePtr table) {
   const routing::TablePtr before = std::exchange(state.table, std::move(table));
   certificates->update(*before, *state.table);
   forget_gone(*before, *state.table);
+  if (before->nodes() != state.table->nodes()) nodes.set_nodes(state.table->nodes());
   state.changed.notify_all();
   unsaved = true;
   dirty.notify_all();
+}
+
+// The mesh lets nobody else send from a node's address (docs/decisions/0021-backhaul.md).
+bool Router::Parts::is_node(const sys::Address& peer) const {
+  return std::ranges::any_of(state.table->nodes(), [&](const auto& each) {
+    const auto address = sys::Address::ip(each.second.mesh_address, peer.port());
+    return address && *address == peer;
+  });
+}
+
+async::Task<void> Router::Parts::forget_loads() {
+  for (;;) {
+    co_await host.loop.sleep(kForgetLoads);
+    state.remote_loads.forget_old(host.loop.now());
+  }
 }
 
 // An address may be given to another machine: no kept connection may lead there.
@@ -217,6 +250,7 @@ async::Task<void> Router::Parts::save_snapshot() {
 
 async::Task<void> Router::drain(Deadline deadline) {
   if (parts_->server) co_await parts_->server->drain(deadline);
+  co_await parts_->backhaul_server.drain(deadline);
   co_await parts_->log.flush();
   co_await parts_->save_snapshot();
   parts_->stopped.set();

@@ -8,6 +8,7 @@
 //
 // It needs nothing but its listeners, write access to the snapshot's directory and the access log,
 // and the control socket, which may come and go: routes are kept on disk and serve without it.
+// In a fleet it hands requests for machines of other nodes to their routers, and serves theirs.
 // Listeners come open (the process that runs a router has no privileges); ports for redirects are
 // theirs unless the config says otherwise. One thread: the host's loop.
 #pragma once
@@ -16,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "backhaul/limits.h"
 #include "base/id.h"
 #include "router/limits.h"
 #include "router/state.h"
@@ -37,12 +39,14 @@ struct Config {
   int https_port = 0;
   Duration reach_bound = kReachBound;  // how long a request waits for a machine to take it
   Duration wake_bound = kWakeBound;    // … while one is being started
+  std::uint16_t backhaul_port = backhaul::kPort;  // of the other nodes' routers
 };
 
 struct Listeners {
   std::vector<std::unique_ptr<sys::Listener>> http{};
   std::vector<std::unique_ptr<sys::Listener>> https{};
-  std::unique_ptr<sys::Listener> status{};  // router.sock; may be null
+  std::vector<std::unique_ptr<sys::Listener>> backhaul{};  // for other nodes' routers
+  std::unique_ptr<sys::Listener> status{};                 // router.sock; may be null
 };
 
 class Router {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "async/event.h"
+#include "backhaul/load_view.h"
 #include "routing/route_table.h"
 
 namespace perigee::router {
@@ -86,7 +87,10 @@ struct Counters {
   std::uint64_t clients_gone = 0;
   std::uint64_t connect_failures = 0;
   std::uint64_t repeats = 0;
-  std::uint64_t wakes = 0;  // calls to control to start a machine
+  std::uint64_t wakes = 0;              // calls to control to start a machine
+  std::uint64_t backhaul_requests = 0;  // from other nodes' routers
+  std::uint64_t relayed = 0;            // of them, for machines of a third node
+  std::uint64_t refusals = 0;           // of them, which went back to look further
   std::uint64_t log_lines_dropped = 0;
   std::uint64_t feed_connects = 0;
 };
@@ -94,8 +98,9 @@ struct Counters {
 struct State {
   explicit State(async::Loop& loop) : changed(loop) {}
   routing::TablePtr table = std::make_shared<const routing::RouteTable>();
-  async::Notify changed;  // a new table
-  Loads loads;
+  async::Notify changed;            // a new table
+  Loads loads;                      // at this node's machines
+  backhaul::LoadView remote_loads;  // at those of other nodes, which their routers report
   Counters counters;
   std::uint64_t turn = 0;  // breaks ties
   bool feed_connected = false;

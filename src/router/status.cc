@@ -38,6 +38,9 @@ json::Value counters_json(const Counters& counters) {
                        {"connect_failures", counters.connect_failures},
                        {"repeats", counters.repeats},
                        {"wakes", counters.wakes},
+                       {"backhaul_requests", counters.backhaul_requests},
+                       {"relayed", counters.relayed},
+                       {"refusals", counters.refusals},
                        {"log_lines_dropped", counters.log_lines_dropped},
                        {"feed_connects", counters.feed_connects}});
 }

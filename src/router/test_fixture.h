@@ -150,7 +150,12 @@ struct Fixture {
   }
   ~Fixture() {
     router.reset();
+    finish_writes();
     std::filesystem::remove_all(directory);
+  }
+  // What routers that are gone have left to the pool's one thread.
+  void finish_writes() {
+    std::ignore = loop().run(h().pool.run(loop(), [] { return 0; }));
   }
   async::Loop& loop() { return posix->loop(); }
   sys::Host& h() { return posix->host(); }

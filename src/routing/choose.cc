@@ -7,12 +7,12 @@ namespace perigee::routing {
 namespace {
 
 // Smaller is better; equal ranks are a tie.
-using Rank = std::tuple<int, int, int>;
+using Rank = std::tuple<int, int, std::int64_t, int>;
 
 Rank rank(const Candidate& candidate, Verdict verdict, const Policy& policy) {
   const int listening = verdict == Verdict::listening ? 0 : 1;
   const bool over_soft = policy.soft_limit > 0 && candidate.in_flight >= policy.soft_limit;
-  return {listening, over_soft ? 1 : 0, candidate.in_flight};
+  return {listening, over_soft ? 1 : 0, candidate.rtt / kNearStep, candidate.in_flight};
 }
 
 bool eligible(Verdict verdict) {
@@ -30,6 +30,7 @@ Outcome without_choice(std::span<const Candidate> candidates, const Policy& poli
        {Verdict::starting, Verdict::checks_pending, Verdict::resting, Verdict::refused}) {
     if (any(candidates, policy, verdict)) return Outcome::wait;
   }
+  if (any(candidates, policy, Verdict::unreachable)) return Outcome::none_reachable;
   if (any(candidates, policy, Verdict::at_hard_limit)) return Outcome::all_at_limit;
   const bool unhealthy = any(candidates, policy, Verdict::checks_failing);
   return unhealthy ? Outcome::none_healthy : Outcome::none_started;
@@ -69,6 +70,7 @@ Verdict judge(const Candidate& candidate, const Policy& policy) {
   if (state != State::started || candidate.target->address.empty()) return Verdict::not_started;
   if (candidate.target->readiness == model::Readiness::failing) return Verdict::checks_failing;
   if (candidate.target->readiness == model::Readiness::pending) return Verdict::checks_pending;
+  if (!candidate.reachable) return Verdict::unreachable;
   if (candidate.refused) return Verdict::refused;
   if (policy.hard_limit > 0 && candidate.in_flight >= policy.hard_limit) {
     return Verdict::at_hard_limit;
@@ -118,6 +120,8 @@ std::string_view describe(Verdict verdict) {
       return "not started";
     case Verdict::refused:
       return "refused the connection";
+    case Verdict::unreachable:
+      return "on a node that can't be reached";
     case Verdict::at_hard_limit:
       return "at its hard limit";
   }
@@ -136,6 +140,8 @@ std::string_view describe(Outcome outcome) {
       return "none of the app's machines passes its checks";
     case Outcome::wait:
       return "the app's machines are starting";
+    case Outcome::none_reachable:
+      return "none of the nodes that its machines run on can be reached";
     case Outcome::all_at_limit:
       return "all of the app's machines are at their hard limit";
   }

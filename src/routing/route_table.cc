@@ -4,7 +4,8 @@
 
 namespace perigee::routing {
 
-RouteTable::RouteTable(RouteMap apps) : apps_(std::move(apps)) {
+RouteTable::RouteTable(RouteMap apps, NodeMap nodes)
+    : apps_(std::move(apps)), nodes_(std::move(nodes)) {
   for (const auto& [name, route] : apps_) {
     for (const std::string& host : route->hosts) hosts_.try_emplace(normal_host(host), route);
   }

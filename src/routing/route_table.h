@@ -1,5 +1,6 @@
-// RouteTable: which app answers at which host, as an immutable snapshot that requests read while
-// the feed builds the next one. Holds shared routes: a new table for one changed app is cheap.
+// RouteTable: which app answers at which host, and the fleet's nodes, as an immutable snapshot that
+// requests read while the feed builds the next one. Holds shared routes: a new table for one
+// changed app is cheap.
 #pragma once
 
 #include <map>
@@ -8,23 +9,26 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "model/fleet.h"
 #include "model/types.h"
 
 namespace perigee::routing {
 
 using RoutePtr = std::shared_ptr<const model::AppRoute>;
-using RouteMap = std::map<std::string, RoutePtr>;  // by app name
+using RouteMap = std::map<std::string, RoutePtr>;         // by app name
+using NodeMap = std::map<std::string, model::RouteNode>;  // by node name
 
 class RouteTable {
  public:
   RouteTable() = default;
   // Where two apps claim a host, the first by name has it.
-  explicit RouteTable(RouteMap apps);
+  explicit RouteTable(RouteMap apps, NodeMap nodes = {});
 
   // `host` as normal_host gives it. Null: no app answers there.
   RoutePtr find_host(std::string_view host) const;
   RoutePtr find_app(std::string_view app) const;
   const RouteMap& apps() const { return apps_; }
+  const NodeMap& nodes() const { return nodes_; }  // of the fleet
 
  private:
   struct Hash {
@@ -34,6 +38,7 @@ class RouteTable {
     }
   };
   RouteMap apps_;
+  NodeMap nodes_;
   std::unordered_map<std::string, RoutePtr, Hash, std::equal_to<>> hosts_;
 };
 using TablePtr = std::shared_ptr<const RouteTable>;

@@ -18,6 +18,8 @@ struct Machine {
   bool refused = false;
   model::Readiness readiness = model::Readiness::unchecked;
   bool wakeable = false;
+  Duration rtt{};
+  bool reachable = true;
 };
 
 struct Row {
@@ -38,7 +40,11 @@ Decision decide(const Row& row) {
     targets[i].readiness = row.machines[i].readiness;
     targets[i].address = "10.0.0.1";
     targets[i].wakeable = row.machines[i].wakeable;
-    candidates.push_back({&targets[i], row.machines[i].in_flight, row.machines[i].refused});
+    candidates.push_back({.target = &targets[i],
+                          .in_flight = row.machines[i].in_flight,
+                          .refused = row.machines[i].refused,
+                          .rtt = row.machines[i].rtt,
+                          .reachable = row.machines[i].reachable});
   }
   return choose(candidates, row.policy, row.tie_breaker);
 }
@@ -56,6 +62,8 @@ TEST_CASE("which machine is chosen, and the reason where none is") {
   const Machine failing{.readiness = model::Readiness::failing};
   const Machine ready{.readiness = model::Readiness::ready};
   const auto busy = [](int n) { return Machine{.in_flight = n}; };
+  const auto far = [](Duration rtt, int n = 0) { return Machine{.in_flight = n, .rtt = rtt}; };
+  const Machine cut_off{.reachable = false};
   const std::vector<Row> rows{
       {"nothing there", {}, none, 0, Outcome::no_machines, {}},
       {"one that listens", {up}, none, 7, Outcome::chosen, 0},
@@ -72,6 +80,16 @@ TEST_CASE("which machine is chosen, and the reason where none is") {
       {"one that refused", {refused, busy(5)}, none, 0, Outcome::chosen, 1},
       {"all refused", {refused, stopped}, none, 0, Outcome::wait, {}},
       {"the one that passes its checks", {failing, pending, ready}, none, 0, Outcome::chosen, 2},
+      {"the nearest, though it has more", {far(80ms), far(9ms, 1)}, limits, 0, Outcome::chosen, 1},
+      {"the farther, below its soft limit",
+       {far(80ms), far(9ms, 2)},
+       limits,
+       0,
+       Outcome::chosen,
+       0},
+      {"as near, so the fewest", {far(8ms, 1), far(9ms)}, limits, 0, Outcome::chosen, 1},
+      {"one that can be reached", {cut_off, far(200ms)}, none, 0, Outcome::chosen, 1},
+      {"none that can be reached", {cut_off, stopped}, none, 0, Outcome::none_reachable, {}},
       {"one whose checks are to come", {failing, pending}, none, 0, Outcome::wait, {}},
       {"none that passes its checks", {failing, stopped}, none, 0, Outcome::none_healthy, {}},
       {"below soft first", {busy(2), busy(1)}, limits, 0, Outcome::chosen, 1},

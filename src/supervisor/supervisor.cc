@@ -115,7 +115,7 @@ Result<void> Supervisor::take_up(Role& role) {
     ::kill(*pid, SIGKILL);
   }
   for (const ListenerSpec& listener : role.spec.listeners) {
-    TRY(sys::Fd fd, sys::listen_socket(listener.address, kBacklog));
+    TRY(sys::Fd fd, sys::listen_socket(listener.address, kBacklog, listener.binding));
     if (listener.address.is_unix()) ::chmod(listener.address.host().c_str(), listener.mode);
     role.listeners.push_back(std::move(fd));
   }

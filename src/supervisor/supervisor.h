@@ -22,9 +22,10 @@
 namespace perigee::supervisor {
 
 struct ListenerSpec {
-  std::string name;  // "api", "internal", "http", "https"; may repeat
+  std::string name;  // "api", "internal", "http", "https", "backhaul"; may repeat
   sys::Address address;
   mode_t mode = 0600;  // of a Unix socket's path
+  sys::Binding binding = sys::Binding::present;
 };
 
 struct RoleSpec {

@@ -35,7 +35,9 @@ class PosixHost {
 };
 
 // Binds and listens, for a process that passes the descriptor on. Blocking call, no loop needed.
-Result<Fd> listen_socket(const Address& at, int backlog);
+// coming: the address may not be this machine's yet.
+enum class Binding { present, coming };
+Result<Fd> listen_socket(const Address& at, int backlog, Binding binding = Binding::present);
 // The peer's user id of a connected Unix stream.
 Result<uid_t> peer_uid(const Stream& stream);
 // Sends and receives descriptors over a Unix stream descriptor (SCM_RIGHTS), at most 16.

@@ -135,12 +135,15 @@ Result<std::unique_ptr<Stream>> PosixNetwork::open_pipe(const std::string& path)
   return std::make_unique<PosixStream>(port_, loop_, std::move(fd));
 }
 
-Result<Fd> listen_socket(const Address& at, int backlog) {
+Result<Fd> listen_socket(const Address& at, int backlog, Binding binding) {
   const std::string what = fmt::format("listen on {}", at.str());
   TRY(Fd fd, own(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), what));
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (at.is_ipv6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (binding == Binding::coming) {  // this one option serves both families (ip(7))
+    ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+  }
   if (at.is_unix()) ::unlink(at.host().c_str());
   if (::bind(fd.get(), at.raw(), at.raw_size()) < 0 || ::listen(fd.get(), backlog) < 0) {
     return fail(errno_error(errno, what));

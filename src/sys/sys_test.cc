@@ -143,6 +143,15 @@ TEST_CASE_FIXTURE(Fixture,
   }
 }
 
+TEST_CASE("a listener may wait for an address that is not this machine's yet") {
+  for (const char* text : {"[fd9e:7c0a:1::1]:4282", "192.0.2.77:4282"}) {
+    const Address at = *Address::parse(text);
+    CHECK_FALSE(listen_socket(at, 16).has_value());
+    const auto coming = listen_socket(at, 16, Binding::coming);
+    CHECK_MESSAGE(coming.has_value(), (coming ? "" : coming.error().context));
+  }
+}
+
 TEST_CASE_FIXTURE(Fixture, "descriptors pass over a Unix socket") {
   std::array<int, 2> ends{};
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);

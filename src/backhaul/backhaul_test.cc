@@ -1,0 +1,359 @@
+// Nodes of a fleet in a simulation: connections kept and measured, requests handed over, nodes that
+// die, drain, or are reached through a third.
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "async/combine.h"
+#include "backhaul/client.h"
+#include "backhaul/load_view.h"
+#include "backhaul/server.h"
+#include "sim/simulation.h"
+
+namespace perigee::backhaul {
+namespace {
+
+// A node's router, as far as the backhaul knows one: answers for its own machines, and relays.
+class Site : public http::Handler {
+ public:
+  Site(sim::Node& node, std::map<std::string, model::RouteNode> fleet)
+      : name(node.name()),
+        client(node.host(), node.name()),
+        node_(node),
+        release(node.host().loop) {
+    client.set_nodes(fleet);
+    server = std::make_unique<Server>(node.host(), *this, [](const sys::Address&) { return true; });
+  }
+  async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override {
+    ++requests;
+    const auto hop = hop_of(request.head.headers);
+    if (!hop) co_return;
+    last = *hop;
+    if (hop->node != name) co_return co_await relay(request, response, *hop);
+    http::ResponseHead head;
+    if (refusal) {
+      head.status = 503;
+      put(head.headers, Told{.refusal = refusal, .load = 7});
+    } else {
+      put(head.headers, Told{.load = requests});
+    }
+    if (request.head.path() == "/hold") {
+      co_await async::first_of(node_.host().loop, wait(release), gone(response));
+    }
+    std::ignore = co_await response.send(std::move(head), name);
+  }
+  std::string name;
+  Client client;
+  std::unique_ptr<Server> server;
+  std::optional<Refusal> refusal;
+  int requests = 0;
+  int relayed = 0;
+  Hop last;
+
+ private:
+  static async::Task<void> wait(async::Event& event) { co_await event.wait(); }
+  static async::Task<void> gone(http::ResponseWriter& response) { co_await response.closed(); }
+  async::Task<void> relay(http::Request& request, http::ResponseWriter& response, Hop hop) {
+    ++relayed;
+    auto answer = co_await client.forward(hop, request.head, &request.body,
+                                          node_.host().loop.deadline_in(10s));
+    http::ResponseHead head;
+    if (!answer) {
+      head.status = 503;
+      put(head.headers, Told{.refusal = Refusal::unreachable});
+    }
+    std::ignore = co_await response.send(std::move(head), answer ? "relayed" : "");
+  }
+  sim::Node& node_;
+
+ public:
+  async::Event release;
+};
+
+struct Fleet {
+  explicit Fleet(std::vector<std::string> names) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      nodes.push_back(&simulation.add_node(names[i]));
+      known[names[i]] = {.node = NodeId(names[i]),
+                         .region = RegionCode("loc"),
+                         .mesh_address = sim::SimNetwork::address_of(i),
+                         .has_router = true,
+                         .has_worker = true};
+    }
+    for (sim::Node* node : nodes) node->start([this](sim::Node& n) { return run(*this, n); });
+  }
+  static async::Task<void> run(Fleet& fleet, sim::Node& node) {
+    Site site(node, fleet.known);
+    fleet.sites[node.name()] = &site;
+    struct Leave {
+      Fleet& f;
+      std::string name;
+      ~Leave() { f.sites.erase(name); }
+    };
+    const Leave leave{fleet, node.name()};
+    auto listener = node.host().network.listen(
+        *sys::Address::ip(sim::SimNetwork::address_of(node.index()), kPort));
+    co_await site.server->serve(*std::move(listener));
+    co_await node.host().loop.sleep(3600s);
+  }
+  Site& site(const std::string& name) { return *sites.at(name); }
+  void link(std::size_t a, std::size_t b, Duration rtt) {
+    simulation.network().set_link(a, b, {.delay = rtt / 2, .jitter = 0us});
+  }
+  Forwarded ask(const std::string& from, const std::string& to, const std::string& path = "/",
+                Duration patience = 10s) {
+    const Hop hop{.app = "a", .machine = "m", .node = to, .port = 80};
+    http::RequestHead head{.target = path};
+    head.headers.add("Host", "a.test");
+    return simulation.run(
+        site(from).client.forward(hop, head, nullptr, simulation.loop().deadline_in(patience)));
+  }
+  std::string body(Forwarded& answer) {
+    REQUIRE_MESSAGE(answer.has_value(), answer.error().request.error.context);
+    return *simulation.run(http::read_all(answer->response->body(), 1000));
+  }
+
+  std::map<std::string, model::RouteNode> known;
+  std::map<std::string, Site*> sites;  // of the nodes that run
+  sim::Simulation simulation{7};       // after what its nodes' programs use
+  std::vector<sim::Node*> nodes;
+};
+
+TEST_CASE("hops cross as fields, and what is no hop is refused") {
+  const Hop hop{.app = "a", .machine = "m1", .node = "n1", .port = 8080, .relays = 1};
+  http::Headers headers;
+  put(headers, hop);
+  CHECK(hop_of(headers).value() == hop);
+  for (const char* field : {"app", "machine", "node", "port", "relays"}) {
+    http::Headers lacking = headers;
+    lacking.remove(fmt::format("perigee-hop-{}", field));
+    CHECK_FALSE(hop_of(lacking).has_value());
+  }
+  headers.set("perigee-hop-relays", "2");
+  CHECK_FALSE(hop_of(headers).has_value());
+  headers.set("perigee-hop-relays", "1");
+  headers.set("perigee-hop-port", "65536");
+  CHECK_FALSE(hop_of(headers).has_value());
+}
+
+TEST_CASE("what an answer tells crosses as fields, all of which are taken away again") {
+  for (const Refusal refusal : {Refusal::at_limit, Refusal::gone, Refusal::not_started,
+                                Refusal::not_listening, Refusal::unreachable}) {
+    const Told told{.refusal = refusal, .load = 3, .failure = "end_of_stream", .relay = "n3"};
+    http::Headers headers;
+    headers.add("X-App", "1");
+    put(headers, told);
+    CHECK(told_by(headers) == told);
+    remove_hop_fields(headers);
+    CHECK(headers.fields().size() == 1);
+  }
+  http::Headers later;
+  later.add("perigee-hop-refused", "for a reason of a later version");
+  CHECK(told_by(later).refusal == Refusal::gone);
+}
+
+TEST_CASE("a load is what was told and what has changed of our own since, for a while") {
+  LoadView view;
+  const MonotonicTime now{0};
+  CHECK(view.in_flight("m", now) == 0);
+  LoadView::Slot one(view, "m");
+  view.told("m", 5, now);
+  CHECK(view.in_flight("m", now) == 5);
+  {
+    const LoadView::Slot two(view, "m");
+    CHECK(view.in_flight("m", now) == 6);
+  }
+  one = {};
+  CHECK(view.in_flight("m", now) == 4);
+  CHECK(view.in_flight("m", now + kLoadFresh + 1s) == 0);
+  view.forget_old(now);
+  CHECK(view.size() == 1);
+  view.forget_old(now + kLoadFresh + 1s);
+  CHECK(view.size() == 0);
+}
+
+TEST_CASE("connections are warm before the first request, and more come with the first") {
+  Fleet fleet({"n1", "n2"});
+  fleet.link(0, 1, 200ms);
+  fleet.simulation.run_for(3s);
+  CHECK(fleet.site("n2").server->connections() == kIdleConnections);
+  const MonotonicTime begun = fleet.simulation.now();
+  auto answer = fleet.ask("n1", "n2");
+  CHECK(fleet.body(answer) == "n2");
+  CHECK(fleet.simulation.now() - begun < 210ms);  // one round trip
+  CHECK(answer->told.load == 1);
+  fleet.simulation.run_for(3s);
+  CHECK(fleet.site("n2").server->connections() == kBusyConnections);
+  fleet.simulation.run_for(kBusyTime + 3s);
+  CHECK(fleet.site("n2").server->connections() == kIdleConnections);
+}
+
+TEST_CASE("round trips are measured, and follow the path") {
+  Fleet fleet({"n1", "n2"});
+  fleet.link(0, 1, 80ms);
+  fleet.simulation.run_for(10ms);
+  CHECK_FALSE(fleet.site("n1").client.rtt("n2").has_value());
+  fleet.simulation.run_for(5s);
+  CHECK(fleet.site("n1").client.rtt("n2") == 80ms);
+  fleet.link(0, 1, 160ms);
+  fleet.simulation.run_for(15s);
+  CHECK(fleet.site("n1").client.rtt("n2") == 160ms);
+}
+
+TEST_CASE("a refusal says why, and that nothing was sent") {
+  Fleet fleet({"n1", "n2"});
+  fleet.simulation.run_for(1s);
+  fleet.site("n2").refusal = Refusal::at_limit;
+  const auto answer = fleet.ask("n1", "n2");
+  REQUIRE_FALSE(answer.has_value());
+  CHECK(answer.error().told.refusal == Refusal::at_limit);
+  CHECK(answer.error().told.load == 7);
+  CHECK_FALSE(answer.error().request.sent);
+}
+
+TEST_CASE("a dead node is noticed within two seconds, whatever it was doing") {
+  Fleet fleet({"n1", "n2"});
+  fleet.link(0, 1, 100ms);
+  fleet.simulation.run_for(2s);
+  std::ignore = fleet.ask("n1", "n2");
+  fleet.nodes[1]->crash(sim::Crash::power);
+  const MonotonicTime died = fleet.simulation.now();
+  while (fleet.site("n1").client.reaches("n2")) fleet.simulation.run_for(10ms);
+  CHECK(fleet.simulation.now() - died < 2s);
+  const auto answer = fleet.ask("n1", "n2");
+  REQUIRE_FALSE(answer.has_value());
+  CHECK_FALSE(answer.error().request.sent);
+  fleet.nodes[1]->restart();
+  fleet.simulation.run_for(6s);  // the longest pause between two dials
+  auto back = fleet.ask("n1", "n2");
+  CHECK(fleet.body(back) == "n2");
+}
+
+TEST_CASE("what runs when a node dies fails as sent, and not before it is dead for sure") {
+  Fleet fleet({"n1", "n2"});
+  fleet.simulation.run_for(1s);
+  fleet.simulation.after(1s, [&] { fleet.nodes[1]->crash(sim::Crash::power); });
+  const MonotonicTime begun = fleet.simulation.now();
+  const auto answer = fleet.ask("n1", "n2", "/hold", 60s);
+  REQUIRE_FALSE(answer.has_value());
+  CHECK(answer.error().request.sent);
+  CHECK(answer.error().request.error.code == Code::unavailable);
+  CHECK(fleet.simulation.now() - begun > kDead);
+  CHECK(fleet.simulation.now() - begun < kDead + 3s);
+}
+
+TEST_CASE("a killed router's requests fail at once, and the next ones come when it is back") {
+  Fleet fleet({"n1", "n2"});
+  fleet.simulation.run_for(1s);
+  fleet.simulation.after(1s, [&] { fleet.nodes[1]->crash(sim::Crash::process); });
+  const MonotonicTime begun = fleet.simulation.now();
+  const auto cut = fleet.ask("n1", "n2", "/hold", 60s);
+  REQUIRE_FALSE(cut.has_value());
+  CHECK(cut.error().request.sent);
+  CHECK(fleet.simulation.now() - begun < 1100ms);
+  fleet.nodes[1]->restart();
+  fleet.simulation.run_for(1s);
+  auto back = fleet.ask("n1", "n2");
+  CHECK(fleet.body(back) == "n2");
+}
+
+TEST_CASE("a node that can't be reached directly is reached through the nearest other") {
+  Fleet fleet({"n1", "n2", "far", "near"});
+  fleet.link(0, 2, 200ms);
+  fleet.link(0, 3, 20ms);
+  fleet.simulation.run_for(2s);
+  fleet.simulation.network().partition(0, 1);
+  fleet.simulation.run_for(3s);
+  CHECK(fleet.site("n1").client.reaches("n2"));
+  auto answer = fleet.ask("n1", "n2");
+  CHECK(fleet.body(answer) == "relayed");
+  CHECK(answer->told.relay == "near");
+  CHECK(fleet.site("near").relayed == 1);
+  CHECK(fleet.site("n2").last.relays == 1);
+  fleet.simulation.network().heal(0, 1);
+  fleet.simulation.run_for(10s);
+  auto direct = fleet.ask("n1", "n2");
+  CHECK(fleet.body(direct) == "n2");
+}
+
+TEST_CASE("a relay that does not reach the node either is not asked again at once") {
+  Fleet fleet({"n1", "n2", "n3", "n4"});
+  fleet.link(0, 3, 50ms);
+  fleet.simulation.run_for(2s);
+  fleet.simulation.network().partition(0, 1);
+  fleet.simulation.network().partition(2, 1);
+  fleet.simulation.run_for(3s);
+  const auto first = fleet.ask("n1", "n2");
+  REQUIRE_FALSE(first.has_value());
+  CHECK(first.error().told.refusal == Refusal::unreachable);
+  CHECK(fleet.site("n3").relayed == 1);
+  auto second = fleet.ask("n1", "n2");
+  CHECK(fleet.body(second) == "relayed");
+  CHECK(second->told.relay == "n4");
+  CHECK(fleet.site("n4").relayed == 1);
+}
+
+TEST_CASE("a router that drains ends what it serves, and takes no new connection") {
+  Fleet fleet({"n1", "n2"});
+  fleet.simulation.run_for(1s);
+  Site& there = fleet.site("n2");
+  fleet.simulation.after(500ms, [&] { there.release.set(); });
+  async::TaskGroup tasks(fleet.simulation.loop());
+  struct Drain {
+    static async::Task<void> run(Site& site, async::Loop& loop) {
+      co_await loop.sleep(200ms);
+      co_await site.server->drain(loop.deadline_in(30s));
+    }
+  };
+  tasks.spawn(Drain::run(there, fleet.simulation.loop()));
+  auto held = fleet.ask("n1", "n2", "/hold");
+  CHECK(fleet.body(held) == "n2");
+  fleet.simulation.run_for(2s);
+  CHECK(tasks.size() == 0);
+  const auto late = fleet.ask("n1", "n2");
+  REQUIRE_FALSE(late.has_value());
+  CHECK_FALSE(late.error().request.sent);
+}
+
+TEST_CASE("only who is allowed is served") {
+  Fleet fleet({"n1", "n2"});
+  fleet.simulation.run_for(1s);
+  Server strict(fleet.nodes[1]->host(), fleet.site("n2"), [](const sys::Address& peer) {
+    return peer.host() != sim::SimNetwork::address_of(0);
+  });
+  const auto at = *sys::Address::ip(sim::SimNetwork::address_of(1), 9999);
+  async::TaskGroup tasks(fleet.simulation.loop());
+  tasks.spawn(strict.serve(*fleet.nodes[1]->host().network.listen(at)));
+  struct Knock {
+    static async::Task<Result<std::size_t>> run(sim::Node& node, sys::Address to) {
+      CO_TRY(auto stream,
+             co_await node.host().network.connect(to, node.host().loop.deadline_in(5s)));
+      std::vector<char> buffer(100);
+      co_return co_await stream->read(buffer);
+    }
+  };
+  const auto refused = fleet.simulation.run(Knock::run(*fleet.nodes[0], at));
+  CHECK((!refused || *refused == 0));
+  CHECK(strict.connections() == 0);
+  const auto served = fleet.simulation.run(Knock::run(*fleet.nodes[1], at));
+  REQUIRE(served.has_value());
+  CHECK(*served > 0);  // its settings
+}
+
+TEST_CASE("nodes that stay keep their connections when others come and go") {
+  Fleet fleet({"n1", "n2", "n3"});
+  fleet.simulation.run_for(2s);
+  auto known = fleet.known;
+  known.erase("n3");
+  fleet.site("n1").client.set_nodes(known);
+  CHECK(fleet.site("n1").client.rtt("n2").has_value());
+  CHECK_FALSE(fleet.site("n1").client.reaches("n3"));
+  const auto gone = fleet.ask("n1", "n3");
+  REQUIRE_FALSE(gone.has_value());
+  CHECK_FALSE(gone.error().request.sent);
+  auto stays = fleet.ask("n1", "n2");
+  CHECK(fleet.body(stays) == "n2");
+}
+
+}  // namespace
+}  // namespace perigee::backhaul

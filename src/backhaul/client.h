@@ -1,0 +1,69 @@
+// Client: hands requests to the routers of other nodes.
+//
+//   client.set_nodes(table.nodes());                          // at each change of the routes
+//   auto answer = co_await client.forward(hop, head, &body, deadline);
+//   if (!answer) … answer.error().refusal: go elsewhere; else as after http::Client::forward
+//
+// A node that can't be reached is reached through one other, the nearest that is. What the answer
+// says of loads comes out as Told; its fields do not.
+#pragma once
+
+#include <expected>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backhaul/hop.h"
+#include "backhaul/peer.h"
+#include "http/client.h"
+#include "model/fleet.h"
+
+namespace perigee::backhaul {
+
+struct Answer {
+  std::unique_ptr<http::Response> response;
+  Told told;
+};
+
+// As http::RequestFailure, and what the other router said where it refused: nothing was sent to the
+// machine then.
+struct Failure {
+  http::RequestFailure request;
+  Told told{};
+};
+using Forwarded = std::expected<Answer, Failure>;
+
+class Client {
+ public:
+  Client(sys::Host& host, std::string own_node, std::uint16_t port = kPort);
+  ~Client();
+
+  void set_nodes(const std::map<std::string, model::RouteNode>& nodes);  // by name
+  async::Task<Forwarded> forward(Hop hop, http::RequestHead head, http::Body* body,
+                                 Deadline deadline);
+  // Directly, or there may be another that it is reached through.
+  bool reaches(const std::string& node) const;
+  // Nullopt: not known (yet).
+  std::optional<Duration> rtt(const std::string& node) const;
+
+ private:
+  struct Known {
+    model::RouteNode node;
+    std::shared_ptr<Peer> peer;  // requests on their way keep one whose node has gone
+    std::map<std::string, MonotonicTime> avoided{};  // relays that did not reach it, until when
+  };
+  Known* find(const std::string& node);
+  Known* find_relay(Known& target);
+  async::Task<Forwarded> relay(Hop hop, http::RequestHead head, http::Body* body,
+                               Deadline deadline);
+  async::Task<Forwarded> ask(ConnectionPtr connection, Hop hop, http::RequestHead head,
+                             http::Body* body, Deadline deadline);
+
+  sys::Host& host_;
+  std::string own_node_;
+  std::uint16_t port_;
+  std::map<std::string, Known> nodes_;
+};
+
+}  // namespace perigee::backhaul

@@ -1,0 +1,119 @@
+#include "backhaul/hop.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "backhaul/limits.h"
+#include "base/text.h"
+
+namespace perigee::backhaul {
+namespace {
+
+constexpr std::string_view kPrefix = "perigee-hop-";
+constexpr std::string_view kApp = "perigee-hop-app";
+constexpr std::string_view kMachine = "perigee-hop-machine";
+constexpr std::string_view kNode = "perigee-hop-node";
+constexpr std::string_view kPortField = "perigee-hop-port";
+constexpr std::string_view kRelays = "perigee-hop-relays";
+constexpr std::string_view kRefused = "perigee-hop-refused";
+constexpr std::string_view kLoad = "perigee-hop-load";
+constexpr std::string_view kFailed = "perigee-hop-failed";
+constexpr std::string_view kRelay = "perigee-hop-relay";
+
+struct RefusalText {
+  Refusal refusal;
+  std::string_view name;
+  std::string_view sentence;
+};
+constexpr std::array<RefusalText, 5> kRefusals{{
+    {Refusal::at_limit, "at-limit", "it is at its hard limit"},
+    {Refusal::gone, "gone", "its node does not know it any more"},
+    {Refusal::not_started, "not-started", "it does not run"},
+    {Refusal::not_listening, "not-listening", "it does not accept connections"},
+    {Refusal::unreachable, "unreachable", "its node can't be reached"},
+}};
+
+const RefusalText& text_of(Refusal refusal) {
+  return *std::ranges::find(kRefusals, refusal, &RefusalText::refusal);
+}
+
+Result<std::string> required(const http::Headers& headers, std::string_view field) {
+  const std::string* value = headers.find(field);
+  if (value == nullptr || value->empty() || value->size() > kMaxAppBytes) {
+    return fail(Code::invalid_argument, "{}: missing, empty or too long", field);
+  }
+  return *value;
+}
+
+Result<int> required_number(const http::Headers& headers, std::string_view field,
+                            std::uint64_t max) {
+  TRY(const std::string text, required(headers, field));
+  const auto number = parse_uint(text, max);
+  if (!number) return fail(Code::invalid_argument, "{}: '{}' is no number to {}", field, text, max);
+  return static_cast<int>(*number);
+}
+
+}  // namespace
+
+std::string_view name(Refusal refusal) {
+  return text_of(refusal).name;
+}
+
+std::string_view describe(Refusal refusal) {
+  return text_of(refusal).sentence;
+}
+
+void put(http::Headers& headers, const Hop& hop) {
+  headers.set(kApp, hop.app);
+  headers.set(kMachine, hop.machine);
+  headers.set(kNode, hop.node);
+  headers.set(kPortField, std::to_string(hop.port));
+  headers.set(kRelays, std::to_string(hop.relays));
+}
+
+Result<Hop> hop_of(const http::Headers& headers) {
+  Hop hop;
+  TRY(hop.app, required(headers, kApp));
+  TRY(hop.machine, required(headers, kMachine));
+  TRY(hop.node, required(headers, kNode));
+  TRY(hop.port, required_number(headers, kPortField, std::numeric_limits<std::uint16_t>::max()));
+  TRY(hop.relays, required_number(headers, kRelays, kMaxRelays));
+  return hop;
+}
+
+void put(http::Headers& headers, const Told& told) {
+  if (told.refusal) headers.set(kRefused, name(*told.refusal));
+  if (told.load) headers.set(kLoad, std::to_string(*told.load));
+  if (!told.failure.empty()) headers.set(kFailed, told.failure);
+  if (!told.relay.empty()) headers.set(kRelay, told.relay);
+}
+
+Told told_by(const http::Headers& headers) {
+  Told told;
+  if (const std::string* refused = headers.find(kRefused)) {
+    const auto known = std::ranges::find(kRefusals, *refused, &RefusalText::name);
+    // A later version's reason is a refusal all the same.
+    told.refusal = known == kRefusals.end() ? Refusal::gone : known->refusal;
+  }
+  if (const std::string* load = headers.find(kLoad)) {
+    if (const auto number = parse_uint(*load, std::numeric_limits<int>::max())) {
+      told.load = static_cast<int>(*number);
+    }
+  }
+  if (const std::string* failed = headers.find(kFailed)) told.failure = *failed;
+  if (const std::string* relay = headers.find(kRelay)) told.relay = *relay;
+  return told;
+}
+
+void remove_hop_fields(http::Headers& headers) {
+  std::vector<std::string> names;
+  for (const auto& [field, value] : headers.fields()) {
+    if (iequals(std::string_view(field).substr(0, kPrefix.size()), kPrefix)) {
+      names.push_back(field);
+    }
+  }
+  for (const std::string& field : names) headers.remove(field);
+}
+
+}  // namespace perigee::backhaul

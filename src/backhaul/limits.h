@@ -1,0 +1,44 @@
+// Bounds of what runs between the routers of a fleet (docs/decisions/0021-backhaul.md has the
+// measurements behind the numbers of connections).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace perigee::backhaul {
+
+inline constexpr std::uint16_t kPort = 4282;
+
+// Connections to one node.
+inline constexpr std::size_t kIdleConnections = 1;  // kept to measure, and for the first request
+inline constexpr std::size_t kBusyConnections = 4;  // while it is used
+inline constexpr std::size_t kMaxConnections = 16;
+inline constexpr std::size_t kStreamsPerConnection = 32;  // more are opened beyond it
+inline constexpr Duration kBusyTime = 60s;                // from the last use
+inline constexpr Duration kConnectTimeout = 2s;
+inline constexpr Duration kFirstRedial = 100ms;  // then doubling
+inline constexpr Duration kLastRedial = 5s;
+inline constexpr Duration kDialWait = 1s;        // a request's, for a connection that is being made
+inline constexpr Duration kCapacityPoll = 20ms;  // while all streams of all connections are taken
+
+// Signs of life. A node that is dead is noticed kSuspect after its last one at the latest.
+inline constexpr Duration kPingInterval = 500ms;
+inline constexpr Duration kSuspect = 1500ms;  // no answer for so long: no new requests
+inline constexpr Duration kDead = 5s;         // those on it fail
+
+// An unreachable node is reached through one other.
+inline constexpr int kMaxRelays = 1;
+inline constexpr Duration kRelayAvoided = 1s;  // after it could not reach the node either
+
+// The server.
+inline constexpr std::size_t kMaxInbound = 4096;  // connections
+inline constexpr Duration kGreeting = 10s;        // to its first bytes
+inline constexpr Duration kAcceptPause = 50ms;    // after a failed accept
+inline constexpr std::size_t kMaxAppBytes = 256;  // of a name in a hop's fields
+
+inline constexpr Duration kLoadFresh =
+    2s;  // what another router told of a load, then our own count
+
+}  // namespace perigee::backhaul

@@ -1,0 +1,44 @@
+// Server: takes the connections of the fleet's other routers and gives their requests to a Handler.
+//
+//   Server server(host, handler, [&](const sys::Address& peer) { return is_node(peer); });
+//   co_await server.serve(std::move(listener));
+//
+// Only peers that `allow` says yes to are served; others are closed at once. In a fleet those are
+// the nodes' mesh addresses, which WireGuard lets nobody else send from (its allowed-ips).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "async/task_group.h"
+#include "backhaul/limits.h"
+#include "http2/server.h"
+#include "sys/host.h"
+
+namespace perigee::backhaul {
+
+class Server {
+ public:
+  using Allow = std::function<bool(const sys::Address& peer)>;
+  Server(sys::Host& host, http::Handler& handler, Allow allow);
+  ~Server();
+
+  // Accepts until `drain`.
+  async::Task<void> serve(std::unique_ptr<sys::Listener> listener);
+  // Lets what runs end, up to `deadline`.
+  async::Task<void> drain(Deadline deadline);
+  std::size_t connections() const { return tasks_.size(); }
+
+ private:
+  async::Task<void> serve_connection(std::unique_ptr<sys::Stream> stream);
+
+  sys::Host& host_;
+  http::Handler& handler_;
+  Allow allow_;
+  async::Event draining_;
+  std::set<http2::ServerConnection*> open_;
+  async::TaskGroup tasks_;  // last: uses the others
+};
+
+}  // namespace perigee::backhaul

@@ -1,0 +1,137 @@
+#include "router/backhaul_handler.h"
+
+#include <algorithm>
+
+#include "async/combine.h"
+#include "router/body_stream.h"
+#include "router/forwarding.h"
+#include "router/limits.h"
+
+namespace perigee::router {
+namespace {
+
+using backhaul::Refusal;
+
+async::Task<void> until_gone(http::ResponseWriter& response) {
+  co_await response.closed();
+}
+
+const model::Service* service_at(const model::AppRoute& route, int port) {
+  const auto found = std::ranges::find(route.services, port, &model::Service::internal_port);
+  return found == route.services.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+// Where a request is to go on this node.
+struct BackhaulHandler::Place {
+  std::string machine;
+  sys::Address address;
+};
+
+BackhaulHandler::BackhaulHandler(sys::Host& host, State& state, http::Client& machines,
+                                 backhaul::Client& nodes, std::string node)
+    : host_(host), state_(state), machines_(machines), nodes_(nodes), node_(std::move(node)) {}
+
+async::Task<void> BackhaulHandler::handle(http::Request& request, http::ResponseWriter& response) {
+  ++state_.counters.backhaul_requests;
+  co_await async::first_of(host_.loop, serve(request, response), until_gone(response));
+}
+
+async::Task<void> BackhaulHandler::serve(http::Request& request, http::ResponseWriter& response) {
+  auto hop = backhaul::hop_of(request.head.headers);
+  if (!hop) {
+    http::ResponseHead head{.status = info(hop.error().code).http_status};
+    std::ignore = co_await response.send(std::move(head), hop.error().context + "\n");
+    co_return;
+  }
+  if (hop->node != node_) co_return co_await relay(request, response, *std::move(hop));
+  auto place = find_place(*hop);
+  if (!place) {
+    co_return co_await refuse(response,
+                              {.refusal = place.error(), .load = state_.loads.of(hop->machine)});
+  }
+  co_await hand_over(request, response, *std::move(place));
+}
+
+// By the newest table.
+std::expected<BackhaulHandler::Place, Refusal> BackhaulHandler::find_place(
+    const backhaul::Hop& hop) const {
+  const routing::RoutePtr route = state_.table->find_app(hop.app);
+  if (route == nullptr) return std::unexpected(Refusal::gone);
+  const auto target = std::ranges::find_if(route->targets, [&](const model::RouteTarget& each) {
+    return each.machine.str() == hop.machine && each.node.str() == node_;
+  });
+  const model::Service* service = service_at(*route, hop.port);
+  if (target == route->targets.end() || service == nullptr) return std::unexpected(Refusal::gone);
+  if (target->state != model::MachineState::started || target->wakeable) {
+    return std::unexpected(Refusal::not_started);
+  }
+  const int limit = service->concurrency.hard_limit;
+  if (limit > 0 && state_.loads.of(hop.machine) >= limit) {
+    return std::unexpected(Refusal::at_limit);
+  }
+  const auto address = sys::Address::ip(target->address, static_cast<std::uint16_t>(hop.port));
+  if (!address) return std::unexpected(Refusal::not_started);
+  return Place{.machine = hop.machine, .address = *address};
+}
+
+async::Task<void> BackhaulHandler::hand_over(http::Request& request, http::ResponseWriter& response,
+                                             Place place) {
+  const Loads::Slot slot(state_.loads, place.machine);
+  http::RequestHead head = std::move(request.head);
+  backhaul::remove_hop_fields(head.headers);
+  auto answer = co_await machines_.forward(place.address, std::move(head), &request.body,
+                                           host_.loop.deadline_in(kUpstreamHead));
+  const int load = state_.loads.of(place.machine);
+  if (answer) co_return co_await pass_on(**answer, response, {.load = load});
+  if (!answer.error().sent) {
+    ++state_.counters.connect_failures;
+    co_return co_await refuse(response, {.refusal = Refusal::not_listening, .load = load});
+  }
+  co_await fail_request(response, answer.error().error, {.load = load});
+}
+
+async::Task<void> BackhaulHandler::relay(http::Request& request, http::ResponseWriter& response,
+                                         backhaul::Hop hop) {
+  if (hop.relays == 0) co_return co_await refuse(response, {.refusal = Refusal::gone});
+  ++state_.counters.relayed;
+  auto answer = co_await nodes_.forward(std::move(hop), std::move(request.head), &request.body,
+                                        host_.loop.deadline_in(kUpstreamHead));
+  if (answer) co_return co_await pass_on(*answer->response, response, std::move(answer->told));
+  backhaul::Told told = std::move(answer.error().told);
+  if (answer.error().request.sent) {
+    co_return co_await fail_request(response, answer.error().request.error, std::move(told));
+  }
+  if (!told.refusal) told.refusal = Refusal::unreachable;
+  co_await refuse(response, std::move(told));
+}
+
+async::Task<void> BackhaulHandler::pass_on(http::Response& from, http::ResponseWriter& to,
+                                           backhaul::Told told) {
+  http::ResponseHead head = std::move(from.head);
+  remove_hop_by_hop(head.headers);
+  backhaul::remove_hop_fields(head.headers);
+  backhaul::put(head.headers, told);
+  if (!co_await to.start(std::move(head))) co_return;
+  std::uint64_t bytes = 0;
+  std::ignore = co_await stream_body(host_.loop, from.body(), to, bytes);
+}
+
+async::Task<void> BackhaulHandler::refuse(http::ResponseWriter& response, backhaul::Told told) {
+  ++state_.counters.refusals;
+  http::ResponseHead head{.status = 503};
+  backhaul::put(head.headers, told);
+  std::ignore = co_await response.send(std::move(head), {});
+}
+
+// The machine may have acted on the request: the other router decides what comes of it.
+async::Task<void> BackhaulHandler::fail_request(http::ResponseWriter& response, const Error& error,
+                                                backhaul::Told told) {
+  http::ResponseHead head{.status = 502};
+  told.failure = info(error.code).name;
+  backhaul::put(head.headers, told);
+  std::ignore = co_await response.send(std::move(head), error.context.substr(0, kMaxFailureText));
+}
+
+}  // namespace perigee::router

@@ -1,0 +1,341 @@
+// Routers of three nodes in one process, on real loopback sockets: a request that comes in at one
+// and runs at another.
+#include "base/text.h"
+#include "router/test_fixture.h"
+
+namespace perigee::router {
+namespace {
+
+// A body that is never whole in memory.
+class MadeBody : public http::Body {
+ public:
+  explicit MadeBody(std::uint64_t size) : left_(size) {}
+  async::Task<Result<std::size_t>> read(std::span<char> into) override {
+    const std::size_t count = std::min<std::uint64_t>(into.size(), left_);
+    std::ranges::fill(into.first(count), 'x');
+    left_ -= count;
+    co_return count;
+  }
+  std::optional<std::uint64_t> length() const override { return std::nullopt; }
+
+ private:
+  std::uint64_t left_;
+};
+
+std::size_t peak_memory_mib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoul(line.substr(6)) / 1024;
+  }
+  return 0;
+}
+
+// n1 is the one that users are connected to; machines are on n2 and n3.
+struct Fleet : Fixture {
+  struct Site {
+    std::unique_ptr<Router> router;
+    std::unique_ptr<async::TaskGroup> tasks;
+    sys::Address http;
+    sys::Address status;
+  };
+  ~Fleet() {
+    sites.clear();
+    finish_writes();
+  }
+
+  static std::string ip_of(int number) { return fmt::format("127.0.0.{}", number); }
+
+  void start_site(int number) {
+    const std::string name = fmt::format("n{}", number);
+    Listeners listeners;
+    auto backhaul = h().network.listen(*sys::Address::ip(ip_of(number), backhaul_port));
+    REQUIRE_MESSAGE(backhaul.has_value(), backhaul.error().context);
+    backhaul_port = (*backhaul)->local().port();
+    listeners.backhaul.push_back(*std::move(backhaul));
+    listeners.http.push_back(listen());
+    Site site;
+    site.http = listeners.http[0]->local();
+    site.status = *sys::Address::unix_path(fmt::format("{}/{}.sock", directory, name));
+    listeners.status = *h().network.listen(site.status);
+    site.router = std::make_unique<Router>(
+        h(), Config{.node = NodeId(name),
+                    .region = RegionCode(fmt::format("r{:02}", number)),
+                    .domain = "test",
+                    .control = control,
+                    .snapshot_path = fmt::format("{}/{}.json", directory, name),
+                    .access_log = fmt::format("{}/{}.log", directory, name),
+                    .reach_bound = reach_bound,
+                    .backhaul_port = backhaul_port});
+    site.tasks = std::make_unique<async::TaskGroup>(loop());
+    site.tasks->spawn(site.router->run(std::move(listeners)));
+    sites[number] = std::move(site);
+  }
+  void place(const std::string& machine, int node) {
+    target(machine, ip_of(node));
+    route.targets.back().node = NodeId(fmt::format("n{}", node));
+  }
+  void start_fleet() {
+    feed.add(R"({"version":1,"epoch":"e","revision":1,"snapshot":true})");
+    for (int i = 1; i <= 3; ++i) {
+      const model::RouteNode node{.node = NodeId(fmt::format("n{}", i)),
+                                  .region = RegionCode(fmt::format("r{:02}", i)),
+                                  .mesh_address = ip_of(i),
+                                  .has_router = true,
+                                  .has_worker = true};
+      feed.add(json::object({{"revision", 1},
+                             {"key", "/nodes/" + node.node.str()},
+                             {"value", model::to_json(node)}})
+                   .dump());
+    }
+    feed.add(route_line(1));
+    feed.add(R"({"revision":1,"synced":true})");
+    start_control();
+    for (int i = 1; i <= 3; ++i) start_site(i);
+    for (const auto& [number, site] : sites) {
+      for (int i = 0; i < 500 && site.router->state().table->apps().empty(); ++i) sleep(10ms);
+      REQUIRE_FALSE(site.router->state().table->apps().empty());
+    }
+    http_address = sites[1].http;
+    status_address = sites[1].status;
+    sleep(100ms);  // for the first pings
+  }
+  const State& state(int node) { return sites.at(node).router->state(); }
+  void stop_site(int node) { sites.erase(node); }
+  json::Value last_log_line(int node) {
+    sleep(400ms);
+    std::ifstream file(fmt::format("{}/n{}.log", directory, node));
+    std::string line;
+    std::string last;
+    while (std::getline(file, line)) last = line;
+    return json::parse(last).value_or(json::Value());
+  }
+  // A second request while `held` runs.
+  Reply while_held(const std::string& target_path, Machine& machine) {
+    std::optional<Result<Reply>> held;
+    tasks.spawn(ask_into(*this, {.target = "/hold"}, held));
+    for (int i = 0; i < 500 && !machine.entered.is_set(); ++i) sleep(10ms);
+    REQUIRE(machine.entered.is_set());
+    const Reply reply = get(target_path);
+    machine.release.set();
+    for (int i = 0; i < 500 && !held; ++i) sleep(10ms);
+    REQUIRE(held.has_value());
+    CHECK(held->value().status == 200);
+    return reply;
+  }
+  static async::Task<void> ask_into(Fixture& f, http::RequestHead head,
+                                    std::optional<Result<Reply>>& result) {
+    result.emplace(co_await f.ask(f.http_address, std::move(head), {}));
+  }
+
+  std::uint16_t backhaul_port = 0;
+  std::map<int, Site> sites;
+};
+
+TEST_CASE_FIXTURE(Fleet, "a request crosses to the machine of another node, and its answer back") {
+  Machine& machine = start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  http::RequestHead head{.method = "POST", .target = "/path?q=1"};
+  head.headers.add("perigee-hop-machine", "another");
+  head.headers.add("X-Forwarded-For", "198.51.100.7");
+  const auto reply = loop().run(ask(http_address, std::move(head), "body"));
+  REQUIRE(reply.has_value());
+  CHECK(reply->status == 200);
+  CHECK(reply->body == "m2:body");
+  CHECK(reply->header("via") == "1.1 perigee");
+  CHECK(machine.last.target == "/path?q=1");
+  CHECK(*machine.last.headers.find("host") == "hello.test:8080");
+  CHECK(*machine.last.headers.find("x-forwarded-for") == "198.51.100.7, 127.0.0.1");
+  CHECK(*machine.last.headers.find("fly-region") == "r01");
+  CHECK(reply->header("perigee-request-id") == *machine.last.headers.find("perigee-request-id"));
+  for (const http::Headers& headers : {machine.last.headers, reply->headers}) {
+    for (const auto& [name, value] : headers.fields()) {
+      CHECK_FALSE(to_lower(name).starts_with("perigee-hop-"));
+    }
+  }
+  const json::Value line = last_log_line(1);
+  CHECK(*line.find("machine")->string() == "m2");
+  CHECK(*line.find("machine_node")->string() == "n2");
+  CHECK(state(2).counters.backhaul_requests == 1);
+  CHECK(state(1).remote_loads.in_flight("m2", loop().now()) <= 1);
+}
+
+TEST_CASE_FIXTURE(Fleet, "64 MiB go to a machine of another node and back, in bounded memory") {
+  start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  constexpr std::uint64_t kSize = 64 * 1024 * 1024;
+  const std::size_t before = peak_memory_mib();
+  struct Go {
+    static async::Task<Result<std::uint64_t>> run(Fleet& f) {
+      MadeBody body(kSize);
+      http::RequestHead head{.method = "POST", .target = "/stream"};
+      head.headers.add("Host", "hello.test");
+      auto response = co_await f.client.forward(f.http_address, std::move(head), &body, f.soon());
+      if (!response) co_return fail(std::move(response).error().error);
+      std::vector<char> buffer(64 * 1024);
+      std::uint64_t total = 0;
+      for (;;) {
+        CO_TRY(const std::size_t count, co_await (*response)->body().read(buffer));
+        if (count == 0) co_return total;
+        total += count;
+      }
+    }
+  };
+  const auto total = loop().run(Go::run(*this));
+  REQUIRE_MESSAGE(total.has_value(), total.error().context);
+  CHECK(*total == kSize);
+  CHECK(peak_memory_mib() - before < 40);
+}
+
+TEST_CASE_FIXTURE(Fleet, "a full machine refuses, and the request goes to another node") {
+  route_line(1);
+  route.services[0].concurrency = {.soft_limit = 1, .hard_limit = 1};
+  Machine& full = start_machine("m2", ip_of(2));
+  Machine& other = start_machine("m3", ip_of(3));
+  place("m2", 2);
+  start_fleet();
+  struct Elsewhere {  // n2's own users have its machine; n1 does not know
+    static async::Task<void> run(Fleet& f, std::optional<Result<Reply>>& result) {
+      result.emplace(co_await f.ask(f.sites.at(2).http, {.target = "/hold"}, {}));
+    }
+  };
+  std::optional<Result<Reply>> held;
+  tasks.spawn(Elsewhere::run(*this, held));
+  for (int i = 0; i < 500 && !full.entered.is_set(); ++i) sleep(10ms);
+  REQUIRE(full.entered.is_set());
+  place("m3", 3);
+  feed.add(route_line(2));
+  sleep(100ms);
+  for (int i = 0; i < 4; ++i) {
+    const auto reply = loop().run(ask(http_address, {.method = "POST"}, "body"));
+    REQUIRE(reply.has_value());
+    CHECK(reply->body == "m3:body");  // a body that had begun to cross comes whole
+  }
+  CHECK(other.requests == 4);
+  CHECK(full.requests == 1);
+  CHECK(state(2).counters.refusals >= 1);
+  full.release.set();
+  for (int i = 0; i < 500 && !held; ++i) sleep(10ms);
+  REQUIRE(held.has_value());
+}
+
+TEST_CASE_FIXTURE(Fleet, "where every machine of every node is full, the page says so") {
+  reach_bound = 300ms;
+  route_line(1);
+  route.services[0].concurrency = {.soft_limit = 1, .hard_limit = 1};
+  Machine& full = start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  const Reply reply = while_held("/", full);
+  CHECK(reply.status == 503);
+  CHECK(reply.body.find("at_hard_limit") != std::string::npos);
+  CHECK(reply.header("retry-after") == "1");
+}
+
+TEST_CASE_FIXTURE(Fleet, "a request that a dying node may have acted on is not sent again") {
+  Machine& dying = start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  Machine& other = start_machine("m3", ip_of(3));
+  std::optional<Result<Reply>> reply;
+  tasks.spawn(ask_into(*this, {.method = "POST", .target = "/hold"}, reply));
+  for (int i = 0; i < 500 && !dying.entered.is_set(); ++i) sleep(10ms);
+  REQUIRE(dying.entered.is_set());
+  place("m3", 3);
+  feed.add(route_line(2));
+  sleep(50ms);
+  stop_site(2);
+  for (int i = 0; i < 500 && !reply; ++i) sleep(10ms);
+  REQUIRE(reply.has_value());
+  REQUIRE(reply->has_value());
+  CHECK((*reply)->status == 502);
+  CHECK((*reply)->body.find("n2") != std::string::npos);  // the page names the node
+  CHECK(other.requests == 0);
+  CHECK(get().body == "m3:");
+}
+
+TEST_CASE_FIXTURE(Fleet, "a GET that a machine cut without an answer is sent again elsewhere") {
+  start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  Machine& other = start_machine("m3", ip_of(3));
+  servers[0].reset();  // m2's, whose connections are reset from now on
+  place("m3", 3);
+  feed.add(route_line(2));
+  sleep(100ms);
+  for (int i = 0; i < 3; ++i) CHECK(get().body == "m3:");
+  CHECK(other.requests == 3);
+}
+
+TEST_CASE_FIXTURE(Fleet, "an answer that a machine of another node cuts does not seem whole") {
+  start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  const auto half = loop().run(ask(http_address, {.target = "/half"}, {}));
+  CHECK_FALSE(half.has_value());  // cut: it does not seem whole
+  CHECK(get().status == 200);
+}
+
+TEST_CASE_FIXTURE(Fleet, "this node's own machine is nearer than another's, until it is busy") {
+  route_line(1);
+  route.services[0].concurrency = {.soft_limit = 1, .hard_limit = 0};
+  Machine& near = start_machine("m1", ip_of(1));
+  start_machine("m2", ip_of(2));
+  place("m1", 1);
+  place("m2", 2);
+  start_fleet();
+  for (int i = 0; i < 5; ++i) CHECK(get().body == "m1:");
+  CHECK(while_held("/", near).body == "m2:");
+}
+
+TEST_CASE_FIXTURE(Fleet, "a user who goes away ends the request on the other node") {
+  Machine& machine = start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  {
+    async::TaskGroup asking(loop());
+    std::optional<Result<Reply>> reply;
+    asking.spawn(ask_into(*this, {.target = "/hold"}, reply));
+    for (int i = 0; i < 500 && !machine.entered.is_set(); ++i) sleep(10ms);
+    REQUIRE(machine.entered.is_set());
+  }
+  for (int i = 0; i < 500 && !machine.finished_hold; ++i) sleep(10ms);
+  CHECK(machine.finished_hold);
+}
+
+TEST_CASE_FIXTURE(Fleet, "who is no node of the fleet is not served at the backhaul") {
+  start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  // From 127.0.0.1, which is n1's address, until n1 is a node no longer.
+  struct Knock {
+    static async::Task<Result<std::size_t>> run(Fleet& f) {
+      const auto to = *sys::Address::ip(ip_of(2), f.backhaul_port);
+      CO_TRY(auto stream, co_await f.h().network.connect(to, f.soon()));
+      std::array<char, 64> buffer{};
+      co_return co_await stream->read(buffer);
+    }
+  };
+  CHECK(loop().run(Knock::run(*this)).value_or(0) > 0);
+  feed.add(R"({"revision":2,"key":"/nodes/n1","value":null})");
+  sleep(100ms);
+  CHECK(loop().run(Knock::run(*this)).value_or(0) == 0);
+}
+
+TEST_CASE_FIXTURE(Fleet, "nodes are kept on disk with the routes") {
+  start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  sleep(100ms);
+  feed_server.reset();
+  stop_site(1);
+  start_site(1);
+  for (int i = 0; i < 500 && state(1).table->nodes().empty(); ++i) sleep(10ms);
+  http_address = sites[1].http;
+  CHECK(state(1).from_disk);
+  CHECK(get().body == "m2:");
+}
+
+}  // namespace
+}  // namespace perigee::router

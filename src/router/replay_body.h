@@ -1,0 +1,36 @@
+// ReplayBody: a request's body that can be read once more from its start, as long as not too much
+// of it has been read. Another node's router may refuse a request when part of the body is on its
+// way there: it then goes to the next machine whole.
+//
+// Keeps nothing before `record`, and nothing any more once kMaxReplay is passed.
+#pragma once
+
+#include <string>
+
+#include "http/message.h"
+
+namespace perigee::router {
+
+class ReplayBody : public http::Body {
+ public:
+  explicit ReplayBody(http::Body& source) : source_(source) {}
+
+  void record() { recording_ = recording_ || taken_ == 0; }
+  // Back to the start. False: bytes that were read have not been kept.
+  bool rewind();
+  // The answer is there: what was kept is not needed any more.
+  void forget();
+
+  async::Task<Result<std::size_t>> read(std::span<char> into) override;
+  std::optional<std::uint64_t> length() const override { return source_.length(); }
+  std::size_t ready() const override;
+
+ private:
+  http::Body& source_;
+  bool recording_ = false;
+  std::string kept_;          // the first bytes, while recording
+  std::size_t position_ = 0;  // of the next read in `kept_`
+  std::uint64_t taken_ = 0;   // from the source
+};
+
+}  // namespace perigee::router
