@@ -77,7 +77,7 @@ async::Task<Result<api::Reply>> AppApi::create(api::Call& call) {
   store::Transaction transaction;
   put(transaction, app, 0);
   transaction.put(certificate_key(host), to_json(certificate).dump());
-  const Result<void> done = co_await context_.desired.commit(std::move(transaction));
+  const Result<void> done = co_await context_.commit(std::move(transaction));
   if (!done && done.error().code == Code::conflict)
     co_return fail(Code::already_exists, "app \"{}\" exists already; choose another name", name);
   CO_TRY_VOID(done);
@@ -110,7 +110,7 @@ async::Task<Result<api::Reply>> AppApi::destroy(api::Call& call) {
     each.value.destroyed = true;  // its worker waits for the machine that has it
     put(transaction, each.value, each.revision);
   }
-  CO_TRY_VOID_AS(co_await context_.desired.commit(std::move(transaction)),
+  CO_TRY_VOID_AS(co_await context_.commit(std::move(transaction)),
                  fmt::format("destroy app \"{}\"", name));
   co_return api::Reply{202, {}};
 }

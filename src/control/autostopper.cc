@@ -12,6 +12,19 @@ namespace perigee::control {
 
 using model::MachineState;
 
+// A machine on its way to rest, until the way's end or its task's.
+class Draining {
+ public:
+  Draining(Drains& drains, MachineId machine) : drains_(drains), machine_(std::move(machine)) {}
+  ~Draining() { drains_.end(machine_); }
+  Draining(const Draining&) = delete;
+  Draining& operator=(const Draining&) = delete;
+
+ private:
+  Drains& drains_;
+  MachineId machine_;
+};
+
 // An app's machines that run and that autostop is about.
 struct Autostopper::AppView {
   AutostopPolicy policy;
@@ -93,6 +106,7 @@ RegionCode Autostopper::primary_region(const model::App& app) const {
 
 async::Task<void> Autostopper::rest(Autostopper& self, MachineId machine, model::Autostop kind) {
   const Context& context = self.context_;
+  const Draining draining(context.drains, machine);
   async::Loop& loop = context.host.loop;
   const std::int64_t revision = context.publisher.refresh();
   const std::optional<bool> quiet =
@@ -103,7 +117,6 @@ async::Task<void> Autostopper::rest(Autostopper& self, MachineId machine, model:
     if (!done && done.error().code != Code::conflict)
       log_warning("control", "machine {}: to rest: {}", machine, done.error().context);
   }
-  context.drains.end(machine);
 }
 
 // False: called off.

@@ -7,6 +7,7 @@
 #include "control/certificates.h"
 #include "control/desired_table.h"
 #include "control/drains.h"
+#include "control/fence.h"
 #include "control/images.h"
 #include "control/load_table.h"
 #include "control/observed_table.h"
@@ -42,6 +43,11 @@ struct Context {
   Drains& drains;
   Duration autostop_idle;
   DeployTimes times;
+  const Fence* fence = nullptr;  // of the background task that uses this; API calls have none
+
+  // Commits what the fence lets pass, and waits until `desired` shows it.
+  async::Task<Result<void>> commit(store::Transaction transaction) const;
+  Context fenced_by(const Fence& by) const;
 };
 
 }  // namespace perigee::control

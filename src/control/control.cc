@@ -5,16 +5,15 @@
 #include "async/task_group.h"
 #include "base/log.h"
 #include "control/app_api.h"
-#include "control/autostopper.h"
 #include "control/blob_api.h"
 #include "control/callers.h"
 #include "control/egress_api.h"
 #include "control/exec_api.h"
 #include "control/fleet.h"
 #include "control/fleet_api.h"
-#include "control/housekeeping.h"
 #include "control/internal_api.h"
 #include "control/lease_api.h"
+#include "control/led_tasks.h"
 #include "control/limits.h"
 #include "control/log_api.h"
 #include "control/machine_api.h"
@@ -23,10 +22,8 @@
 #include "control/metadata_api.h"
 #include "control/node_api.h"
 #include "control/release_api.h"
-#include "control/release_reconciler.h"
 #include "control/resealer.h"
 #include "control/router_api.h"
-#include "control/scheduler.h"
 #include "control/secret_api.h"
 #include "control/volume_api.h"
 #include "crypto/hash.h"
@@ -37,6 +34,14 @@ namespace {
 
 constexpr std::size_t kEpochBytes = 8;
 constexpr std::string_view kAdmin = "admin";
+
+LeadershipConfig leadership_of(sys::Host& host, const ControlConfig& config) {
+  using Controls = LeadershipConfig::Controls;
+  const bool alone = config.store.engine == config::StoreConfig::Engine::sqlite;
+  return {.controls = alone ? Controls::one : Controls::many,
+          .node = config.node,
+          .process = sys::random_hex(host.entropy, kEpochBytes)};
+}
 
 }  // namespace
 
@@ -72,10 +77,7 @@ struct Control::Parts {
   Resealer resealer{context, fleet};
   InternalApi internal{context, callers};
   RouterApi routers{context, callers};
-  ReleaseReconciler reconciler{context};
-  Housekeeping housekeeping{context};
-  Autostopper autostopper{context};
-  Scheduler scheduler{context};
+  LedTasks led_tasks;
 
   api::Tokens tokens;
   api::RouteTable public_routes;
@@ -101,6 +103,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
               given.keys,  loads,        drains,       config.autostop_idle,
               config.times},
       callers(desired, {.own = config.own_uid, .router = config.router_uid}),
+      led_tasks(context, given.store, fleet, leadership_of(h, config)),
       public_server(h, public_endpoint, {}),
       internal_server(h, internal_endpoint, {}),
       tasks(h.loop) {
@@ -152,13 +155,7 @@ async::Task<void> Control::run(std::vector<std::unique_ptr<sys::Listener>> api,
   Parts& p = *parts_;
   p.tasks.spawn(p.publisher.run());
   p.tasks.spawn(p.observed.expire());
-  p.tasks.spawn(p.reconciler.run());
-  p.tasks.spawn(p.resealer.run());
-  p.tasks.spawn(p.housekeeping.tend_machines());
-  p.tasks.spawn(p.autostopper.run());
-  p.tasks.spawn(p.scheduler.run());
-  p.tasks.spawn(p.housekeeping.renew_certificates());
-  p.tasks.spawn(p.housekeeping.expire_snapshots());
+  p.tasks.spawn(p.led_tasks.run());
   p.tasks.spawn(p.internal_server.serve(std::move(internal)));
   for (auto& listener : api) {
     log_info("control", "API on {}", listener->local());

@@ -53,6 +53,11 @@ std::optional<DesiredTable::SecretId> secret_id(std::string_view rest) {
   return DesiredTable::SecretId(AppName(std::string(parts->first)), std::string(parts->second));
 }
 
+// Written every few seconds by each control (leadership.h), and nothing to anybody here.
+bool is_leadership(std::string_view key) {
+  return key.starts_with("/leaders/") || key.starts_with("/controls/");
+}
+
 }  // namespace
 
 DesiredTable::DesiredTable(async::Loop& loop, store::Store& store, async::Notify& changed)
@@ -97,10 +102,14 @@ async::Task<Result<void>> DesiredTable::follow_once() {
   CO_TRY(const auto watch, store_.watch("/", revision_));
   for (;;) {
     CO_TRY(const std::vector<store::Change> changes, co_await watch->next());
-    for (const store::Change& change : changes) apply(change.key, change.value, change.revision);
+    bool changed = false;
+    for (const store::Change& change : changes) {
+      apply(change.key, change.value, change.revision);
+      changed = changed || !is_leadership(change.key);
+    }
     revision_ = std::max(revision_, changes.back().revision);
     advanced_.notify_all();
-    changed_.notify_all();
+    if (changed) changed_.notify_all();
   }
 }
 

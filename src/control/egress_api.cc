@@ -25,7 +25,7 @@ async::Task<Result<api::Reply>> EgressApi::replace(api::Call& call) {
   app.value.egress = std::move(egress);
   store::Transaction transaction;
   put(transaction, app.value, app.revision);
-  CO_TRY_VOID_AS(co_await context_.desired.commit(std::move(transaction)),
+  CO_TRY_VOID_AS(co_await context_.commit(std::move(transaction)),
                  fmt::format("egress of app \"{}\"", name));
   co_return api::Reply{200, model::to_json(app.value.egress)};
 }

@@ -58,7 +58,7 @@ async::Task<Result<Stored<FleetRecord>>> Fleet::identity() {
   store::Transaction transaction;
   transaction.expect(std::string(kFleetKey), 0);
   transaction.put(std::string(kFleetKey), to_json(record).dump());
-  const auto done = co_await context_.desired.commit(std::move(transaction));
+  const auto done = co_await context_.commit(std::move(transaction));
   if (!done && done.error().code != Code::conflict) co_return fail(done.error());
   if (!context_.desired.fleet())
     co_return fail(Code::unavailable, "the fleet's record is not here");
@@ -80,7 +80,7 @@ async::Task<Result<model::JoinToken>> Fleet::make_token(Duration life, int uses)
   store::Transaction transaction;
   transaction.expect(join_token_key(token.id), 0);
   transaction.put(join_token_key(token.id), to_json(record).dump());
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return token;
 }
 
@@ -180,7 +180,7 @@ async::Task<Result<model::Admission>> Fleet::enter(model::JoinRequest request,
   record.membership = membership;
   transaction.expect(node_key(request.node), known ? found->second.revision : 0);
   transaction.put(node_key(request.node), to_json(record).dump());
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   log_info("control", "node {} ({}) has joined as {}", request.node, request.region,
            membership.mesh_address);
   co_return admission(fleet.value, {request.node, request.region, std::move(membership)},
@@ -201,7 +201,7 @@ async::Task<Result<model::Admission>> Fleet::renew(NodeId node, std::string cert
   store::Transaction transaction;
   transaction.expect(node_key(node), found->second.revision);
   transaction.put(node_key(node), to_json(record).dump());
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return admission(fleet.value, {node, record.region, *record.membership},
                       std::move(certificate));
 }

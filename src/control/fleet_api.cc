@@ -89,7 +89,7 @@ async::Task<Result<Reply>> FleetApi::revoke_token(Call& call) {
   store::Transaction transaction;
   transaction.expect(join_token_key(id), found->second.revision);
   transaction.remove(join_token_key(id));
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return Reply{204, {}};
 }
 

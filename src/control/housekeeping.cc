@@ -55,7 +55,7 @@ async::Task<void> Housekeeping::tend_machines() {
       co_await context_.changed.wait();
       continue;
     }
-    const Result<void> done = co_await context_.desired.commit(std::move(transaction));
+    const Result<void> done = co_await context_.commit(std::move(transaction));
     if (done) continue;
     if (done.error().code != Code::conflict)
       log_warning("control", "housekeeping: {}", done.error().context);
@@ -73,7 +73,7 @@ async::Task<void> Housekeeping::expire_snapshots() {
       if (!keeps) put(transaction, left, stored.revision);
     }
     if (!transaction.changes.empty()) {
-      const Result<void> done = co_await context_.desired.commit(std::move(transaction));
+      const Result<void> done = co_await context_.commit(std::move(transaction));
       if (!done) log_warning("control", "old snapshots: {}", done.error().context);
     }
     co_await context_.host.loop.sleep(kSnapshotCheck);
@@ -104,7 +104,7 @@ async::Task<Result<void>> Housekeeping::renew(AppName app) {
   store::Transaction transaction;
   transaction.expect(app_key(app), stored.revision);  // not for an app that is gone
   transaction.put(certificate_key(host), to_json(record).dump());
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   log_info("control", "certificate of {} issued", host);
   co_return Result<void>();
 }

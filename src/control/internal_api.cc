@@ -93,7 +93,7 @@ async::Task<Result<void>> InternalApi::remember(const model::NodeReport& report)
   store::Transaction transaction;
   transaction.expect(node_key(report.node), known ? found->second.revision : 0);
   transaction.put(node_key(report.node), to_json(record).dump());
-  co_return co_await context_.desired.commit(std::move(transaction));
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 }  // namespace perigee::control

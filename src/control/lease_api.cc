@@ -113,7 +113,7 @@ async::Task<Result<Reply>> LeaseApi::acquire(Call& call) {
   transaction.expect(machine_key(machine.id), judged.machine.revision);
   transaction.expect(lease_key(machine.id), known ? found->second.revision : 0);
   transaction.put(lease_key(machine.id), to_json(lease).dump());
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return Reply{200, answer(lease)};
 }
 
@@ -128,7 +128,7 @@ async::Task<Result<Reply>> LeaseApi::release(Call& call) {
   store::Transaction transaction;
   transaction.expect(lease_key(id), found->second.revision);
   transaction.remove(lease_key(id));
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return Reply{200, json::object({{"status", "success"}})};
 }
 

@@ -63,6 +63,11 @@ inline constexpr int kWakeAttempts = 5;  // of one call, where somebody else was
 inline constexpr int kWakeBurst = 20;    // starts of one app for requests
 inline constexpr double kWakesPerSecond = 0.5;
 
+// Leaders (leadership.h). Between hold and claim lies more than a beat takes.
+inline constexpr Duration kLeaderBeat = 3s;
+inline constexpr Duration kLeaderHold = 10s;
+inline constexpr Duration kLeaderClaim = 16s;
+
 inline constexpr int kCertificateDays = 397;
 inline constexpr Duration kCertificateRenewal = 24h * 30;  // before its end
 inline constexpr Duration kCertificateCheck = 1h;

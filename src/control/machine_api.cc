@@ -116,7 +116,7 @@ async::Task<Result<Reply>> MachineApi::create(Call& call) {
   transaction.expect(app_key(app), known.revision);
   put(transaction, machine, 0);
   CO_TRY_VOID(attach(context_, transaction, machine));
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return Reply{200, view_of(context_, machine)};
 }
 
@@ -142,7 +142,7 @@ async::Task<Result<Reply>> MachineApi::update(Call& call) {
   store::Transaction transaction;
   put(transaction, next, machine.revision);
   transaction.put(versions_key(next.id), to_json(with_present(context_, machine.value)).dump());
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return Reply{200, view_of(context_, next)};
 }
 

@@ -130,7 +130,7 @@ async::Task<Result<void>> replace(const Context& context, Stored<model::Machine>
                                   model::Machine machine) {
   store::Transaction transaction;
   put(transaction, machine, stored.revision);
-  co_return co_await context.desired.commit(std::move(transaction));
+  co_return co_await context.commit(std::move(transaction));
 }
 
 }  // namespace perigee::control

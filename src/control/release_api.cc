@@ -164,7 +164,7 @@ async::Task<Result<Reply>> ReleaseApi::create(Call& call) {
   put(transaction, record, 0);
   for (const std::int64_t old : outlived(context_.desired, app))
     transaction.remove(release_key(name, old));
-  CO_TRY_VOID_AS(co_await context_.desired.commit(std::move(transaction)), "release");
+  CO_TRY_VOID_AS(co_await context_.commit(std::move(transaction)), "release");
   co_return Reply{202, view(record)};
 }
 

@@ -167,7 +167,7 @@ async::Task<Result<void>> ReleaseReconciler::tell_progress(Seen seen,
   for (std::string& message : news) add_event(seen.view.release, "step", std::move(message));
   store::Transaction transaction;
   put(transaction, seen.view.release, seen.release);
-  co_return co_await context_.desired.commit(std::move(transaction));
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 async::Task<Result<void>> ReleaseReconciler::resolve(Seen seen) {
@@ -185,7 +185,7 @@ async::Task<Result<void>> ReleaseReconciler::resolve(Seen seen) {
       fmt::format("image {} is {}", record.release.config.image, record.release.image.digest));
   store::Transaction transaction;
   put(transaction, record, seen.release);
-  co_return co_await context_.desired.commit(std::move(transaction));
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 // It keeps its place in routing: there is no other to answer meanwhile.
@@ -200,7 +200,7 @@ async::Task<Result<void>> ReleaseReconciler::take_over(Seen seen, MachineId id) 
                           each.value.release));
   }
   put(transaction, record, seen.release);
-  co_return co_await context_.desired.commit(std::move(transaction));
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 async::Task<Result<void>> ReleaseReconciler::create(Seen seen, int missing) {
@@ -228,7 +228,7 @@ async::Task<Result<void>> ReleaseReconciler::create(Seen seen, int missing) {
                     revision == 0 ? "is made for" : "goes to", volume.machine));
   }
   put(transaction, record, seen.release);
-  co_return co_await context_.desired.commit(std::move(transaction));
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 async::Task<Result<void>> ReleaseReconciler::activate(Seen seen) {
@@ -248,7 +248,7 @@ async::Task<Result<void>> ReleaseReconciler::activate(Seen seen) {
   put(transaction, app, seen.app);
   add_event(record, "step", fmt::format("requests go to v{} now", version));
   put(transaction, record, seen.release);
-  co_return co_await context_.desired.commit(std::move(transaction));
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 // Every router has been sent the switch, and requests that came before it have had some time.
@@ -273,7 +273,7 @@ async::Task<Result<void>> ReleaseReconciler::retire(Seen seen) {
               fmt::format("machine {} (v{}) goes", each.value.id, each.value.release));
   }
   put(transaction, record, seen.release);
-  co_return co_await context_.desired.commit(std::move(transaction));
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 async::Task<Result<void>> ReleaseReconciler::succeed(Seen seen) {
@@ -286,7 +286,7 @@ async::Task<Result<void>> ReleaseReconciler::succeed(Seen seen) {
   add_event(record, "done", fmt::format("v{} is live", record.release.version));
   store::Transaction transaction;
   put(transaction, record, seen.release);
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   log_info("control", "deploy {} v{}: live", record.release.app, record.release.version);
   co_return Result<void>();
 }
@@ -321,7 +321,7 @@ async::Task<Result<void>> ReleaseReconciler::fail_release(Seen seen, std::string
     if (is_of(each.value, record.release.version))
       put(transaction, given_up(each.value, seen.view.app), each.revision);
   }
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   log_warning("control", "deploy {} v{} failed: {}", record.release.app, record.release.version,
               reason);
   co_return Result<void>();

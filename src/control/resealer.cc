@@ -74,7 +74,7 @@ async::Task<void> Resealer::run() {
 async::Task<Result<Resealer::Progress>> Resealer::step() {
   store::Transaction transaction = next_batch();
   if (!transaction.changes.empty()) {
-    CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+    CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
     co_return Progress::made;
   }
   CO_TRY(const std::optional<std::string> ca_key, fleet_.ca_key_sealed_anew());
@@ -95,7 +95,7 @@ async::Task<Result<void>> Resealer::seal_fleet_anew(std::string ca_key) {
   store::Transaction transaction;
   transaction.expect(std::string(kFleetKey), fleet.revision);
   transaction.put(std::string(kFleetKey), to_json(fleet.value).dump());
-  co_return co_await context_.desired.commit(std::move(transaction));
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 store::Transaction Resealer::next_batch() const {

@@ -138,7 +138,7 @@ async::Task<Result<Reply>> SecretApi::change(AppName app, std::vector<Change> ch
     }
   }
   CO_TRY_VOID(check_total(app, transaction));
-  CO_TRY_VOID_AS(co_await context_.desired.commit(std::move(transaction)), "secrets");
+  CO_TRY_VOID_AS(co_await context_.commit(std::move(transaction)), "secrets");
   co_return Reply{200, view(app)};
 }
 

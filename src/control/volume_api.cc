@@ -105,7 +105,7 @@ json::Value VolumeApi::view(const model::Volume& volume) const {
 async::Task<Result<void>> VolumeApi::replace(Volume stored, model::Volume next) {
   store::Transaction transaction;
   put(transaction, next, stored.revision);
-  co_return co_await context_.desired.commit(std::move(transaction));
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 async::Task<Result<Reply>> VolumeApi::list(Call& call) {
@@ -155,7 +155,7 @@ async::Task<Result<Reply>> VolumeApi::create(Call& call) {
   store::Transaction transaction;
   transaction.expect(app_key(app), known.revision);
   put(transaction, volume, 0);
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return Reply{200, view(volume)};
 }
 
