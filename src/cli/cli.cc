@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/lab_commands.h"
+#include "cli/store_commands.h"
 
 namespace perigee::cli {
 namespace {
@@ -90,6 +91,9 @@ constexpr Entry kCommands[] = {
     {Verb::lab_latency, run_lab_latency},
     {Verb::lab_load, run_lab_load},
     {Verb::lab_wan, run_lab_wan},
+    {Verb::store_backup, run_store_backup},
+    {Verb::store_restore, run_store_restore},
+    {Verb::store_migrate, run_store_migrate},
     {Verb::version, run_version},
 };
 

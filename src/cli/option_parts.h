@@ -20,5 +20,6 @@ CLI::App* command(CLI::App& parent, Verbs& verbs, Verb verb, const std::string& 
                   const std::string& what, const std::string& examples);
 
 void add_lab_commands(CLI::App& app, Options& o, Verbs& verbs);
+void add_store_commands(CLI::App& app, Options& o, Verbs& verbs);
 
 }  // namespace perigee::cli

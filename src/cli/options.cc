@@ -388,6 +388,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_secret_commands(app, options, verbs);
   add_check_commands(app, verbs);
   add_lab_commands(app, options, verbs);
+  add_store_commands(app, options, verbs);
   command(app, verbs, Verb::version, "version", "Print the version", "");
   try {
     app.parse(argc, argv);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/lab_options.h"
+#include "cli/store_options.h"
 
 namespace perigee::cli {
 
@@ -75,6 +76,9 @@ enum class Verb {
   lab_latency,
   lab_load,
   lab_wan,
+  store_backup,
+  store_restore,
+  store_migrate,
   version,
 };
 
@@ -137,6 +141,7 @@ struct Options {
   int internal_port = 0;           // launch; 0: from EXPOSE
   std::vector<std::string> names;  // secrets set: NAME=VALUE; unset: NAME
   LabOptions lab;
+  StoreOptions store;
   std::string token_ttl = "1h";  // nodes token
   int token_uses = 1;            // nodes token
   std::string token_id;          // nodes revoke

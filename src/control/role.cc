@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "config/paths.h"
 #include "control/control.h"
+#include "store/backup.h"
 #include "store/open.h"
 
 namespace perigee::control {
@@ -13,6 +14,7 @@ async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, Cont
             "the API token (perigeed makes it at its first start)");
   if (trim(token).empty()) co_return fail(Code::data_loss, "{}: empty", paths.token());
   CO_TRY(const auto store, co_await store::open_store(host, config.store, paths.store()));
+  CO_TRY_VOID(co_await store::check_loaded(*store));
   CO_TRY(const auto keys, co_await secrets::KeyFile::open(host, paths.key_ring()));
   CO_TRY(const auto certificates,
          co_await Certificates::open(host, *keys, paths.ca_certificate(), paths.ca_key()));

@@ -30,6 +30,11 @@ inline constexpr Duration kWatchProbe = 2s;        // that the watched member is
 inline constexpr Duration kCompactionInterval = 1h;
 inline constexpr std::int64_t kSweptMarkers = 64;  // in one request
 
+// Loads (backup.h): within etcd's bounds as it comes.
+inline constexpr std::size_t kLoadBatch = 100;
+inline constexpr std::size_t kLoadBatchBytes = 256 * 1024;
+inline constexpr std::size_t kMaxBackupBytes = std::size_t{2} * 1024 * 1024 * 1024;
+
 struct StoreLimits {
   std::int64_t history_revisions = 4096;  // how far back a watch may start
 };
