@@ -11,6 +11,7 @@
 #include "lab/emulator.h"
 #include "lab/folder.h"
 #include "lab/limits.h"
+#include "lab/nodes.h"
 #include "lab/teardown.h"
 #include "lab/wan_client.h"
 #include "sys/real_time.h"
@@ -49,15 +50,18 @@ async::Task<Result<std::vector<lab::City>>> wanted_cities(Session& session) {
   co_return cities;
 }
 
-std::string own_program() {
+lab::Programs own_programs() {
   std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).string();
+  const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe", error);
+  return {.perigee = own.string(), .perigeed = (own.parent_path() / "perigeed").string()};
 }
 
 json::Value city_value(const lab::CityPlan& city) {
   return json::object({{"city", city.city.code},
                        {"node", city.node.address},
                        {"users", city.user.address},
+                       {"node_runs", lab::node_runs(city)},
+                       {"root", city.root},
                        {"namespace", city.node.network_namespace},
                        {"user_namespace", city.user.network_namespace}});
 }
@@ -74,10 +78,10 @@ json::Value lab_value(const lab::Plan& plan) {
 void print_cities(const lab::Plan& plan) {
   std::vector<std::vector<std::string>> rows;
   for (const lab::CityPlan& each : plan.cities) {
-    rows.push_back(
-        {each.city.code, each.node.address, each.user.address, each.node.network_namespace});
+    rows.push_back({each.city.code, each.node.address, each.user.address,
+                    each.node.network_namespace, lab::node_runs(each) ? "runs" : "down"});
   }
-  print_table({"CITY", "NODE", "USERS", "NAMESPACE"}, rows);
+  print_table({"CITY", "ADDRESS", "USERS", "NAMESPACE", "NODE"}, rows);
 }
 
 // "fra-syd  cut", "iad-syd  400 ms, 2 % lost": of each pair once.
@@ -149,8 +153,18 @@ async::Task<Result<void>> in_step(Session& session, std::string words,
 
 async::Task<Result<void>> make_network(sys::Host& host, const lab::Plan& plan) {
   CO_TRY_VOID(co_await lab::make_namespaces(host, plan));
-  CO_TRY_VOID(co_await lab::start_emulator(host, plan, own_program()));
+  CO_TRY_VOID(co_await lab::start_emulator(host, plan, own_programs().perigee));
   co_return co_await lab::set_up_interfaces(host, plan);
+}
+
+async::Task<Result<void>> start_nodes(Session& session, const lab::Plan& plan) {
+  sys::Host& host = session.host();
+  const lab::Programs programs = own_programs();
+  CO_TRY_VOID(co_await in_step(session, "Control in " + plan.cities.front().city.code,
+                               lab::start_control(host, plan, programs)));
+  CO_TRY_VOID(
+      co_await in_step(session, "Nodes that join it", lab::join_nodes(host, plan, programs)));
+  co_return co_await in_step(session, "Until each is ready", lab::wait_for_nodes(host, plan));
 }
 
 async::Task<void> until_signal(sys::PosixHost& host) {
@@ -174,6 +188,7 @@ async::Task<Result<void>> run_lab_up(Session& session) {
   CO_TRY_VOID(co_await in_step(session,
                                fmt::format("Network of {} cities", made.plan.cities.size()),
                                make_network(host, made.plan)));
+  if (!session.options().lab.no_nodes) CO_TRY_VOID(co_await start_nodes(session, made.plan));
   if (session.options().json) {
     print_json(lab_value(made.plan));
     co_return Result<void>();

@@ -118,14 +118,15 @@ void add_lab_commands(CLI::App& app, Options& o, Verbs& verbs) {
   lab->add_option("--dir", o.lab.directory, "The lab's folder (default: /var/lib/perigee-lab)")
       ->envname("PERIGEE_LAB");
   lab->fallthrough();
-  command(*lab, verbs, Verb::lab_up, "up",
-          "Make a lab, or what is missing of the one that is there",
-          "  perigee lab up\n  perigee lab up --cities 4\n  perigee lab up --cities iad,fra,syd\n"
-          "  perigee lab up --cities cities.txt   # lines: code, or code latitude longitude")
-      ->add_option("--cities", o.lab.cities,
-                   "How many of the 17 that have a place in it (default: all), a list of region "
-                   "codes, or a file. Control is in the first")
+  CLI::App* up = command(
+      *lab, verbs, Verb::lab_up, "up", "Make a lab, or what is missing of the one that is there",
+      "  perigee lab up\n  perigee lab up --cities 4\n  perigee lab up --cities iad,fra,syd\n"
+      "  perigee lab up --cities cities.txt   # lines: code, or code latitude longitude");
+  up->add_option("--cities", o.lab.cities,
+                 "How many of the 17 that have a place in it (default: all), a list of region "
+                 "codes, or a file. Control is in the first")
       ->type_name("N|LIST|FILE");
+  up->add_flag("--no-nodes", o.lab.no_nodes, "The network alone");
   command(*lab, verbs, Verb::lab_down, "down",
           "Remove a lab: its processes, its namespaces, its data", "");
   command(*lab, verbs, Verb::lab_status, "status",

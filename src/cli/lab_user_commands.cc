@@ -1,4 +1,7 @@
 // The commands of `perigee lab` that do something from a place in the lab: curl, exec.
+#include <cstdlib>
+#include <filesystem>
+
 #include "cli/lab_commands.h"
 #include "lab/bring_up.h"
 #include "lab/folder.h"
@@ -17,6 +20,14 @@ async::Task<Result<void>> run_here(Session& session, sys::Spawn spawn) {
   }
   session.set_exit_status(status.value);
   co_return Result<void>();
+}
+
+// `perigee` is this one, wherever it was started from.
+std::string path_with_own_folder() {
+  std::error_code error;
+  const auto own = std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
+  const char* const path = std::getenv("PATH");
+  return path == nullptr ? own : fmt::format("{}:{}", own, path);
 }
 
 }  // namespace
@@ -41,8 +52,9 @@ async::Task<Result<void>> run_lab_exec(Session& session) {
   CO_TRY(const lab::CityPlan* city, found.plan.city(o.city));
   const lab::Endpoint& at = o.as_user ? city->user : city->node;
   sys::Spawn spawn{.argv = lab::in_namespace(at.network_namespace, o.command)};
-  const lab::Environment node{{"PERIGEE_ROOT", city->root}};
-  spawn.env = lab::lab_environment(found.plan, o.as_user ? lab::Environment{} : node);
+  lab::Environment more{{"PATH", path_with_own_folder()}};
+  if (!o.as_user) more.emplace_back("PERIGEE_ROOT", city->root);
+  spawn.env = lab::lab_environment(found.plan, more);
   co_return co_await run_here(session, std::move(spawn));
 }
 

@@ -3,9 +3,11 @@
 
 #include <set>
 
+#include "config/node_config.h"
 #include "geo/regions.h"
 #include "lab/lab_file.h"
 #include "lab/limits.h"
+#include "lab/nodes.h"
 #include "lab/pcap.h"
 #include "lab/topology.h"
 #include "lab/wan_control.h"
@@ -111,6 +113,23 @@ TEST_CASE("an interface knows everybody else beforehand") {
         "neighbour replace 10.90.1.1 lladdr 02:50:47:4c:00:00 nud permanent dev wan0\n"
         "neighbour replace 10.90.1.2 lladdr 02:50:47:4c:00:01 nud permanent dev wan0\n"
         "neighbour replace 10.90.2.1 lladdr 02:50:47:4c:00:02 nud permanent dev wan0\n");
+}
+
+TEST_CASE("a node's configuration is its city's, and control is in the first city alone") {
+  const Plan plan = make_plan("/lab", cities_of("iad,fra"));
+  CHECK(node_configuration(plan, plan.cities[0]).find("\"control\"") != std::string::npos);
+  const std::string text = node_configuration(plan, plan.cities[1]);
+  const auto node = config::parse_node_config(text, "fra", "host", "/bin");
+  REQUIRE(node.has_value());
+  CHECK(node->warnings.empty());
+  CHECK(node->node == NodeId("fra"));
+  CHECK(node->region == RegionCode("fra"));
+  CHECK(node->roles == std::vector<std::string>{"worker", "router"});
+  CHECK(node->in_fleet);
+  CHECK(node->fleet_endpoint == "10.90.2.1:51820");
+  CHECK(node->http_listen == std::vector<std::string>{"10.90.2.1:80"});
+  CHECK(node->network == "10.130.0.0/16");
+  CHECK(node->first_vm_uid == plan.cities[1].first_vm_uid);
 }
 
 TEST_CASE("requests cut, degrade and heal paths, and say what is set") {

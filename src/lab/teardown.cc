@@ -14,6 +14,7 @@
 #include "lab/bring_up.h"
 #include "lab/limits.h"
 #include "lab/topology.h"
+#include "mesh/device.h"
 #include "sys/cgroup.h"
 #include "sys/netns.h"
 #include "sys/procfs.h"
@@ -75,13 +76,21 @@ std::vector<std::string> mounts_in(const std::string& directory) {
 }
 
 // Of each folder in the lab's that may be a node's.
-std::vector<std::string> node_cgroups(const std::string& directory) {
+std::vector<std::string> state_folders(const std::string& directory) {
   std::vector<std::string> out;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory, error)) {
     if (entry.is_directory(error)) {
-      out.push_back(vm::node_cgroup(config::paths_under(entry.path().string(), "").state));
+      out.push_back(config::paths_under(entry.path().string(), "").state);
     }
+  }
+  return out;
+}
+
+std::vector<std::string> node_cgroups(const std::string& directory) {
+  std::vector<std::string> out;
+  for (const std::string& state : state_folders(directory)) {
+    out.push_back(vm::node_cgroup(state));
   }
   return out;
 }
@@ -103,6 +112,14 @@ void remove_cgroups(const std::string& directory) {
   const auto cgroups = sys::Cgroups::detect();
   if (!cgroups) return;
   for (const std::string& group : node_cgroups(directory)) cgroups->remove_empty(group);
+}
+
+// What a wireguard-go that was killed has left outside of the folder.
+async::Task<Result<void>> remove_mesh_devices(sys::Host& host, std::string directory) {
+  for (const std::string& state : state_folders(directory)) {
+    CO_TRY_VOID(co_await mesh::remove_device(host, mesh::interface_name(state)));
+  }
+  co_return Result<void>();
 }
 
 // Until none is left: what was ended may just have started another.
@@ -171,6 +188,7 @@ async::Task<Result<void>> remove_lab(sys::Host& host, std::string directory) {
     CO_TRY_VOID(co_await delete_namespace(host, name));
   }
   remove_cgroups(directory);
+  CO_TRY_VOID(co_await remove_mesh_devices(host, directory));
   const Remains left = find_remains(directory);
   if (!left.empty()) {
     co_return fail(Code::internal, "still there of the lab in {}: {}", directory,

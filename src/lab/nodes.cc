@@ -1,0 +1,183 @@
+#include "lab/nodes.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "base/text.h"
+#include "config/paths.h"
+#include "json/json.h"
+#include "lab/bring_up.h"
+#include "lab/limits.h"
+#include "lab/visit.h"
+#include "supervisor/supervisor.h"
+
+namespace perigee::lab {
+namespace {
+
+constexpr Duration kPoll = 300ms;
+constexpr int kApiPort = 4280;
+constexpr int kJoinPort = 4281;
+constexpr int kMeshPort = 51820;
+constexpr int kNodeMemoryMib = 384;  // for machines: 17 such nodes fit into 8 GiB
+
+config::Paths paths_of(const CityPlan& city) {
+  return config::paths_under(city.root, "");
+}
+
+const CityPlan& control_city(const Plan& plan) {
+  return plan.cities.front();
+}
+
+sys::Spawn in_city(const Plan& plan, const CityPlan& city, std::vector<std::string> argv) {
+  sys::Spawn spawn{.argv = in_namespace(city.node.network_namespace, std::move(argv))};
+  spawn.env = lab_environment(plan, {{"PERIGEE_ROOT", city.root}});
+  spawn.directory = "/";
+  return spawn;
+}
+
+// Runs a command in the city's network to its end; what it printed.
+async::Task<Result<std::string>> ask_city(sys::Host& host, const Plan& plan, const CityPlan& city,
+                                          std::vector<std::string> argv, std::string input = {}) {
+  const sys::Spawn spawn = in_city(plan, city, std::move(argv));
+  CO_TRY(sys::Completed done,
+         co_await host.processes.run(spawn, std::move(input), host.loop.deadline_in(kNodeStart)));
+  if (!done.status.success()) {
+    co_return fail(sys::helper_failed(spawn, done).with(city.city.code));
+  }
+  co_return std::move(done.out);
+}
+
+async::Task<Result<void>> write_configuration(sys::Host& host, const Plan& plan,
+                                              const CityPlan& city) {
+  const std::string path = paths_of(city).config_file;
+  CO_TRY(const bool there, co_await host.disk.exists(path));
+  if (there) co_return Result<void>();  // somebody may have changed it
+  CO_TRY_VOID(co_await host.disk.make_directories(
+      std::filesystem::path(path).parent_path().string(), 0755));
+  co_return co_await host.disk.write_file(path, node_configuration(plan, city), 0644,
+                                          sys::Durability::synced);
+}
+
+async::Task<Result<std::string>> join_token(sys::Host& host, const Plan& plan,
+                                            const Programs& programs) {
+  CO_TRY(const std::string text,
+         co_await ask_city(host, plan, control_city(plan),
+                           {programs.perigee, "nodes", "token", "--uses",
+                            fmt::format("{}", plan.cities.size() - 1), "--json"}));
+  CO_TRY_AS(const json::Value token, json::parse(text), "nodes token");
+  co_return token.require_string("token");
+}
+
+// In the background: it joins, then it is the node.
+async::Task<Result<void>> start_node(sys::Host& host, const Plan& plan, const CityPlan& city,
+                                     const Programs& programs, const std::string& token) {
+  if (node_runs(city)) co_return Result<void>();
+  CO_TRY_VOID(co_await write_configuration(host, plan, city));
+  const config::Paths paths = paths_of(city);
+  CO_TRY_VOID(co_await host.disk.make_directories(paths.log, 0755));
+  const std::string log_path = paths.role_log("perigeed");
+  CO_TRY(const sys::Fd log,
+         sys::own(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640),
+                  "open " + log_path));
+  sys::Spawn spawn =
+      in_city(plan, city,
+              {programs.perigeed, "--join",
+               fmt::format("{}:{}", control_city(plan).node.address, kJoinPort), "--token", token});
+  spawn.descriptors = {{log.get(), 1}, {log.get(), 2}};
+  spawn.new_session = true;
+  CO_TRY(const auto process, host.processes.spawn(spawn));
+  co_return Result<void>();
+}
+
+// What curl reads on its standard input: the API's token is nobody's who lists processes.
+async::Task<Result<std::string>> api_call(sys::Host& host, const CityPlan& city,
+                                          std::string_view path) {
+  constexpr std::size_t kMaxToken = 4096;
+  CO_TRY(const std::string token, co_await host.disk.read_file(paths_of(city).token(), kMaxToken));
+  co_return fmt::format(
+      "silent\nshow-error\nfail\nnoproxy = \"*\"\nurl = \"http://127.0.0.1:{}{}\"\n"
+      "header = \"Authorization: Bearer {}\"\n",
+      kApiPort, path, trim(token));
+}
+
+// Those that control calls ready.
+async::Task<Result<std::set<std::string>>> ready_nodes(sys::Host& host, const Plan& plan) {
+  const CityPlan& control = control_city(plan);
+  CO_TRY(std::string call, co_await api_call(host, control, "/v1/nodes"));
+  CO_TRY(const std::string text,
+         co_await ask_city(host, plan, control, {"curl", "--config", "-"}, std::move(call)));
+  CO_TRY_AS(const json::Value answer, json::parse(text), "the list of nodes");
+  std::set<std::string> ready;
+  const json::Value* nodes = answer.find("nodes");
+  for (const json::Value& node : nodes == nullptr ? json::Array{} : nodes->items()) {
+    CO_TRY(const std::string state, node.optional_string("state"));
+    CO_TRY(std::string name, node.optional_string("name"));
+    if (state == "ready") ready.insert(std::move(name));
+  }
+  co_return ready;
+}
+
+// What to look at where nodes are not ready.
+Error not_ready(const Plan& plan, const std::set<std::string>& ready) {
+  std::string missing;
+  for (const CityPlan& city : plan.cities) {
+    if (ready.contains(city.city.code)) continue;
+    const char* const state = node_runs(city) ? "runs, but control does not see it" : "has ended";
+    missing += fmt::format("\n  {} {}; its logs: {}", city.city.code, state, paths_of(city).log);
+  }
+  return Error::make(Code::unavailable, "not every node is ready in time:" + missing);
+}
+
+}  // namespace
+
+bool node_runs(const CityPlan& city) {
+  return supervisor::running_supervisor(paths_of(city).run) != 0;
+}
+
+std::string node_configuration(const Plan& plan, const CityPlan& city) {
+  const bool control = &city == &control_city(plan);
+  const std::string& address = city.node.address;
+  return fmt::format(
+      "# A node of the lab in {}, written by `perigee lab up`.\n"
+      "node = \"{}\"\nregion = \"{}\"\nroles = [{}\"worker\", \"router\"]\n\n"
+      "[fleet]\nendpoint = \"{}:{}\"\n\n"
+      "[router]\nhttp = [\"{}:{}\"]\nhttps = [\"{}:{}\"]\ndomain = \"{}\"\n\n"
+      "[worker]\nnetwork = \"{}\"\nmemory_mib = {}\nfirst_uid = {}\n",
+      plan.directory, city.city.code, city.city.code, control ? "\"control\", " : "", address,
+      kMeshPort, address, kHttpPort, address, kHttpsPort, kDomain, city.machine_network,
+      kNodeMemoryMib, city.first_vm_uid);
+}
+
+async::Task<Result<void>> start_control(sys::Host& host, const Plan& plan, Programs programs) {
+  const CityPlan& city = control_city(plan);
+  CO_TRY_VOID(co_await write_configuration(host, plan, city));
+  CO_TRY(const std::string said, co_await ask_city(host, plan, city, {programs.perigee, "up"}));
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> join_nodes(sys::Host& host, const Plan& plan, Programs programs) {
+  const std::span others = std::span(plan.cities).subspan(1);
+  if (std::ranges::all_of(others, node_runs)) co_return Result<void>();
+  CO_TRY(const std::string token, co_await join_token(host, plan, programs));
+  for (const CityPlan& city : others) {
+    CO_TRY_VOID_AS(co_await start_node(host, plan, city, programs, token), city.city.code);
+  }
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> wait_for_nodes(sys::Host& host, const Plan& plan) {
+  const MonotonicTime end = host.loop.now() + kNodesReady;
+  for (;; co_await host.loop.sleep(kPoll)) {
+    CO_TRY(const std::set<std::string> ready, co_await ready_nodes(host, plan));
+    if (std::ranges::all_of(plan.cities,
+                            [&](const CityPlan& city) { return ready.contains(city.city.code); })) {
+      co_return Result<void>();
+    }
+    if (host.loop.now() > end) co_return fail(not_ready(plan, ready));
+  }
+}
+
+}  // namespace perigee::lab
