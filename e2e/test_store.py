@@ -1,17 +1,23 @@
 """The store, moved: from SQLite into etcd and back to an earlier day, a member of etcd killed on
-the way, a second control taking over. No VM is needed: the nodes run control alone."""
+the way, a second control taking over (these nodes run control alone); and deploys into VMs while
+etcd's leader is killed, PERIGEE_ETCD_KILLS times."""
 
 import json
 import os
 import pathlib
+import random
 import signal
 import tempfile
+import threading
 import unittest
 
+import images
 from etcd import Etcd
 from perigee_node import Node, wait_until
+from scenario import Scenario
 
 TAKE_OVER_S = 40  # 16 s, by the design
+KILLS = int(os.environ.get('PERIGEE_ETCD_KILLS', '1'))
 
 
 def control_node(etcd, name):
@@ -74,7 +80,6 @@ class StoreTest(unittest.TestCase):
 
         self.down(node)
         node.cli('store', 'migrate', '--to', 'etcd')
-        node.cli('store', 'migrate', '--to', 'etcd')  # again: it is there
         change_config(node, 'engine = "sqlite"', 'engine = "etcd"')
         node.up()
         self.assertEqual(apps(node), ['first', 'second'])
@@ -115,3 +120,33 @@ class StoreTest(unittest.TestCase):
         self.assertEqual(self.etcd.value('/perigee/leaders/releases')['epoch'], 2)
         self.create(two, 'another')
         self.refused('another node', 'restore', self.backup)
+
+
+class EtcdDeployTest(Scenario):
+    @classmethod
+    def setUpClass(cls):
+        cls.etcd = Etcd()
+        cls.addClassCleanup(cls.etcd.destroy)
+        cls.node_config = f'[store]\nengine = "etcd"\nendpoints = {json.dumps(cls.etcd.urls)}\n'
+        super().setUpClass()
+
+    def scenario_its_leader_killed_during_deploys_nothing_acknowledged_is_lost(self):
+        chance = random.Random(1)
+        for number in range(1, KILLS + 1):
+            app = ['/bin/busybox', 'sh', '-c', f'mkdir /www; echo page {number} >/www/index.html; '
+                   'exec /bin/busybox httpd -f -p 8080 -h /www']
+            folder = images.scratch_folder(self.folder / f'v{number}', 'kept', app, memory=128)
+            leader = self.etcd.leader()
+            killer = threading.Timer(chance.uniform(0, 3), self.etcd.kill, [leader])
+            killer.start()
+            self.node.deploy(folder)
+            killer.join()
+            self.etcd.start(leader)
+            self.page_is('kept', f'page {number}')
+            wait_until('etcd has a leader', 30, lambda: self.etcd.leader() is not None)
+        status, releases = self.node.api('GET', '/v1/apps/kept/releases')
+        self.assertEqual(status, 200)
+        self.assertEqual(sorted((each['version'], each['status']) for each in releases['releases']),
+                         [(number, 'succeeded') for number in range(1, KILLS + 1)])
+        self.assertEqual(len([one for one in self.node.machines('kept')
+                              if one['state'] == 'started']), 1)

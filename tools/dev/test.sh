@@ -136,7 +136,8 @@ verb_soak() {
   require_root soak
   tools/setup build run test
   build_preset release
-  PERIGEE_STORM_POINTS=${1:-300} PERIGEE_STORM_SEED=${2:-$RANDOM} e2e/run.py StormTest
+  PERIGEE_STORM_POINTS=${1:-300} PERIGEE_STORM_SEED=${2:-$RANDOM} PERIGEE_ETCD_KILLS=20 \
+    e2e/run.py StormTest EtcdDeployTest
 }
 
 # The C++ sources that differ from the last commit; of a clean tree, those of the last commit.
