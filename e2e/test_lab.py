@@ -152,7 +152,7 @@ class LabDownTest(unittest.TestCase):
 
 
 class LabFleetTest(unittest.TestCase):
-    """Nodes in the lab: each joins as a rented server would."""
+    """Nodes in the lab: each joins as a rented server would. An app runs in fra alone."""
 
     lab = None
 
@@ -165,10 +165,12 @@ class LabFleetTest(unittest.TestCase):
         cls.roots = {city['city']: pathlib.Path(city['root']) for city in made['cities']}
         folder = tempfile.TemporaryDirectory(prefix='pg-', dir='/var/tmp')
         cls.addClassCleanup(folder.cleanup)
-        cls.app = shell_app.folder(pathlib.Path(folder.name) / 'there', 'there')
+        app = shell_app.folder(pathlib.Path(folder.name) / 'there', 'there')
+        cls.perigee('deploy', '--region', 'fra', cwd=app)
 
-    def perigee(self, *words, cwd='/'):
-        return self.lab.cli('exec', 'iad', '--', 'perigee', *words, cwd=cwd).stdout
+    @classmethod
+    def perigee(cls, *words, cwd='/'):
+        return cls.lab.cli('exec', 'iad', '--', 'perigee', *words, cwd=cwd).stdout
 
     def states(self):
         token = (self.roots['iad'] / 'var/lib/perigee/token').read_text().strip()
@@ -183,19 +185,63 @@ class LabFleetTest(unittest.TestCase):
                 self.assertIn('has joined the fleet',
                               (self.roots[city] / 'var/log/perigee/perigeed.log').read_text())
 
-    def first_byte_ms(self, source, edge, url):
-        done = self.lab.cli('curl', '--from', source, '--edge', edge, url)
-        self.assertEqual(done.stdout, 'page\n')
+    def fetch(self, source, edge, *options):
+        """(page, ms to its first byte) of the app, by users of `source` at the edge of `edge`."""
+        done = self.lab.cli('curl', '--from', source, '--edge', edge, 'http://there.lab.test/',
+                            '--', *options, check=False)
         self.assertIn(f'{source} to {edge} (simulated)', done.stderr)
-        return float(re.search(r'first byte ([\d.]+) s', done.stderr)[1]) * 1000
+        return done.stdout, float(re.search(r'first byte ([\d.]+) s', done.stderr)[1]) * 1000
 
     def scenario_lab_a_page_is_as_far_away_as_the_city_that_serves_it(self):
-        self.perigee('deploy', '--region', 'fra', cwd=self.app)
-        near = self.first_byte_ms('fra', 'fra', 'http://there.lab.test/')
-        far = self.first_byte_ms('syd', 'fra', 'http://there.lab.test/')
-        # Connect, then ask: two round trips.
-        self.assertGreater(near, 2 * LAST_MILE_MS)
+        page, near = self.fetch('fra', 'fra')
+        self.assertEqual(page, 'page\n')
+        self.assertGreater(near, 2 * LAST_MILE_MS)  # to connect, then to ask
+        page, far = self.fetch('syd', 'fra')
+        self.assertEqual(page, 'page\n')
         self.assertGreater(far, 2 * (LAST_MILE_MS + round_trip_ms('syd', 'fra')))
+
+    def scenario_lab_every_edge_serves_an_app_that_runs_in_one_city(self):
+        for city in PLACES:
+            self.assertEqual(self.fetch(city, city)[0], 'page\n', city)
+
+    def scenario_lab_users_wait_less_for_their_own_edge_than_for_a_far_origin(self):
+        svg = self.lab.directory / 'latency.svg'
+        self.fetch('syd', 'syd')  # the way from edge to edge is warm from here on
+        report = json.loads(self.lab.cli('latency', 'there', '--origin', 'fra', '--requests', 3,
+                                         '--svg', svg, '--json').stdout)
+        self.assertIn('great-circle', report['simulated'])
+        waits = {city['city']: (city['origin']['median_ms'], city['perigee']['median_ms'])
+                 for city in report['cities']}
+        origin, perigee = waits['syd']
+        self.assertGreater(origin, 3 * (LAST_MILE_MS + round_trip_ms('syd', 'fra')))
+        self.assertGreater(perigee, round_trip_ms('syd', 'fra'))
+        self.assertLess(perigee, 0.6 * origin)
+        self.assertIn('<svg', svg.read_text())
+
+    def scenario_lab_an_app_behind_a_cut_is_back_when_it_has_healed(self):
+        self.addCleanup(self.lab.cli, 'heal')
+        self.lab.cli('cut', 'fra')
+        self.assertEqual(self.fetch('fra', 'fra')[0], 'page\n')
+        self.assertNotEqual(self.fetch('syd', 'syd', '--max-time', '20')[0], 'page\n')
+        self.lab.cli('heal')
+        wait_until('the page is back', 30,
+                   lambda: self.fetch('syd', 'syd', '--max-time', '5')[0] == 'page\n')
+
+    def scenario_lab_nothing_goes_between_cities_in_the_clear(self):
+        path = self.lab.directory / 'clear.pcap'
+        mark = 'X-Mark: only-for-the-app'
+        self.lab.cli('capture', path)
+        self.assertEqual(self.fetch('syd', 'syd', '--header', mark)[0], 'page\n')
+        self.perigee('machine', 'list', '-a', 'there')
+        self.lab.cli('capture')
+        encrypted = path.read_bytes()
+        self.assertGreater(len(encrypted), 1000)
+        self.assertNotIn(b'only-for-the-app', encrypted)
+        self.assertNotIn(b'HTTP/1.1', encrypted)
+        self.lab.cli('capture', path)  # and had it been in the clear, it would have been seen
+        self.fetch('syd', 'fra', '--header', mark)
+        self.lab.cli('capture')
+        self.assertIn(b'only-for-the-app', path.read_bytes())
 
     def scenario_lab_a_node_that_was_killed_is_started_by_another_up(self):
         pid = int((self.roots['fra'] / 'run/perigee/perigeed.pid').read_text().split()[0])

@@ -85,12 +85,21 @@ TEST_CASE("names, addresses, users and ports of a plan are each its own") {
       CHECK(seen.insert(one).second);
     }
     CHECK(each.first_vm_uid >= 0x70010000);
-    CHECK(each.first_vm_uid <= 0x7fff0000);
+    CHECK(each.first_vm_uid <= 0x7eff0000);  // what perigeed.toml allows
     CHECK(each.first_vm_uid % 0x10000 == 0);
     CHECK(uids.insert(each.first_vm_uid).second);
   }
   CHECK(plan.cities.back().machine_network == "10.192.0.0/16");
   CHECK(wan_ports(plan).size() == plan.endpoints().size());
+}
+
+TEST_CASE("users of VMMs stay where perigeed.toml allows them, whatever the lab's folder is") {
+  for (int i = 0; i < 500; ++i) {
+    const Plan plan = make_plan(fmt::format("/lab{}", i), cities_of("17"));
+    const auto node = config::parse_node_config(node_configuration(plan, plan.cities.back()),
+                                                "perigeed.toml", "host", "/bin");
+    REQUIRE(node.has_value());
+  }
 }
 
 TEST_CASE("two labs have no name in common, and the same folder gives the same names") {

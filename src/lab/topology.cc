@@ -18,7 +18,7 @@ constexpr int kQueueLength = 10'000;  // frames that wait for the emulator
 // first block is that of a node outside of labs.
 constexpr uid_t kFirstUid = 0x70000000;
 constexpr uid_t kUidsPerNode = 0x10000;
-constexpr uid_t kUidBlocks = 60;
+constexpr uid_t kUidBlocks = 59;  // up to what perigeed.toml allows
 
 uid_t first_uid(std::string_view directory, std::size_t city) {
   const auto block = static_cast<uid_t>(1 + vm::stable_hash(directory) % kUidBlocks);

@@ -19,7 +19,7 @@ Put an app into it, from a folder with a Dockerfile:
   alias lab='$PWD/build/release/bin/perigee lab --dir $lab_root'
   cd $PWD/examples/hello && ./prepare
   lab exec iad -- perigee deploy --region iad
-Then: lab curl --from syd --edge iad http://hello.lab.test/    lab cut iad-syd    lab --help
+Then: lab curl --from syd http://hello.lab.test/    lab latency hello    lab cut fra    lab --help
 Stop it: ./dev lab-down
 TEXT
 }
