@@ -107,6 +107,16 @@ std::vector<std::string> changed_paths(const json::Value& stat) {
   return lines;
 }
 
+std::string lateness_line(const json::Value& stat) {
+  const json::Value* lateness = stat.find("lateness");
+  if (lateness == nullptr) return {};
+  const json::Value* worst = lateness->find("worst_ms");
+  return fmt::format("Of {} frames {} came more than 1 ms late, the latest {:.2f} ms.",
+                     lateness->optional_int("frames", 0).value_or(0),
+                     lateness->optional_int("over_1ms", 0).value_or(0),
+                     worst == nullptr ? 0 : worst->number().value_or(0));
+}
+
 Result<lab::WanRequest> wan_request(const Options& options) {
   const LabOptions& o = options.lab;
   using Action = lab::WanRequest::Action;
@@ -222,6 +232,7 @@ async::Task<Result<void>> run_lab_status(Session& session) {
   }
   print_cities(found.plan);
   if (!stat) co_return fail(stat.error());
+  print(lateness_line(*stat));
   const std::vector<std::string> changed = changed_paths(*stat);
   print(changed.empty() ? "All paths are as the map has them." : "Not as the map has them:");
   for (const std::string& line : changed) print("  " + line);

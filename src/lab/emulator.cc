@@ -1,5 +1,6 @@
 #include "lab/emulator.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/log.h"
@@ -31,6 +32,17 @@ class [[nodiscard]] WakeOrTime {
 };
 
 }  // namespace
+
+void Lateness::count(Duration late) {
+  ++frames;
+  if (late > 1ms) ++over_1ms;
+  worst = std::max(worst, late);
+}
+
+json::Value Lateness::value() const {
+  return json::object(
+      {{"frames", frames}, {"over_1ms", over_1ms}, {"worst_ms", to_seconds(worst) * 1000}});
+}
 
 Emulator::Emulator(sys::PosixHost& host, Plan plan, std::uint64_t seed)
     : host_(host),
@@ -107,6 +119,7 @@ async::Task<void> Emulator::deliver() {
 }
 
 async::Task<void> Emulator::hand_over(const Arrival& arrival) {
+  lateness_.count(now() - arrival.due);
   if (wan_.site_of(arrival.from) != wan_.site_of(arrival.to)) {
     capture_.record(host_.host().clock.wall(),
                     std::string_view(arrival.frame).substr(kVirtioHeader));
@@ -158,6 +171,7 @@ Result<json::Value> Emulator::perform(const WanRequest& request) {
   if (request.action != WanRequest::Action::capture) {
     TRY(json::Value done, control_.apply(request));
     TRY_VOID(set_offloads());
+    if (request.action == WanRequest::Action::stat) done.set("lateness", lateness_.value());
     return done;
   }
   TRY_VOID(request.file.empty() ? capture_.end() : capture_.begin(request.file));

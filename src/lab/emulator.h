@@ -22,6 +22,17 @@
 
 namespace perigee::lab {
 
+// How exact the network was: frames are handed over when they are due or a little later, and what
+// is measured over the network is off by that.
+struct Lateness {
+  std::uint64_t frames = 0;
+  std::uint64_t over_1ms = 0;
+  Duration worst{};
+
+  void count(Duration late);
+  json::Value value() const;
+};
+
 class Emulator {
  public:
   // The namespaces must be there. `conflict`: another emulator has their taps.
@@ -49,6 +60,7 @@ class Emulator {
   Wan wan_;
   WanControl control_;
   Capture capture_;
+  Lateness lateness_;
   std::vector<std::unique_ptr<sys::Stream>> taps_;  // by port
   std::unique_ptr<sys::Listener> listener_;
   async::WaiterQueue deliverer_;

@@ -109,31 +109,35 @@ void Wan::receive(PortNumber from, std::string_view frame, MonotonicTime now) {
     return;
   }
   const Duration travel = path.settings.delay + random_.between(0ns, path.settings.jitter);
-  enqueue(path, {.from = from, .to = *to, .frame = std::string(frame)},
-          *sent + travel + ports_[*to].access);
+  enqueue(path, {.from = from,
+                 .to = *to,
+                 .due = *sent + travel + ports_[*to].access,
+                 .frame = std::string(frame)});
 }
 
 bool Wan::later(const Queued& a, const Queued& b) {
-  return a.due != b.due ? a.due > b.due : a.order > b.order;
+  const MonotonicTime due = a.arrival.due;
+  return due != b.arrival.due ? due > b.arrival.due : a.order > b.order;
 }
 
-void Wan::enqueue(Path& path, Arrival arrival, MonotonicTime due) {
+void Wan::enqueue(Path& path, Arrival arrival) {
   MonotonicTime& last = last_due_[{arrival.from, arrival.to}];
-  last = std::max(last, due);
+  last = std::max(last, arrival.due);
+  arrival.due = last;
   path.queued_bytes += arrival.frame.size();
   ++path.queued_frames;
   queued_bytes_ += arrival.frame.size();
-  queue_.push_back({.due = last, .order = next_order_++, .arrival = std::move(arrival)});
+  queue_.push_back({.order = next_order_++, .arrival = std::move(arrival)});
   std::ranges::push_heap(queue_, later);
 }
 
 std::optional<MonotonicTime> Wan::next_due() const {
   if (queue_.empty()) return std::nullopt;
-  return queue_.front().due;
+  return queue_.front().arrival.due;
 }
 
 std::optional<Arrival> Wan::take_due(MonotonicTime now) {
-  while (!queue_.empty() && queue_.front().due <= now) {
+  while (!queue_.empty() && queue_.front().arrival.due <= now) {
     std::ranges::pop_heap(queue_, later);
     Arrival arrival = std::move(queue_.back().arrival);
     queue_.pop_back();

@@ -67,6 +67,7 @@ std::string port_mac(PortNumber port);
 struct Arrival {
   PortNumber from = 0;
   PortNumber to = 0;
+  MonotonicTime due;
   std::string frame;
 };
 
@@ -107,7 +108,6 @@ class Wan {
     std::size_t queued_frames = 0;
   };
   struct Queued {
-    MonotonicTime due;
     std::uint64_t order = 0;
     Arrival arrival;
   };
@@ -120,7 +120,7 @@ class Wan {
   bool loses(const Path& path);
   // When the path has taken in a frame that comes now; nothing: its buffer is full.
   std::optional<MonotonicTime> transmit(Path& path, std::size_t bytes, MonotonicTime now);
-  void enqueue(Path& path, Arrival arrival, MonotonicTime due);
+  void enqueue(Path& path, Arrival arrival);
 
   std::vector<Port> ports_;
   Site sites_;

@@ -44,6 +44,7 @@ TEST_CASE("a frame takes the access links and the path, each way") {
   REQUIRE(arrived);
   CHECK(arrived->from == 0);
   CHECK(arrived->to == 1);
+  CHECK(arrived->due == kStart + 40ms);
   CHECK(arrived->frame == frame_to(1));
   wan.receive(2, frame_to(0), kStart);  // a user of the other city
   CHECK(arrivals(wan) == std::vector{kStart + 45ms});
