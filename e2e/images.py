@@ -5,6 +5,7 @@ tar, nginx's configuration and a page. From it buildah makes an archive, and sko
 Debian's docker-registry. The tar is made once; a page is a layer of its own above it.
 """
 
+import crypt
 import pathlib
 import shutil
 import socket
@@ -136,19 +137,30 @@ def build_archive(folder, out, tag='nginx:e2e'):
 
 
 class Registry:
-    """Debian's docker-registry on a free loopback port, its storage in a temporary folder."""
+    """Debian's docker-registry on a free loopback port, its storage in a temporary folder. `login`:
+    (user, password), without which it gives nothing."""
 
-    def __init__(self):
+    def __init__(self, login=None):
+        self.login = login
         self.folder = tempfile.mkdtemp(prefix='pg-registry-', dir='/var/tmp')
         self.port = free_ports(1)[0]
         config = pathlib.Path(self.folder, 'config.yml')
         config.write_text('version: 0.1\nstorage:\n  filesystem:\n'
                           f'    rootdirectory: {self.folder}/data\n'
-                          f'http:\n  addr: 127.0.0.1:{self.port}\n')
+                          f'http:\n  addr: 127.0.0.1:{self.port}\n{self._auth()}')
         self.log = open(pathlib.Path(self.folder, 'log'), 'w', encoding='utf-8')
         self.process = subprocess.Popen([packages.registry_program(), 'serve', config],
                                         stdout=self.log, stderr=self.log)
         wait_until('the registry listens', 10, self._listens)
+
+    def _auth(self):
+        if self.login is None:
+            return ''
+        user, password = self.login
+        path = pathlib.Path(self.folder, 'htpasswd')
+        salt = crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)  # the least: each request checks it
+        path.write_text(f'{user}:{crypt.crypt(password, salt)}\n')
+        return f'auth:\n  htpasswd:\n    realm: e2e\n    path: {path}\n'
 
     def _listens(self):
         with socket.socket() as probe:
@@ -157,7 +169,8 @@ class Registry:
     def push(self, archive, name):
         """Uploads an archive; returns the reference to deploy."""
         reference = f'127.0.0.1:{self.port}/{name}'
-        run_tool('skopeo', '--insecure-policy', 'copy', '--dest-tls-verify=false',
+        shown = [] if self.login is None else ['--dest-creds', ':'.join(self.login)]
+        run_tool('skopeo', '--insecure-policy', 'copy', '--dest-tls-verify=false', *shown,
                  f'docker-archive:{archive}', f'docker://{reference}')
         return reference
 

@@ -63,12 +63,12 @@ class SecretsTest(Scenario):
         found.update({line: 'a line of the PEM' for line in lines})
         return found
 
-    def search_all(self, search, app):
+    def search_all(self, search, app, more=()):
         """Everything that can be looked at while the node runs."""
         node = self.node
         machine = node.machine(app)
         names = {'a': app, 'm': machine['id'], 'v': machine['release']}
-        good = search.api(node, [path.format(**names) for path in PUBLIC])
+        good = search.api(node, [path.format(**names) for path in PUBLIC] + list(more))
         self.assertGreaterEqual(len(good), 12, good)
         for name, target in (('control', '/internal/v1/feed/routes'),
                              ('control', '/internal/v1/feed/node/e2e'),
@@ -145,6 +145,45 @@ class SecretsTest(Scenario):
         self.cores_can_be_searched(open_token)
         self.search_cores(search)
         self.assertEqual(self.leaks(search), [])
+
+    def log_in(self, registry, user, password):
+        return self.node.cli('registry', 'login', registry, '--username', user, '--password-stdin',
+                             input=password + '\n')
+
+    def scenario_a_private_image_deploys_after_a_log_in_whose_password_is_seen_nowhere(self):
+        token, user = secrets.token_hex(16), f'puller-{secrets.token_hex(8)}'
+        registry = images.Registry(login=(user, f'p4ss-{token}'))
+        self.addCleanup(registry.close)
+        name = f'127.0.0.1:{registry.port}'
+        folder = images.scratch_folder(self.folder / 'private', 'private', APP)
+        archive = images.build_archive(folder, self.folder / 'private.tar', 'private:e2e')
+        deploy = [folder, '--image', registry.push(archive, 'team/private:e2e')]
+
+        said = [self.node.deploy(*deploy, check=False)]
+        self.assertNotEqual(said[-1].returncode, 0)
+        self.assertIn(f'perigee registry login {name}', said[-1].stdout + said[-1].stderr)
+        self.log_in(name, user, 'wrong')
+        said.append(self.node.deploy(*deploy, check=False))
+        self.assertNotEqual(said[-1].returncode, 0)
+        self.assertIn('does not take the log-in', said[-1].stdout + said[-1].stderr)
+        said.append(self.log_in(name, user, f'p4ss-{token}'))
+        said.append(self.node.deploy(*deploy))
+        self.page_is('private', sha256(''))
+        said.append(self.node.cli('registry', 'list'))
+        self.assertIn(name, said[-1].stdout)
+
+        search = Search({**needles_of('the password', token.encode()),
+                         **needles_of('the control', user.encode())})
+        for done in said:
+            search.look('the command line', (done.stdout + done.stderr).encode())
+        self.search_all(search, 'private', more=['/v1/registries', f'/v1/registries/{name}'])
+        found = {place for what, place in search.hits if what.startswith('the control')}
+        for place in ('store.db', 'registries.json', '/v1/registries', 'feed/node/e2e'):
+            self.assertTrue(any(place in one for one in found), f'{place}: not searched? {found}')
+        self.assertEqual(self.leaks(search), [])
+
+        self.node.cli('registry', 'logout', name)
+        self.assertEqual(self.node.api('GET', f'/v1/registries/{name}')[0], 404)
 
     def scenario_secrets_and_certificates_outlive_a_rotation_of_the_key(self):
         value = secrets.token_hex(16)

@@ -56,6 +56,9 @@ async::Task<Result<void>> run_secrets_unset(Session& session);
 async::Task<Result<void>> run_secrets_list(Session& session);
 async::Task<Result<void>> run_secrets_deploy(Session& session);
 async::Task<Result<void>> run_secrets_rotate_key(Session& session);
+async::Task<Result<void>> run_registry_login(Session& session);
+async::Task<Result<void>> run_registry_logout(Session& session);
+async::Task<Result<void>> run_registry_list(Session& session);
 
 // "2/3 passing"; empty without checks.
 std::string tally(const std::vector<client::CheckInfo>& checks);

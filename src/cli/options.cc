@@ -320,6 +320,23 @@ void add_release_flags(CLI::App& sub, Options& o) {
   sub.add_flag("--detach", o.detach, "Don't wait: the release goes on on the server");
 }
 
+void add_registry_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* registry = app.add_subcommand("registry", "Log-ins at image registries, for all apps");
+  registry->require_subcommand(1);
+  CLI::App* login =
+      command(*registry, verbs, Verb::registry_login, "login", "Log in, to pull private images",
+              "  perigee registry login ghcr.io\n"
+              "  perigee registry login ghcr.io -u me --password-stdin < token.txt");
+  login->add_option("REGISTRY", o.registry, "A host with an optional port")->required();
+  login->add_option("-u,--username", o.username, "The user's name there; asked for if missing");
+  login->add_flag("--password-stdin", o.password_stdin,
+                  "Read the password from standard input instead of asking");
+  CLI::App* logout =
+      command(*registry, verbs, Verb::registry_logout, "logout", "Remove a log-in", "");
+  logout->add_option("REGISTRY", o.registry, "A host with an optional port")->required();
+  command(*registry, verbs, Verb::registry_list, "list", "List log-ins, without passwords", "");
+}
+
 void add_secret_commands(CLI::App& app, Options& o, Verbs& verbs) {
   CLI::App* secrets = app.add_subcommand("secrets", "An app's secrets: set, never shown again");
   secrets->require_subcommand(1);
@@ -386,6 +403,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_volume_commands(app, options, verbs);
   add_exec_commands(app, options, verbs);
   add_secret_commands(app, options, verbs);
+  add_registry_commands(app, options, verbs);
   add_check_commands(app, verbs);
   add_lab_commands(app, options, verbs);
   add_store_commands(app, options, verbs);

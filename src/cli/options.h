@@ -63,6 +63,9 @@ enum class Verb {
   secrets_unset,
   secrets_deploy,
   secrets_rotate_key,
+  registry_login,
+  registry_logout,
+  registry_list,
   checks_list,
   lab_up,
   lab_down,
@@ -140,6 +143,9 @@ struct Options {
   std::vector<std::string> egress_allow;
   int internal_port = 0;           // launch; 0: from EXPOSE
   std::vector<std::string> names;  // secrets set: NAME=VALUE; unset: NAME
+  std::string registry;            // registry login, logout
+  std::string username;            // registry login
+  bool password_stdin = false;     // likewise
   LabOptions lab;
   StoreOptions store;
   std::string token_ttl = "1h";  // nodes token

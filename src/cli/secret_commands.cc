@@ -1,34 +1,14 @@
 // secrets …: values go to the API and nowhere else: not to the terminal, not into an error.
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-
 #include "cli/commands.h"
 #include "cli/dotenv.h"
+#include "cli/standard_input.h"
 #include "sys/core_dumps.h"
 
 namespace perigee::cli {
 namespace {
 
-constexpr std::size_t kMaxInput = 1024 * 1024;
 constexpr Duration kRotationPatience = 60s;
 constexpr Duration kRotationPause = 500ms;
-
-Result<std::string> read_standard_input() {
-  std::string text;
-  std::array<char, 16 * 1024> buffer{};
-  for (;;) {
-    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(errno_error(errno, "read standard input"));
-    if (n == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(n));
-    if (text.size() > kMaxInput) {
-      return fail(Code::resource_exhausted, "standard input: more than {} bytes", kMaxInput);
-    }
-  }
-}
 
 // The values of `set`: "-" stands for standard input, without its last newline.
 Result<json::Value> values_of(const std::vector<std::string>& arguments) {
@@ -41,8 +21,7 @@ Result<json::Value> values_of(const std::vector<std::string>& arguments) {
       if (std::exchange(input_used, true))
         return fail(Code::invalid_argument, "{}: only one value can come from standard input",
                     name);
-      TRY(value, read_standard_input());
-      if (value.ends_with('\n')) value.pop_back();
+      TRY(value, read_input_value());
     }
     values.set(name, std::move(value));
   }

@@ -123,6 +123,11 @@ class Client {
                                                                    std::int64_t version,
                                                                    std::string after);
   async::Task<Result<std::unique_ptr<EventReader>>> logs(std::string app, LogQuery query);
+  // {"registries": [{registry, username, digest, created_at, updated_at}]}.
+  async::Task<Result<json::Value>> registries();
+  // `login`: {username, password}; answers as one of the above.
+  async::Task<Result<json::Value>> set_registry_login(std::string registry, json::Value login);
+  async::Task<Result<void>> remove_registry_login(std::string registry);
   // {"secrets": [{name, digest, created_at, updated_at}]}, from both.
   async::Task<Result<json::Value>> secrets(std::string app);
   // `values`: names to strings, or to null to remove them.

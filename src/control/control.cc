@@ -21,6 +21,7 @@
 #include "control/machine_watch_api.h"
 #include "control/metadata_api.h"
 #include "control/node_api.h"
+#include "control/registry_api.h"
 #include "control/release_api.h"
 #include "control/resealer.h"
 #include "control/router_api.h"
@@ -71,6 +72,7 @@ struct Control::Parts {
   ExecApi execs{context};
   NodeApi nodes{context};
   SecretApi secrets{context};
+  RegistryApi registries{context};
   Callers callers;
   Fleet fleet{context};
   FleetApi fleet_api{context, fleet, callers};
@@ -122,6 +124,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   execs.add_routes(public_routes, token);
   nodes.add_routes(public_routes, token);
   secrets.add_routes(public_routes, token);
+  registries.add_routes(public_routes, token);
   resealer.add_routes(public_routes, token);
   fleet_api.add_routes(public_routes, token);
   fleet_api.add_internal_routes(internal_routes);

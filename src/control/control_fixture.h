@@ -42,7 +42,8 @@ class TextBody : public http::Body {
 
 class FakeImages : public Images {
  public:
-  async::Task<Result<model::ImageRef>> resolve(std::string image) override {
+  async::Task<Result<model::ImageRef>> resolve(std::string image, image::Login login) override {
+    last_login = std::move(login);
     if (image.starts_with("missing")) co_return fail(Code::not_found, "no such image");
     co_return model::ImageRef{"registry.test", image, "1", "sha256:" + std::string(64, 'a')};
   }
@@ -61,6 +62,7 @@ class FakeImages : public Images {
     co_return std::make_unique<TextBody>(found->second);
   }
   std::map<std::string, std::string> blobs;
+  image::Login last_login;  // that an image was resolved with
 };
 
 // A store that stops answering after a number of commits, as if the machine lost power then: the

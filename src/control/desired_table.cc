@@ -70,6 +70,7 @@ void DesiredTable::clear() {
   releases_.clear();
   certificates_.clear();
   secrets_.clear();
+  registries_.clear();
   tokens_.clear();
   nodes_.clear();
   fleet_.reset();
@@ -137,6 +138,8 @@ void DesiredTable::apply(const std::string& key, const std::optional<std::string
       done = store_in(releases_, *std::move(id), text, revision, release_record_from);
   } else if (kind == "certs") {
     done = store_in(certificates_, std::move(name), text, revision, certificate_record_from);
+  } else if (kind == "registries") {
+    done = store_in(registries_, std::move(name), text, revision, model::registry_login_from);
   } else if (kind == "secrets") {
     if (auto id = secret_id(name))
       done = store_in(secrets_, *std::move(id), text, revision, secret_record_from);
@@ -236,6 +239,11 @@ void put(store::Transaction& t, const AppName& app, std::string_view name,
          const SecretRecord& secret, store::Revision expected) {
   t.expect(secret_key(app, name), expected);
   t.put(secret_key(app, name), to_json(secret).dump());
+}
+
+void put(store::Transaction& t, const model::RegistryLogin& login, store::Revision expected) {
+  t.expect(registry_key(login.registry), expected);
+  t.put(registry_key(login.registry), model::to_json(login).dump());
 }
 
 void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected) {

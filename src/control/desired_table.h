@@ -14,6 +14,7 @@
 
 #include "async/event.h"
 #include "control/records.h"
+#include "model/registry.h"
 #include "model/types.h"
 #include "store/store.h"
 
@@ -59,6 +60,9 @@ class DesiredTable {
     return certificates_;
   }
   const std::map<SecretId, Stored<SecretRecord>>& secrets() const { return secrets_; }
+  const std::map<std::string, Stored<model::RegistryLogin>>& registries() const {
+    return registries_;
+  }
   const std::map<std::string, Stored<TokenRecord>>& tokens() const { return tokens_; }
   const std::map<NodeId, Stored<NodeRecord>>& nodes() const { return nodes_; }
   const std::optional<Stored<FleetRecord>>& fleet() const { return fleet_; }
@@ -83,6 +87,7 @@ class DesiredTable {
   std::map<ReleaseId, Stored<ReleaseRecord>> releases_;
   std::map<std::string, Stored<CertificateRecord>> certificates_;
   std::map<SecretId, Stored<SecretRecord>> secrets_;
+  std::map<std::string, Stored<model::RegistryLogin>> registries_;
   std::map<std::string, Stored<TokenRecord>> tokens_;
   std::map<NodeId, Stored<NodeRecord>> nodes_;
   std::optional<Stored<FleetRecord>> fleet_;
@@ -97,6 +102,7 @@ void put(store::Transaction& t, const model::Machine& machine, store::Revision e
 void put(store::Transaction& t, const model::Volume& volume, store::Revision expected);
 void put(store::Transaction& t, const AppName& app, std::string_view name,
          const SecretRecord& secret, store::Revision expected);
+void put(store::Transaction& t, const model::RegistryLogin& login, store::Revision expected);
 void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected);
 
 }  // namespace perigee::control

@@ -7,10 +7,10 @@
 
 namespace perigee::control {
 
-async::Task<Result<model::ImageRef>> StoredImages::resolve(std::string image) {
+async::Task<Result<model::ImageRef>> StoredImages::resolve(std::string image, image::Login login) {
   if (!image.starts_with("sha256:")) {
     CO_TRY(image::Reference reference, image::parse_reference(image));
-    co_return co_await image::resolve(host_, blobs_, std::move(reference));
+    co_return co_await image::resolve(host_, blobs_, std::move(reference), std::move(login));
   }
   CO_TRY(const std::string digest, image::parse_digest(image));
   // Says which blob is missing, and refuses what is no image, before a machine is made of it.

@@ -17,7 +17,8 @@ class Images {
  public:
   virtual ~Images() = default;
   // "nginx:1", "127.0.0.1:5000/app@sha256:…", or the digest of an uploaded manifest.
-  virtual async::Task<Result<model::ImageRef>> resolve(std::string image) = 0;
+  // `login`: of its registry, empty where there is none (resolve_image in registry_logins.h).
+  virtual async::Task<Result<model::ImageRef>> resolve(std::string image, image::Login login) = 0;
   virtual async::Task<Result<bool>> has_blob(std::string digest) = 0;
   // Stores a body under its digest; data_loss where it is another's.
   virtual async::Task<Result<void>> put_blob(std::string digest, http::Body& body) = 0;
@@ -29,7 +30,7 @@ class StoredImages : public Images {
  public:
   StoredImages(sys::Host& host, std::string directory)
       : host_(host), blobs_(host, std::move(directory)) {}
-  async::Task<Result<model::ImageRef>> resolve(std::string image) override;
+  async::Task<Result<model::ImageRef>> resolve(std::string image, image::Login login) override;
   async::Task<Result<bool>> has_blob(std::string digest) override;
   async::Task<Result<void>> put_blob(std::string digest, http::Body& body) override;
   async::Task<Result<std::unique_ptr<http::Body>>> open_blob(std::string digest) override;

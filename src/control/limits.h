@@ -16,6 +16,8 @@ inline constexpr std::size_t kKeptReleases = 50;  // per app
 inline constexpr std::size_t kMaxSecrets = 256;   // per app
 inline constexpr std::size_t kResealBatch = 64;   // values sealed anew in one transaction
 inline constexpr std::size_t kMaxSecretName = 128;
+inline constexpr std::size_t kMaxRegistries = 256;     // with a log-in
+inline constexpr std::size_t kMaxRegistryWord = 4096;  // user name, password (some are tokens)
 inline constexpr std::size_t kMaxSecretBytes = 32 * 1024;
 inline constexpr std::size_t kMaxSecretsBytes = 256 * 1024;  // of an app, sealed: they are in each
                                                              // of its machines' records

@@ -7,6 +7,7 @@
 #include "control/limits.h"
 #include "control/machine_calls.h"
 #include "control/machine_frontend.h"
+#include "control/registry_logins.h"
 #include "control/volume_frontend.h"
 #include "model/json.h"
 
@@ -108,7 +109,7 @@ async::Task<Result<Reply>> MachineApi::create(Call& call) {
   CO_TRY(const bool skip_launch, call.body.optional_bool("skip_launch", false));
   CO_TRY(wanted.cordoned, call.body.optional_bool("skip_service_registration", false));
   if (skip_launch) wanted.desired = DesiredState::stopped;
-  CO_TRY(wanted.image, co_await context_.images.resolve(wanted.config.image));
+  CO_TRY(wanted.image, co_await resolve_image(context_, wanted.config.image));
   CO_TRY(wanted.node, node_of(context_, app, wanted.config.mounts));
   CO_TRY(const model::Machine machine, make_machine(context_, std::move(wanted), {}));
   CO_TRY(const auto known, context_.desired.app(app));
@@ -134,7 +135,7 @@ async::Task<Result<Reply>> MachineApi::update(Call& call) {
     co_return fail(Code::conflict, "current_version: machine {} is at {}", machine.value.id,
                    machine.value.instance_id);
   CO_TRY(const bool skip_launch, call.body.optional_bool("skip_launch", false));
-  CO_TRY(model::ImageRef image, co_await context_.images.resolve(config.image));
+  CO_TRY(model::ImageRef image, co_await resolve_image(context_, config.image));
   CO_TRY_VOID(check_update(machine.value, config));
   model::Machine next = updated(machine.value, std::move(config), std::move(image), context_.host);
   next.secrets = sealed_secrets(context_, next.app);

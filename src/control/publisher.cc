@@ -82,10 +82,26 @@ Feed& Publisher::node(const NodeId& id) {
   return *found->second.feed;
 }
 
-// A machine's volumes are told before it is.
+// What a machine needs is told before it is.
 void Publisher::publish_node(const NodeId& id, NodeFeed& node) {
+  publish_registries(node);
   publish_objects(id, desired_.volumes(), volume_key, node.volumes, *node.feed);
   publish_machines(id, node);
+}
+
+void Publisher::publish_registries(NodeFeed& node) {
+  const auto& logins = desired_.registries();
+  for (const auto& [registry, stored] : logins) {
+    store::Revision& revision = node.registries[registry];
+    if (revision == stored.revision) continue;
+    revision = stored.revision;
+    node.feed->set(registry_key(registry), model::to_json(stored.value).dump());
+  }
+  std::erase_if(node.registries, [&](const auto& each) {
+    if (logins.contains(each.first)) return false;
+    node.feed->set(registry_key(each.first), std::nullopt);
+    return true;
+  });
 }
 
 // Each with its app's egress policy.

@@ -47,10 +47,12 @@ class Publisher {
     std::unique_ptr<Feed> feed;
     std::map<MachineId, Source> machines;  // as published
     std::map<VolumeId, store::Revision> volumes;
+    std::map<std::string, store::Revision> registries;
   };
   bool all_reported() const;
   async::Task<bool> wait_reported();
   void publish_node(const NodeId& id, NodeFeed& node);
+  void publish_registries(NodeFeed& node);
   void publish_machines(const NodeId& id, NodeFeed& node);
   void publish_routes();
   void publish_fleet();

@@ -188,6 +188,10 @@ std::string secret_key(const AppName& app, std::string_view name) {
 std::string token_key(std::string_view name) {
   return fmt::format("/tokens/{}", name);
 }
+std::string registry_key(std::string_view registry) {
+  return fmt::format("/registries/{}", registry);
+}
+
 std::string volume_key(const VolumeId& id) {
   return "/volumes/" + id.str();
 }

@@ -121,6 +121,7 @@ std::string certificate_key(std::string_view host);
 std::string secret_key(const AppName& app, std::string_view name);
 std::string token_key(std::string_view name);
 std::string volume_key(const VolumeId& id);
+std::string registry_key(std::string_view registry);
 std::string node_key(const NodeId& node);
 std::string lease_key(const MachineId& machine);
 std::string versions_key(const MachineId& machine);

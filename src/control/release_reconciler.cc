@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "control/limits.h"
 #include "control/machine_frontend.h"
+#include "control/registry_logins.h"
 #include "control/release_machines.h"
 #include "model/limits.h"
 
@@ -172,7 +173,7 @@ async::Task<Result<void>> ReleaseReconciler::tell_progress(Seen seen,
 
 async::Task<Result<void>> ReleaseReconciler::resolve(Seen seen) {
   ReleaseRecord& record = seen.view.release;
-  Result<model::ImageRef> image = co_await context_.images.resolve(record.release.config.image);
+  Result<model::ImageRef> image = co_await resolve_image(context_, record.release.config.image);
   if (!image) {
     std::string reason =
         fmt::format("image {}: {}", record.release.config.image, image.error().context);

@@ -5,6 +5,7 @@
 #include "async/combine.h"
 #include "base/log.h"
 #include "control/limits.h"
+#include "control/registry_logins.h"
 #include "control/volume_frontend.h"
 #include "crypto/aead.h"
 
@@ -104,6 +105,7 @@ store::Transaction Resealer::next_batch() const {
   add_certificates(transaction);
   add_machines(transaction);
   add_volumes(transaction);
+  add_registries(transaction);
   return transaction;
 }
 
@@ -169,6 +171,17 @@ void Resealer::add_volumes(store::Transaction& transaction) const {
   }
 }
 
+void Resealer::add_registries(store::Transaction& transaction) const {
+  for (const auto& [registry, stored] : context_.desired.registries()) {
+    if (is_full(transaction)) return;
+    model::RegistryLogin login = stored.value;
+    const auto anew = sealed_anew(place_of_registry(registry), login.sealed_password);
+    if (!anew || *anew == login.sealed_password) continue;
+    login.sealed_password = *anew;
+    put(transaction, login, stored.revision);
+  }
+}
+
 std::map<std::string, std::int64_t> Resealer::uses() const {
   std::map<std::string, std::int64_t> out;
   const auto count = [&out](const std::string& text) {
@@ -181,6 +194,8 @@ std::map<std::string, std::int64_t> Resealer::uses() const {
     for (const auto& [name, sealed] : stored.value.secrets) count(sealed);
   }
   for (const auto& [id, stored] : context_.desired.volumes()) count(stored.value.sealed_key);
+  for (const auto& [registry, stored] : context_.desired.registries())
+    count(stored.value.sealed_password);
   count(context_.certificates.sealed_key());
   if (context_.desired.fleet()) count(context_.desired.fleet()->value.ca_key);
   for (const auto& [id, node] : context_.observed.nodes()) {

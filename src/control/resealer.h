@@ -34,6 +34,7 @@ class Resealer {
   void add_certificates(store::Transaction& transaction) const;
   void add_machines(store::Transaction& transaction) const;
   void add_volumes(store::Transaction& transaction) const;
+  void add_registries(store::Transaction& transaction) const;
   Result<std::string> sealed_anew(const secrets::Place& place, const std::string& sealed) const;
   async::Task<Result<Progress>> retire_unused();
   json::Value view() const;

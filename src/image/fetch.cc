@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "async/combine.h"
+#include "crypto/hash.h"
 #include "image/blob_writer.h"
 #include "image/image.h"
 #include "image/limits.h"
@@ -120,20 +121,28 @@ Result<Found> documents(Registry registry, const std::string& directory,
   return Found{std::move(image), std::move(registry)};
 }
 
+Result<std::string> credentials_of(const Login& login, const std::string& registry) {
+  if (login.empty()) return stored_credentials(registry);
+  return crypto::base64_encode(login.username + ":" + login.password);
+}
+
 async::Task<Result<Registry>> open_registry(sys::Host& host, std::string registry,
-                                            std::string repository, CancelFlag cancel) {
-  co_return co_await host.pool.run(host.loop, [registry, repository, cancel]() -> Result<Registry> {
-    TRY(std::string credentials, stored_credentials(registry));
-    return Registry(registry, repository, std::move(credentials), cancel);
-  });
+                                            std::string repository, Login login,
+                                            CancelFlag cancel) {
+  co_return co_await host.pool.run(
+      host.loop, [registry, repository, login, cancel]() -> Result<Registry> {
+        TRY(std::string credentials, credentials_of(login, registry));
+        return Registry(registry, repository, std::move(credentials), cancel);
+      });
 }
 
 async::Task<Result<Image>> fetch_from_registry(sys::Host& host, std::string directory,
-                                               model::ImageRef image, OnProgress progress) {
+                                               model::ImageRef image, Login login,
+                                               OnProgress progress) {
   const CancelOnExit cancel;
   const ProgressBoard board(host.loop, std::move(progress));
-  CO_TRY(const Registry registry,
-         co_await open_registry(host, image.registry, image.repository, cancel.flag()));
+  CO_TRY(const Registry registry, co_await open_registry(host, image.registry, image.repository,
+                                                         std::move(login), cancel.flag()));
   const auto job = [registry, directory, digest = image.digest] {
     return documents(registry, directory, digest);
   };
@@ -149,11 +158,12 @@ async::Task<Result<Image>> fetch_from_registry(sys::Host& host, std::string dire
 
 }  // namespace
 
-async::Task<Result<model::ImageRef>> resolve(sys::Host& host, BlobStore& blobs,
-                                             Reference reference) {
+async::Task<Result<model::ImageRef>> resolve(sys::Host& host, BlobStore& blobs, Reference reference,
+                                             Login login) {
   const CancelOnExit cancel;
   CO_TRY(const Registry registry,
-         co_await open_registry(host, reference.registry, reference.repository, cancel.flag()));
+         co_await open_registry(host, reference.registry, reference.repository, std::move(login),
+                                cancel.flag()));
   const std::string wanted = reference.digest.empty() ? reference.tag : reference.digest;
   const auto job = [registry = Registry(registry), wanted,
                     directory = blobs.directory()]() mutable {
@@ -167,11 +177,12 @@ async::Task<Result<model::ImageRef>> resolve(sys::Host& host, BlobStore& blobs,
 }
 
 async::Task<Result<Image>> fetch(sys::Host& host, BlobStore& blobs, model::ImageRef image,
-                                 OnProgress progress) {
+                                 Login login, OnProgress progress) {
   if (image.registry.empty()) co_return co_await load(blobs, image.digest);
   CO_TRY_VOID(parse_digest(image.digest));
   CO_TRY_AS(Image found,
-            co_await fetch_from_registry(host, blobs.directory(), image, std::move(progress)),
+            co_await fetch_from_registry(host, blobs.directory(), image, std::move(login),
+                                         std::move(progress)),
             "image " + name_of(image));
   co_return found;
 }

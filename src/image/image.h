@@ -95,13 +95,21 @@ class BlobStore::Upload {
 
 Result<std::string> parse_digest(std::string_view text);  // "sha256:<64 hex>" or an error
 
+// What a registry is shown. Empty: what docker's configuration of this process's user has for it.
+struct Login {
+  std::string username;
+  std::string password;
+  bool empty() const { return username.empty(); }
+  bool operator==(const Login&) const = default;
+};
+
 // Resolves a registry reference to its linux/<this architecture> manifest digest, and stores
 // manifest and config in `blobs`.
-async::Task<Result<model::ImageRef>> resolve(sys::Host& host, BlobStore& blobs,
-                                             Reference reference);
+async::Task<Result<model::ImageRef>> resolve(sys::Host& host, BlobStore& blobs, Reference reference,
+                                             Login login);
 // Makes every blob of `image` present in `blobs` (from its registry where it has one).
 async::Task<Result<Image>> fetch(sys::Host& host, BlobStore& blobs, model::ImageRef image,
-                                 OnProgress progress);
+                                 Login login, OnProgress progress);
 // Manifest and config of an image whose blobs are all in `blobs`.
 async::Task<Result<Image>> load(BlobStore& blobs, std::string manifest_digest);
 

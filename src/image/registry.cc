@@ -141,9 +141,11 @@ Error Registry::refusal(const WebReply& reply) const {
   switch (reply.status) {
     case 401:
       return error(Code::unauthenticated,
-                   fmt::format("wants a log-in for {}, or has no such image: check the name, or "
-                               "log in with `docker login {}`",
-                               repository_, registry_));
+                   fmt::format("{} {}, or has no such image: check the name, or log in{} with "
+                               "`perigee registry login {}`",
+                               credentials_.empty() ? "wants a log-in for"
+                                                    : "does not take the log-in that it has for",
+                               repository_, credentials_.empty() ? "" : " again", registry_));
     case 403:
       return error(Code::permission_denied, "does not let this user pull " + repository_);
     case 404:

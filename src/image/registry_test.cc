@@ -35,11 +35,12 @@ struct Fixture {
   T run(async::Task<T> task) {
     return machine->loop().run(std::move(task));
   }
-  Result<model::ImageRef> resolve(const FakeRegistry& registry, const std::string& rest = "/app") {
-    return run(image::resolve(host, blobs, parse_reference(registry.name() + rest).value()));
+  Result<model::ImageRef> resolve(const FakeRegistry& registry, const std::string& rest = "/app",
+                                  const Login& login = {}) {
+    return run(image::resolve(host, blobs, parse_reference(registry.name() + rest).value(), login));
   }
   Result<Image> fetch(const model::ImageRef& ref, OnProgress progress = nullptr) {
-    return run(image::fetch(host, blobs, ref, std::move(progress)));
+    return run(image::fetch(host, blobs, ref, {}, std::move(progress)));
   }
   std::size_t stored() {
     return run(host.disk.list(dir.path("blobs/sha256")))
@@ -94,6 +95,23 @@ TEST_CASE("an index is followed to this architecture's manifest") {
   CHECK(ref->digest == f.image.manifest_digest);
 }
 
+TEST_CASE("a log-in that is given goes before docker's, and one that is refused is said to be") {
+  Fixture f;
+  const auto base = serve_image(f.image);
+  FakeRegistry registry(f.host, [&](const FakeRequest& request) {
+    if (request.authorization == "Basic bWU6czNjcjN0") return base(request);
+    return http_reply(401, "{}", "WWW-Authenticate: Basic realm=\"x\"\r\n");
+  });
+  f.dir.write("docker/config.json",
+              fmt::format(R"({{"auths":{{"{}":{{"auth":"dTpw"}}}}}})", registry.name()));
+  const auto refused = f.resolve(registry, "/app", {"me", "wr0ng"});
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == Code::unauthenticated);
+  CHECK(refused.error().context.find("does not take the log-in") != std::string::npos);
+  CHECK(refused.error().context.find("wr0ng") == std::string::npos);
+  CHECK(f.resolve(registry, "/app", {"me", "s3cr3t"}).has_value());
+}
+
 TEST_CASE(
     "a bearer token is fetched with the stored log-in, and is not given to a redirect's host") {
   Fixture f;
@@ -144,7 +162,7 @@ TEST_CASE("a registry that refuses is quoted with the image's name and a next st
   const Error absent = error(http_reply(404, R"({"errors":[{"message":"manifest unknown"}]})"));
   CHECK(absent.code == Code::not_found);
   CHECK(absent.context.find("manifest unknown") != std::string::npos);
-  CHECK(error(http_reply(401, "{}")).context.find("docker login") != std::string::npos);
+  CHECK(error(http_reply(401, "{}")).context.find("`perigee registry login") != std::string::npos);
   CHECK(error(http_reply(403, "{}")).code == Code::permission_denied);
   CHECK(error(http_reply(200, "no JSON")).context.find("manifest") != std::string::npos);
   CHECK(error(http_reply(200, std::string(kMaxManifestBytes + 1, ' '))).context.find("more than") !=
@@ -211,7 +229,7 @@ TEST_CASE("a fetch that nobody waits for any more stops") {
   auto registry = std::make_unique<FakeRegistry>(
       f.host, [](const FakeRequest&) { return std::string(); });  // never answers
   {
-    auto task = resolve(f.host, f.blobs, parse_reference(registry->name() + "/app").value());
+    auto task = resolve(f.host, f.blobs, parse_reference(registry->name() + "/app").value(), {});
     task.start();
     f.run(pause(f.machine->loop()));
     CHECK(registry->seen.size() == 1);

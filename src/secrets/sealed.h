@@ -21,7 +21,7 @@ enum class Kind {
   app_secret,         // named APP/NAME
   certificate_key,    // named by its host
   ca_key,             // named "ca"
-  registry_password,  // named APP/REGISTRY
+  registry_password,  // named by the registry
   volume_key,         // named by the volume's id
   node_key,           // named by node and purpose
 };

@@ -10,6 +10,7 @@ namespace {
 constexpr std::int64_t kVersion = 1;
 constexpr std::string_view kMachines = "/machines/";
 constexpr std::string_view kVolumes = "/volumes/";
+constexpr std::string_view kRegistries = "/registries/";
 
 }  // namespace
 
@@ -78,6 +79,7 @@ Result<void> FeedReader::change(const json::Value& value) {
     snapshot_.reset();
     epoch_ = pending_epoch_;
     revision_ = revision;
+    sink_.registries_synced(all.registries);
     sink_.volumes_synced(all.volumes);
     sink_.synced(all.machines);
     return {};
@@ -88,6 +90,7 @@ Result<void> FeedReader::change(const json::Value& value) {
   if (content != nullptr && content->is_null()) content = nullptr;
   if (key.starts_with(kMachines)) machine_change(MachineId(key.substr(kMachines.size())), content);
   if (key.starts_with(kVolumes)) volume_change(VolumeId(key.substr(kVolumes.size())), content);
+  if (key.starts_with(kRegistries)) registry_change(key.substr(kRegistries.size()), content);
   return {};
 }
 
@@ -108,6 +111,15 @@ void FeedReader::volume_change(VolumeId id, const json::Value* content) {
   if (volume && volume->id == id) return sink_.volume_wanted(*std::move(volume));
   log_error("worker", "feed: volume {}: {}", id,
             volume ? "its id differs from its key" : volume.error().context);
+}
+
+void FeedReader::registry_change(std::string registry, const json::Value* content) {
+  if (content == nullptr) return sink_.registry_gone(std::move(registry));
+  Result<model::RegistryLogin> login = model::registry_login_from(*content);
+  if (snapshot_) snapshot_->registries.insert(registry);
+  if (login && login->registry == registry) return sink_.registry_wanted(*std::move(login));
+  log_error("worker", "feed: registry {}: {}", registry,
+            login ? "its name differs from its key" : login.error().context);
 }
 
 }  // namespace perigee::worker

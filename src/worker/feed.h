@@ -1,6 +1,6 @@
-// FeedReader: control's node feed, bytes in, machines and volumes out (sans-I/O). JSON lines, as
-// the internal API has them: an opening line, then a whole snapshot or the changes since `from`,
-// then changes.
+// FeedReader: control's node feed, bytes in, machines, volumes and log-ins out (sans-I/O). JSON
+// lines, as the internal API has them: an opening line, then a whole snapshot or the changes since
+// `from`, then changes.
 //
 //   FeedReader reader(sink);
 //   GET /internal/v1/feed/node/<node>?from={reader.position()}
@@ -16,6 +16,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "json/json.h"
+#include "model/registry.h"
 #include "model/types.h"
 
 namespace perigee::worker {
@@ -32,6 +33,9 @@ class FeedSink {
   virtual void volume_gone(VolumeId id) = 0;
   // As synced(), and before it.
   virtual void volumes_synced(const std::set<VolumeId>& volumes) = 0;
+  virtual void registry_wanted(model::RegistryLogin login) = 0;
+  virtual void registry_gone(std::string registry) = 0;
+  virtual void registries_synced(const std::set<std::string>& registries) = 0;
 };
 
 class FeedReader {
@@ -50,6 +54,7 @@ class FeedReader {
   Result<void> change(const json::Value& value);
   void machine_change(MachineId id, const json::Value* content);
   void volume_change(VolumeId id, const json::Value* content);
+  void registry_change(std::string registry, const json::Value* content);
 
   FeedSink& sink_;
   std::string buffer_;
@@ -60,6 +65,7 @@ class FeedReader {
   struct Snapshot {
     std::set<MachineId> machines;
     std::set<VolumeId> volumes;
+    std::set<std::string> registries;
   };
   std::optional<Snapshot> snapshot_;  // while one is being read
 };

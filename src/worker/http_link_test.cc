@@ -107,6 +107,9 @@ class Recorder : public FeedSink {
   void volume_wanted(model::Volume volume) override { add("+" + volume.id.str()); }
   void volume_gone(VolumeId id) override { add("-" + id.str()); }
   void volumes_synced(const std::set<VolumeId>& /*all*/) override {}
+  void registry_wanted(model::RegistryLogin /*login*/) override {}
+  void registry_gone(std::string /*registry*/) override {}
+  void registries_synced(const std::set<std::string>& /*all*/) override {}
   std::string log;
   async::Notify changed;
 
@@ -180,7 +183,7 @@ TEST_CASE_FIXTURE(Fixture, "a report arrives whole, and a refused one says so") 
 
 class NoImages : public Images {
  public:
-  async::Task<Result<PreparedImage>> prepare(model::ImageRef, int) override {
+  async::Task<Result<PreparedImage>> prepare(model::ImageRef, image::Login, int) override {
     co_return fail(Code::unsupported, "none here");
   }
   async::Task<Result<void>> make_upper(std::string, std::uint64_t) override {

@@ -47,14 +47,16 @@ async::Task<Result<void>> ImageStore::bring_blob(std::string digest) {
   }
 }
 
-async::Task<Result<PreparedImage>> ImageStore::prepare(model::ImageRef image, int max_layers) {
+async::Task<Result<PreparedImage>> ImageStore::prepare(model::ImageRef image, image::Login login,
+                                                       int max_layers) {
   const MonotonicTime began = host_.loop.now();
   const std::string digest = image.digest;
   if (image.registry.empty()) {
     CO_TRY_VOID_AS(co_await bring(digest), "uploaded image");
   }
   CO_TRY(image::Image fetched,
-         co_await image::fetch(host_, blobs_, std::move(image), [](const image::Progress&) {}));
+         co_await image::fetch(host_, blobs_, std::move(image), std::move(login),
+                               [](const image::Progress&) {}));
   PreparedImage prepared;
   CO_TRY(prepared.layers, co_await disks_.disks_for(blobs_, fetched.manifest, max_layers));
   prepared.config = std::move(fetched.config);

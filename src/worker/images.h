@@ -25,8 +25,10 @@ struct PreparedImage {
 class Images {
  public:
   virtual ~Images() = default;
-  // Fetches what is missing and makes its disks; quick where all is there.
-  virtual async::Task<Result<PreparedImage>> prepare(model::ImageRef image, int max_layers) = 0;
+  // Fetches what is missing, with `login` at its registry, and makes its disks; quick where all is
+  // there.
+  virtual async::Task<Result<PreparedImage>> prepare(model::ImageRef image, image::Login login,
+                                                     int max_layers) = 0;
   // A fresh writable disk at `path`, in place of one that is there.
   virtual async::Task<Result<void>> make_upper(std::string path, std::uint64_t bytes) = 0;
 };
@@ -35,7 +37,8 @@ class ImageStore : public Images {
  public:
   // `state_dir` has blobs/ (shared with a control on this node) and disks/.
   ImageStore(sys::Host& host, const std::string& state_dir, sys::Address control);
-  async::Task<Result<PreparedImage>> prepare(model::ImageRef image, int max_layers) override;
+  async::Task<Result<PreparedImage>> prepare(model::ImageRef image, image::Login login,
+                                             int max_layers) override;
   async::Task<Result<void>> make_upper(std::string path, std::uint64_t bytes) override;
 
  private:

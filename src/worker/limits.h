@@ -34,6 +34,10 @@ inline constexpr Duration kProbeTimeout = 2s;
 inline constexpr Duration kSilencePatience = 5s;   // before the guest is asked what it listens on,
 inline constexpr Duration kInquiryInterval = 15s;  // and between two such questions
 
+// Log-ins at registries.
+inline constexpr std::size_t kMaxRegistries = 256;
+inline constexpr std::uint64_t kMaxRegistriesFile = std::uint64_t{8} * 1024 * 1024;
+
 // Volumes.
 inline constexpr std::size_t kMaxVolumes = 16384;   // on one node
 inline constexpr Duration kVolumeLook = 10s;        // between looks at how much is used

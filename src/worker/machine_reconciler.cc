@@ -402,8 +402,10 @@ async::Task<Result<void>> MachineReconciler::ensure_address() {
 
 async::Task<Result<vm::VmSpec>> MachineReconciler::make_spec() {
   const model::Machine machine = record_.machine;
+  CO_TRY(image::Login login, co_await tools_.registries.login_for(machine.image.registry));
+  const int max_layers = tools_.driver.limits().max_layers;
   CO_TRY_AS(PreparedImage image,
-            co_await tools_.images.prepare(machine.image, tools_.driver.limits().max_layers),
+            co_await tools_.images.prepare(machine.image, std::move(login), max_layers),
             "image " + machine.config.image);
   vm::VmSpec spec;
   spec.resume = may_resume(record_);

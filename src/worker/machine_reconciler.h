@@ -23,6 +23,7 @@
 #include "worker/machine_network.h"
 #include "worker/machine_plan.h"
 #include "worker/machine_store.h"
+#include "worker/registry_logins.h"
 #include "worker/unsealer.h"
 #include "worker/volumes.h"
 
@@ -40,6 +41,7 @@ struct Tools {
   MachineNetwork& network;
   async::Semaphore& boots;
   Unsealer& unsealer;
+  RegistryLogins& registries;
   async::Semaphore& check_attempts;
   ChangeSignal& changed;  // raised when a status did
   LogArchive& logs;

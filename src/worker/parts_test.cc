@@ -140,6 +140,11 @@ class Recorder : public FeedSink {
   }
   void volume_wanted(model::Volume volume) override { log += "+" + volume.id.str() + " "; }
   void volume_gone(VolumeId id) override { log += "-" + id.str() + " "; }
+  void registry_wanted(model::RegistryLogin login) override { log += "+" + login.username + " "; }
+  void registry_gone(std::string registry) override { log += "-" + registry + " "; }
+  void registries_synced(const std::set<std::string>& registries) override {
+    if (!registries.empty()) log += fmt::format("registries{} ", registries.size());
+  }
   void volumes_synced(const std::set<VolumeId>& volumes) override {
     if (!volumes.empty()) log += "volumes=" + std::to_string(volumes.size()) + " ";
   }
@@ -174,6 +179,32 @@ TEST_CASE("a feed is read in any pieces, and says where to go on") {
     CHECK(recorder.log == "+a1 +b2 =2 +c3 -a1 ");
     CHECK(reader.position() == "e1-9");
   }
+}
+
+TEST_CASE("log-ins at registries come by the feed, and a name that differs from its key does not") {
+  const model::RegistryLogin login{.registry = "ghcr.io",
+                                   .username = "me",
+                                   .sealed_password = "sealed1:k:AAAA",
+                                   .digest = {},
+                                   .created_at = {},
+                                   .updated_at = {}};
+  const auto line = [&login](const std::string& key) {
+    return json::object(
+               {{"revision", 7}, {"key", "/registries/" + key}, {"value", model::to_json(login)}})
+               .dump() +
+           "\n";
+  };
+  Recorder recorder;
+  FeedReader reader(recorder);
+  REQUIRE(reader
+              .feed(R"({"version":1,"epoch":"e1","revision":7,"snapshot":true})"
+                    "\n" +
+                    line("ghcr.io") + line("quay.io") +
+                    R"({"revision":7,"synced":true}
+{"revision":8,"key":"/registries/ghcr.io","value":null}
+)")
+              .has_value());
+  CHECK(recorder.log == "+me registries2 =0 -ghcr.io ");
 }
 
 TEST_CASE("volumes come by the feed as machines do, and are all told before the machines are") {

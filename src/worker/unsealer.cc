@@ -41,12 +41,24 @@ async::Task<Result<std::string>> Unsealer::volume_key(model::Volume volume) {
                  key.size(), crypto::kXtsKeyBytes);
 }
 
+async::Task<Result<std::string>> Unsealer::registry_password(model::RegistryLogin login) {
+  CO_TRY_AS(
+      std::string password,
+      co_await open({secrets::Kind::registry_password, login.registry}, login.sealed_password),
+      fmt::format("the log-in at {}", login.registry));
+  co_return password;
+}
+
 void add_sealing_keys(const model::Machine& machine, std::set<std::string>& keys) {
   for (const auto& [name, text] : machine.secrets) add_key_of(text, keys);
 }
 
 void add_sealing_keys(const model::Volume& volume, std::set<std::string>& keys) {
   add_key_of(volume.sealed_key, keys);
+}
+
+void add_sealing_keys(const model::RegistryLogin& login, std::set<std::string>& keys) {
+  add_key_of(login.sealed_password, keys);
 }
 
 }  // namespace perigee::worker

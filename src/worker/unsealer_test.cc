@@ -135,6 +135,43 @@ TEST_CASE("an encrypted volume whose key can't be opened is not made, and says w
   }
 }
 
+TEST_CASE("an image is pulled with its registry's log-in, by a worker without control too") {
+  WithKeys bench;
+  const secrets::Place place{secrets::Kind::registry_password, "ghcr.io"};
+  const std::string sealed = *bench.keys->ring().seal(place, "s3cr3t", bench.node.host().entropy);
+  bench.control.want({.registry = "ghcr.io",
+                      .username = "me",
+                      .sealed_password = sealed,
+                      .digest = {},
+                      .created_at = {},
+                      .updated_at = {}});
+  model::Machine wanted = Bench::machine("m1");
+  wanted.image.registry = "ghcr.io";
+  bench.control.want(wanted);
+  REQUIRE(bench.until(kId, MachineState::started));
+  CHECK(bench.images.login == image::Login{"me", "s3cr3t"});
+  CHECK(bench.control.report()->sealing_keys ==
+        std::vector<std::string>{bench.keys->ring().primary()});
+  const std::string kept =
+      *bench.simulation.run(bench.node.host().disk.read_file("/state/registries.json", 1 << 20));
+  CHECK(kept.find("sealed1:") != std::string::npos);
+  CHECK(kept.find("s3cr3t") == std::string::npos);
+
+  bench.control.go_away(true);
+  bench.images.login = {};
+  bench.crash(sim::Crash::process);
+  bench.run_for(5s);
+  bench.vms->crash(kId);  // its next boot prepares the image again
+  bench.run_for(30s);
+  CHECK(bench.images.login == image::Login{"me", "s3cr3t"});
+
+  bench.control.forget_registry("ghcr.io");
+  bench.control.go_away(false);
+  bench.run_for(5s);
+  CHECK(*bench.simulation.run(
+            bench.node.host().disk.read_file("/state/registries.json", 1 << 20)) == "[]");
+}
+
 TEST_CASE("a secret wins over a variable of the same name") {
   image::Config image;
   image.cmd = {"/app"};

@@ -58,13 +58,14 @@ Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver
       logs_(host.disk, config_.state_dir + "/logs", config_.logs),
       boots_(host.loop, kMaxConcurrentBoots),
       unsealer_(host, config_.key_ring),
+      registries_(host, config_.state_dir + "/registries.json", unsealer_),
       check_attempts_(host.loop, kMaxConcurrentChecks),
       changed_(host.loop),
       volumes_(
           host, config_.state_dir + "/volumes", disks, driver, changed_,
           [this](const MachineId& id) { return is_busy(id); }, unsealer_),
-      tools_{host_,    config_, driver_,   images,          store_,   volumes_, addresses_,
-             network_, boots_,  unsealer_, check_attempts_, changed_, logs_},
+      tools_{host_,    config_, driver_,   images,      store_,          volumes_, addresses_,
+             network_, boots_,  unsealer_, registries_, check_attempts_, changed_, logs_},
       tasks_(host.loop) {}
 
 Worker::~Worker() = default;
@@ -91,6 +92,7 @@ async::Task<Result<void>> Worker::run(std::unique_ptr<sys::Listener> listener) {
 async::Task<Result<void>> Worker::take_up() {
   CO_TRY_AS(MachineStore::Loaded loaded, co_await store_.load(), "the machines' records");
   CO_TRY_VOID_AS(co_await volumes_.load(), "the volumes' records");
+  CO_TRY_VOID_AS(co_await registries_.load(), "the log-ins at registries");
   for (Record& record : loaded.records) {
     reserve_address(record);
     if (!record.status.private_ip.empty()) {
@@ -304,6 +306,7 @@ model::NodeReport Worker::report() const {
     if (holds) report.memory_free_mib -= reconciler->machine().config.guest.memory_mib;
   }
   volumes_.add_sealing_keys(keys);
+  registries_.add_sealing_keys(keys);
   report.sealing_keys.assign(keys.begin(), keys.end());
   return report;
 }

@@ -73,6 +73,9 @@ class Worker : private FeedSink {
   void volume_wanted(model::Volume volume) override { volumes_.want(std::move(volume)); }
   void volume_gone(VolumeId id) override { volumes_.gone(id); }
   void volumes_synced(const std::set<VolumeId>& all) override { volumes_.synced(all); }
+  void registry_wanted(model::RegistryLogin login) override { registries_.want(std::move(login)); }
+  void registry_gone(std::string registry) override { registries_.gone(registry); }
+  void registries_synced(const std::set<std::string>& all) override { registries_.synced(all); }
 
   async::Task<Result<void>> take_up();
   async::Task<std::vector<vm::VmStatus>> adopt();
@@ -100,6 +103,7 @@ class Worker : private FeedSink {
   LogArchive logs_;
   async::Semaphore boots_;
   Unsealer unsealer_;
+  RegistryLogins registries_;
   async::Semaphore check_attempts_;
   ChangeSignal changed_;
   Volumes volumes_;

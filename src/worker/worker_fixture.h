@@ -27,6 +27,8 @@ class FakeControl {
   void forget(const MachineId& id);
   void want(model::Volume volume);
   void forget_volume(const VolumeId& id) { volumes_.erase(id); }
+  void want(model::RegistryLogin login);
+  void forget_registry(const std::string& registry);
   void go_away(bool away);
   bool away() const { return away_; }
 
@@ -40,7 +42,8 @@ class FakeControl {
   bool away_ = false;
   std::map<MachineId, model::Machine> wanted_;
   std::vector<std::pair<MachineId, std::optional<model::Machine>>> journal_;
-  std::map<VolumeId, model::Volume> volumes_;  // sent whole at each change
+  std::map<VolumeId, model::Volume> volumes_;               // sent whole at each change
+  std::map<std::string, model::RegistryLogin> registries_;  // likewise
   std::optional<model::NodeReport> report_;
   ChangeSignal changed_;
   ChangeSignal told_;
@@ -56,6 +59,7 @@ class FakeLink : public ControlLink {
  private:
   void send_snapshot(FeedSink& sink);
   void send_volumes(FeedSink& sink);
+  void send_registries(FeedSink& sink);
   FakeControl& control_;
   sim::Node& node_;
 };
@@ -63,12 +67,14 @@ class FakeLink : public ControlLink {
 class FakeImages : public Images {
  public:
   explicit FakeImages(sim::Node& node) : node_(node) {}
-  async::Task<Result<PreparedImage>> prepare(model::ImageRef image, int max_layers) override;
+  async::Task<Result<PreparedImage>> prepare(model::ImageRef image, image::Login login,
+                                             int max_layers) override;
   async::Task<Result<void>> make_upper(std::string path, std::uint64_t bytes) override;
 
   std::optional<Error> failure;  // of the next prepares
   Duration takes = 20ms;
   int prepared = 0;
+  image::Login login;  // of the last prepare
 
  private:
   sim::Node& node_;

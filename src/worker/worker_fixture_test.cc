@@ -60,7 +60,27 @@ void FakeLink::send_volumes(FeedSink& sink) {
   sink.volumes_synced(all);
 }
 
+void FakeControl::want(model::RegistryLogin login) {
+  registries_[login.registry] = std::move(login);
+  changed_.raise();
+}
+
+void FakeControl::forget_registry(const std::string& registry) {
+  registries_.erase(registry);
+  changed_.raise();
+}
+
+void FakeLink::send_registries(FeedSink& sink) {
+  std::set<std::string> all;
+  for (const auto& [registry, login] : control_.registries_) {
+    sink.registry_wanted(login);
+    all.insert(registry);
+  }
+  sink.registries_synced(all);
+}
+
 void FakeLink::send_snapshot(FeedSink& sink) {
+  send_registries(sink);
   send_volumes(sink);
   std::set<MachineId> all;
   for (const auto& [id, machine] : control_.wanted_) {
@@ -83,6 +103,7 @@ async::Task<void> FakeLink::follow(FeedSink& sink) {
     while (!control_.away_) {
       co_await control_.changed_.wait_beyond(control_.changed_.count());
       co_await loop.sleep(1ms);
+      send_registries(sink);
       send_volumes(sink);
       for (; at < control_.journal_.size(); ++at) {
         const auto [id, machine] = control_.journal_[at];
@@ -115,7 +136,9 @@ async::Task<Result<void>> FakeLink::report(model::NodeReport report) {
 
 // ---- images, firewall, driver ----
 
-async::Task<Result<PreparedImage>> FakeImages::prepare(model::ImageRef image, int /*max_layers*/) {
+async::Task<Result<PreparedImage>> FakeImages::prepare(model::ImageRef image, image::Login shown,
+                                                       int /*max_layers*/) {
+  login = std::move(shown);
   co_await node_.host().loop.sleep(takes);
   if (failure) co_return fail(*failure);
   ++prepared;
