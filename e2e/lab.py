@@ -100,6 +100,30 @@ class Lab:
         times = [self.ask(source, to, user) for _ in range(count)]
         return min((one for one in times if one is not None), default=None)
 
+    def send(self, source, to, size):
+        """Seconds that so many bytes take over a new TCP connection."""
+        def receiver():
+            server = socket.create_server(('', 0))
+            server.settimeout(30)
+            return server
+
+        def sender():
+            with socket.create_connection((self.address(to), server.getsockname()[1]), 10) as out:
+                out.sendall(b'y' * size)
+
+        with self.visit(to, receiver) as server:
+            start = time.monotonic()
+            thread = threading.Thread(target=self.visit, args=(source, sender))
+            thread.start()
+            with server.accept()[0] as connection:
+                left = size
+                while left > 0:
+                    got = len(connection.recv(1 << 16))
+                    assert got, f'{left} bytes are missing'
+                    left -= got
+            thread.join()
+            return time.monotonic() - start
+
     # ---- the end ----
 
     def leftovers(self):
@@ -126,6 +150,17 @@ class Lab:
     def destroy(self):
         self.cli('down', check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def frame_sizes(capture):
+    """Of each frame in a pcap file."""
+    sizes = []
+    data = capture.read_bytes()
+    at = 24
+    while at < len(data):
+        sizes.append(int.from_bytes(data[at + 8:at + 12], 'little'))
+        at += 16 + sizes[-1]
+    return sizes
 
 
 class Echo:

@@ -98,6 +98,19 @@ class LabNetworkTest(unittest.TestCase):
         self.assertEqual(capture[:4], b'\x4d\x3c\xb2\xa1')
         self.assertEqual(capture.count(b'x' * 100), 2, 'the question and the answer')
 
+    def scenario_lab_a_bounded_path_carries_its_rate_in_frames_that_a_wire_takes(self):
+        self.addCleanup(self.lab.cli, 'heal')
+        path = self.lab.directory / 'rate.pcap'
+        self.lab.cli('capture', path)
+        self.lab.send('iad', 'fra', 1_000_000)
+        self.lab.cli('capture')
+        self.assertGreater(max(lab_module.frame_sizes(path)), 1514)
+        self.lab.cli('degrade', 'iad-fra', '--rate', 8)
+        self.lab.cli('capture', path)
+        self.assertGreater(self.lab.send('iad', 'fra', 1_000_000), 1)
+        self.lab.cli('capture')
+        self.assertLessEqual(max(lab_module.frame_sizes(path)), 1514)
+
     def scenario_lab_another_up_repairs_what_was_killed(self):
         kill(f'lab wan --dir {self.lab.directory}')
         wait_until('the network is down', 5,

@@ -77,6 +77,7 @@ json::Value lab_value(const lab::Plan& plan) {
 
 void print_cities(const lab::Plan& plan) {
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(plan.cities.size());
   for (const lab::CityPlan& each : plan.cities) {
     rows.push_back({each.city.code, each.node.address, each.user.address,
                     each.node.network_namespace, lab::node_runs(each) ? "runs" : "down"});

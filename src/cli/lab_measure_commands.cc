@@ -58,6 +58,7 @@ json::Value wait_value(const lab::Wait& wait) {
 
 void print_report(const lab::LatencyReport& report) {
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(report.cities.size());
   const auto cell = [](const lab::Wait& wait) {
     return wait.answered == 0 ? std::string("-") : fmt::format("{:.1f} ms", ms(wait.median));
   };
@@ -162,6 +163,7 @@ async::Task<Result<void>> run_lab_latency(Session& session) {
   CO_TRY(const lab::CityPlan* origin,
          plan.city(o.origin.empty() ? plan.cities.front().city.code : o.origin));
   std::vector<async::Task<Result<lab::CityLatency>>> tasks;
+  tasks.reserve(plan.cities.size());
   for (const lab::CityPlan& each : plan.cities) {
     tasks.push_back(measure_city(session, plan, each, *origin));
   }

@@ -122,8 +122,8 @@ Result<std::vector<City>> parse_city_file(std::string_view text) {
 
 Result<Cut> parse_cut(std::string_view text) {
   const auto both = split_once(text, '-');
-  const Cut cut{.a = std::string(both ? both->first : text),
-                .b = std::string(both ? both->second : std::string_view())};
+  Cut cut{.a = std::string(both ? both->first : text),
+          .b = std::string(both ? both->second : std::string_view())};
   if (!is_code(cut.a) || (both && !is_code(cut.b)) || cut.a == cut.b) {
     return fail(Code::invalid_argument, "'{}': expected a city such as fra, or two such as fra-syd",
                 text);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "base/text.h"
 #include "lab/visit.h"
@@ -65,7 +66,7 @@ std::string terminal_bar(std::string_view city, std::string_view who, const Wait
                          Duration full) {
   const double columns = kBarColumns * ms(wait.median) / ms(full);
   std::string bar;
-  for (int i = 0; i < static_cast<int>(columns + 0.5); ++i) bar += "█";
+  for (long i = 0; i < std::lround(columns); ++i) bar += "█";
   return fmt::format("{:3}  {:7}  {} {}", city, who, bar, wait_text(wait));
 }
 
