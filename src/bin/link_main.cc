@@ -16,6 +16,7 @@ Result<void> link_main(RoleContext context) {
   config.users = {.own = ::geteuid(), .router = context.node.router_uid};
   TRY(config.control_socket, sys::Address::unix_path(context.paths.socket("control")));
   TRY(config.worker_socket, sys::Address::unix_path(context.paths.socket("worker")));
+  TRY(config.router_socket, sys::Address::unix_path(context.paths.socket("router")));
   config.identity_path = context.paths.identity();
   config.mesh_key_path = context.paths.mesh_key();
   config.node_ring = context.paths.node_ring();

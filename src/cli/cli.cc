@@ -40,6 +40,7 @@ constexpr Entry kCommands[] = {
     {Verb::nodes_token, run_nodes_token},
     {Verb::nodes_tokens, run_nodes_tokens},
     {Verb::nodes_revoke, run_nodes_revoke},
+    {Verb::explain, run_explain},
     {Verb::egress_show, run_egress_show},
     {Verb::egress_set, run_egress_set},
     {Verb::checks_list, run_checks_list},

@@ -104,6 +104,16 @@ void add_token_commands(CLI::App& app, Options& o, Verbs& verbs) {
   revoke->add_option("TOKEN_ID", o.token_id, "As `perigee nodes tokens` lists it")->required();
 }
 
+void add_explain_command(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* explain = command(app, verbs, Verb::explain, "explain",
+                              "Say why a request went to its machine, or where one would go now",
+                              "  perigee explain 9f31c0a2b1d4e5f600000007 -a hello\n"
+                              "  perigee explain --from syd https://hello.example.org/");
+  explain->add_option("REQUEST_ID|URL", o.explain_what,
+                      "The perigee-request-id of an answer; with --from a URL of the app");
+  explain->add_option("--from", o.explain_from, "A region with a router, or a node");
+}
+
 void add_egress_commands(CLI::App& app, Options& o, Verbs& verbs) {
   CLI::App* egress = app.add_subcommand("egress", "Where an app's machines may connect to");
   egress->require_subcommand(1);
@@ -398,6 +408,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_deploy_commands(app, options, verbs);
   add_app_commands(app, options, verbs);
   add_token_commands(app, options, verbs);
+  add_explain_command(app, options, verbs);
   add_egress_commands(app, options, verbs);
   add_machine_commands(app, options, verbs);
   add_volume_commands(app, options, verbs);

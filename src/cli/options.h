@@ -25,6 +25,7 @@ enum class Verb {
   nodes_token,
   nodes_tokens,
   nodes_revoke,
+  explain,
   egress_show,
   egress_set,
   machine_list,
@@ -150,6 +151,8 @@ struct Options {
   StoreOptions store;
   std::string token_ttl = "1h";  // nodes token
   int token_uses = 1;            // nodes token
+  std::string explain_from;      // explain
+  std::string explain_what;      // explain: a request's id, or a URL
   std::string token_id;          // nodes revoke
 };
 

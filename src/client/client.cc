@@ -271,6 +271,10 @@ async::Task<Result<json::Value>> Client::egress(std::string app) {
   co_return co_await call("GET", app_path(app, "/egress"), {});
 }
 
+async::Task<Result<json::Value>> Client::explain(std::string app, std::string query) {
+  co_return co_await call("GET", app_path(app, "/explain?" + query), {});
+}
+
 async::Task<Result<json::Value>> Client::set_egress(std::string app, json::Value policy) {
   co_return co_await call("PUT", app_path(app, "/egress"), std::move(policy));
 }

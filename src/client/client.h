@@ -68,6 +68,8 @@ class Client {
   async::Task<Result<json::Value>> create_join_token(std::int64_t ttl_seconds, int uses);
   async::Task<Result<json::Value>> join_tokens();
   async::Task<Result<void>> revoke_join_token(std::string id);
+  // `query`: "request=ID" or "from=REGION".
+  async::Task<Result<json::Value>> explain(std::string app, std::string query);
   async::Task<Result<std::vector<AppInfo>>> apps();
   async::Task<Result<AppInfo>> app(std::string name);
   async::Task<Result<AppInfo>> create_app(std::string name);

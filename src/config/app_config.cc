@@ -97,6 +97,11 @@ Result<model::Concurrency> read_concurrency(Section& service) {
     return section->wrong("type", fmt::format("'{}' is not connections or requests", *type));
   }
   if (type == "requests") out.type = model::ConcurrencyType::requests;
+  TRY(const auto balancing, section->string("balancing"));
+  if (balancing && *balancing != "nearest" && *balancing != "balanced") {
+    return section->wrong("balancing", fmt::format("'{}' is not nearest or balanced", *balancing));
+  }
+  if (balancing == "balanced") out.balancing = model::Balancing::balanced;
   TRY(const auto soft, section->integer("soft_limit", 1, kMaxLimit));
   TRY(const auto hard, section->integer("hard_limit", 1, kMaxLimit));
   take_int(out.hard_limit, hard);

@@ -12,6 +12,7 @@
 #include "control/load_table.h"
 #include "control/observed_table.h"
 #include "control/publisher.h"
+#include "control/router_link.h"
 #include "control/worker_link.h"
 #include "secrets/key_file.h"
 #include "sys/host.h"
@@ -37,6 +38,7 @@ struct Context {
   Publisher& publisher;
   Images& images;
   WorkerLink& worker;
+  RouterLink& routers;
   Certificates& certificates;
   secrets::KeyFile& keys;
   LoadTable& loads;

@@ -9,6 +9,7 @@
 #include "control/callers.h"
 #include "control/egress_api.h"
 #include "control/exec_api.h"
+#include "control/explain_api.h"
 #include "control/fleet.h"
 #include "control/fleet_api.h"
 #include "control/internal_api.h"
@@ -69,6 +70,7 @@ struct Control::Parts {
   ReleaseApi releases{context};
   BlobApi blobs{context};
   LogApi logs{context};
+  ExplainApi explain{context};
   ExecApi execs{context};
   NodeApi nodes{context};
   SecretApi secrets{context};
@@ -100,9 +102,19 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
       drains(changed),
       publisher(h.loop, desired, observed, drains, given.keys, changed,
                 sys::random_hex(h.entropy, kEpochBytes), config.domain),
-      context{h,           desired,      observed,     changed,
-              publisher,   given.images, given.worker, given.certificates,
-              given.keys,  loads,        drains,       config.autostop_idle,
+      context{h,
+              desired,
+              observed,
+              changed,
+              publisher,
+              given.images,
+              given.worker,
+              given.routers,
+              given.certificates,
+              given.keys,
+              loads,
+              drains,
+              config.autostop_idle,
               config.times},
       callers(desired, {.own = config.own_uid, .router = config.router_uid}),
       led_tasks(context, given.store, fleet, leadership_of(h, config)),
@@ -121,6 +133,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   releases.add_routes(public_routes, token);
   blobs.add_routes(public_routes, token);
   logs.add_routes(public_routes, token);
+  explain.add_routes(public_routes, token);
   execs.add_routes(public_routes, token);
   nodes.add_routes(public_routes, token);
   secrets.add_routes(public_routes, token);

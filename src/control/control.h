@@ -38,6 +38,7 @@ struct ControlParts {
   store::Store& store;
   Images& images;
   WorkerLink& worker;
+  RouterLink& routers;
   Certificates& certificates;
   secrets::KeyFile& keys;
 };

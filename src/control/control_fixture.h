@@ -181,7 +181,7 @@ struct ControlFixture {
   // Also after kill(): a new control over the same store.
   void start() {
     control = std::make_unique<Control>(
-        h(), config, ControlParts{store, images, worker_link, *certificates, *keys});
+        h(), config, ControlParts{store, images, worker_link, router_link, *certificates, *keys});
     REQUIRE(loop().run(control->load("secret")).has_value());
     auto api = *h().network.listen(*sys::Address::parse("127.0.0.1:0"));
     auto internal = *h().network.listen(*sys::Address::unix_path(directory + "/control.sock"));
@@ -340,6 +340,7 @@ struct ControlFixture {
   std::unique_ptr<sys::PosixHost> host = *sys::PosixHost::open(2);
   std::string directory = make_directory();
   WorkerLink worker_link{host->host(), {NodeId("n1"), directory + "/worker.sock", {}}};
+  RouterLink router_link{host->host(), {NodeId("n1"), directory + "/router.sock", {}}};
   StallingStore store{host->loop()};
   FakeImages images;
   FakeWorker worker{host->host()};

@@ -21,7 +21,9 @@ async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, Cont
   StoredImages images(host, paths.blobs());
   WorkerLink worker(
       host, {.own = config.node, .worker = paths.socket("worker"), .link = paths.socket("link")});
-  Control control(host, std::move(config), {*store, images, worker, *certificates, *keys});
+  RouterLink routers(
+      host, {.own = config.node, .router = paths.socket("router"), .link = paths.socket("link")});
+  Control control(host, std::move(config), {*store, images, worker, routers, *certificates, *keys});
   CO_TRY_VOID(co_await control.load(std::string(trim(token))));
   co_await control.run(std::move(listeners.api), std::move(listeners.internal));
   co_return Result<void>();

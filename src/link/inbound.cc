@@ -6,6 +6,8 @@
 namespace perigee::link {
 namespace {
 
+constexpr std::string_view kRouterPath = "/internal/v1/explain";  // all else is the worker's
+
 // What a server may ask that is no part of the fleet yet.
 bool is_joining(const http::RequestHead& head) {
   return (head.method == "GET" && head.path() == "/internal/v1/fleet/ca") ||
@@ -20,7 +22,8 @@ async::Task<void> Inbound::handle(http::Request& request, http::ResponseWriter& 
 }
 
 // Control itself checks that the certificate is the node's present one: it may know more than the
-// feed has told us yet. A worker can't, so it is checked here.
+// feed has told us yet. Workers and routers can't, so
+// it is checked here.
 Result<sys::Address> Inbound::destination(const http::Request& request) const {
   const std::string* const to = request.head.headers.find(api::kToNodeHeader);
   if (to == nullptr) {
@@ -33,9 +36,11 @@ Result<sys::Address> Inbound::destination(const http::Request& request) const {
   const NodeId caller(request.peer_identity->name);
   const bool may = members_.is_its(caller, request.peer_identity->fingerprint) &&
                    members_.runs(caller, "control");
-  if (!may) return fail(Code::permission_denied, "node {} may not call workers", caller);
-  if (sockets_.worker) return *sockets_.worker;
-  return fail(Code::unavailable, "node {} runs no worker", self_);
+  if (!may) return fail(Code::permission_denied, "node {} may not call this", caller);
+  const bool to_router = request.head.path().starts_with(kRouterPath);
+  const auto& socket = to_router ? sockets_.router : sockets_.worker;
+  if (socket) return *socket;
+  return fail(Code::unavailable, "node {} runs no {}", self_, to_router ? "router" : "worker");
 }
 
 async::Task<Result<void>> Inbound::pass_on(http::Request& request, http::ResponseWriter& response) {

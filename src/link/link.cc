@@ -259,6 +259,7 @@ async::Task<Result<void>> Link::run(Listeners listeners) {
   Inbound::Sockets sockets;
   if (config_.runs("control")) sockets.control = config_.control_socket;
   if (config_.runs("worker")) sockets.worker = config_.worker_socket;
+  if (config_.runs("router")) sockets.router = config_.router_socket;
   Inbound inbound(host_, *members_, admission.node.node, std::move(sockets));
   ToControl to_control(host_.loop, *members_, config_.users);
   ToNodes to_nodes(host_.loop, *members_, config_.users);

@@ -31,6 +31,7 @@ struct Config {
   api::LocalUsers users;
   sys::Address control_socket;  // control's, or the one that this role serves
   sys::Address worker_socket;
+  sys::Address router_socket;
   std::string identity_path;  // <state>/fleet/identity.json
   std::string mesh_key_path;  // <state>/fleet/wireguard.json
   std::string node_ring;      // the node's own: /etc/perigee/node-keys.json

@@ -165,7 +165,7 @@ void Node::serve() {
   worker_socket = worker_listener->local();
   fleet_address = fleet_listener->local();
   asked_socket = asked_listener->local();
-  Inbound::Sockets sockets{.control = {}, .worker = worker_socket};
+  Inbound::Sockets sockets{.control = {}, .worker = worker_socket, .router = {}};
   if (self.membership.runs("control")) sockets.control = control_socket;
   inbound = std::make_unique<Inbound>(f.h(), *members, self.node, sockets);
   to_control = std::make_unique<ToControl>(f.loop(), *members, users);

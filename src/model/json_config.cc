@@ -15,6 +15,8 @@ namespace {
 
 constexpr EnumNames<ConcurrencyType, 2> kConcurrencyTypes{
     {{ConcurrencyType::connections, "connections"}, {ConcurrencyType::requests, "requests"}}};
+constexpr EnumNames<Balancing, 2> kBalancings{
+    {{Balancing::nearest, "nearest"}, {Balancing::balanced, "balanced"}}};
 constexpr EnumNames<Handler, 2> kHandlers{{{Handler::http, "http"}, {Handler::tls, "tls"}}};
 constexpr EnumNames<Schedule, 4> kSchedules{{{Schedule::hourly, "hourly"},
                                              {Schedule::daily, "daily"},
@@ -59,6 +61,9 @@ json::Value to_json(const Concurrency& concurrency) {
   json::Value out = json::object({{"type", name_of(kConcurrencyTypes, concurrency.type)},
                                   {"soft_limit", concurrency.soft_limit}});
   if (concurrency.hard_limit > 0) out.set("hard_limit", concurrency.hard_limit);
+  if (concurrency.balancing != Balancing::nearest) {
+    out.set("balancing", name_of(kBalancings, concurrency.balancing));
+  }
   return out;
 }
 
@@ -66,6 +71,7 @@ Result<Concurrency> concurrency_from(const json::Value& value) {
   constexpr int kMaxLimit = 1'000'000;
   Concurrency out;
   TRY(out.type, enum_in(kConcurrencyTypes, value, "type", out.type));
+  TRY(out.balancing, enum_in(kBalancings, value, "balancing", out.balancing));
   TRY(out.soft_limit, int_in(value, "soft_limit", out.soft_limit, 1, kMaxLimit));
   TRY(out.hard_limit, int_in(value, "hard_limit", out.hard_limit, 0, kMaxLimit));
   if (out.hard_limit > 0 && out.hard_limit < out.soft_limit) {

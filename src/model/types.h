@@ -37,10 +37,16 @@ struct MachineLimits {
 };
 
 enum class ConcurrencyType { connections, requests };
+// Which machine a request goes to, of those that have room (docs/load-balancing.md).
+enum class Balancing {
+  nearest,   // the nearest, up to its hard limit
+  balanced,  // the nearest that is below its soft limit, as long as there is one
+};
 struct Concurrency {
   ConcurrencyType type = ConcurrencyType::connections;
   int soft_limit = 20;
   int hard_limit = 0;  // 0: none
+  Balancing balancing = Balancing::nearest;
   bool operator==(const Concurrency&) const = default;
 };
 

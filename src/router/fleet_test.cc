@@ -279,7 +279,9 @@ TEST_CASE_FIXTURE(Fleet, "an answer that a machine of another node cuts does not
 
 TEST_CASE_FIXTURE(Fleet, "this node's own machine is nearer than another's, until it is busy") {
   route_line(1);
-  route.services[0].concurrency = {.soft_limit = 1, .hard_limit = 0};
+  route.services[0].concurrency = {.soft_limit = 1,
+                                   .hard_limit = 0,
+                                   .balancing = model::Balancing::balanced};
   Machine& near = start_machine("m1", ip_of(1));
   start_machine("m2", ip_of(2));
   place("m1", 1);

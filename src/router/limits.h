@@ -20,6 +20,10 @@ inline constexpr int kMaxRepeats = 2;  // of a request that a machine cut withou
 inline constexpr std::size_t kPiece = 64 * 1024;
 inline constexpr int kRetryAfterSeconds = 1;
 
+// The choice of a machine.
+inline constexpr std::size_t kMaxWishedRegions = 16;
+inline constexpr std::size_t kRememberedDecisions = 4096;
+
 // Requests to and from other nodes' routers.
 inline constexpr std::size_t kMaxReplay = 512 * 1024;  // of a body, kept to be sent again elsewhere
 inline constexpr std::size_t kMaxFailureText = 4096;

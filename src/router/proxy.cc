@@ -68,6 +68,7 @@ struct Proxy::Search {
   MonotonicTime begun;
   MonotonicTime until;
   Duration pause = kFirstRetryPause;
+  routing::Wish wish{};
   std::set<std::string> refused{};
   int repeats = 0;
   std::optional<Problem> last_failure{};
@@ -84,7 +85,8 @@ Proxy::Proxy(sys::Host& host, State& state, http::Client& client, backhaul::Clie
       nodes_(nodes),
       waker_(waker),
       log_(log),
-      settings_(std::move(settings)) {}
+      settings_(std::move(settings)),
+      candidates_(host.loop, state, nodes, settings_.node) {}
 
 async::Task<void> Proxy::handle(http::Request& request, http::ResponseWriter& response) {
   ++state_.counters.requests;
@@ -161,7 +163,8 @@ async::Task<bool> Proxy::redirect(Transaction& t) {
 // on, within kReachBound; within kWakeBound while one is being started for it.
 async::Task<std::expected<Proxy::Reached, Problem>> Proxy::reach(Transaction& t) {
   const MonotonicTime now = host_.loop.now();
-  Search search{.begun = now, .until = now + settings_.reach_bound};
+  Search search{
+      .begun = now, .until = now + settings_.reach_bound, .wish = wish_of(t.request.head.headers)};
   for (;;) {
     const routing::Decision decision = choose(t, search);
     prepare(t, search, decision);
@@ -183,27 +186,20 @@ async::Task<std::expected<Proxy::Reached, Problem>> Proxy::reach(Transaction& t)
 routing::Decision Proxy::choose(Transaction& t, Search& search) {
   search.route = state_.table->find_app(t.route->app.str());
   search.candidates.clear();
-  if (search.route != nullptr) {
-    for (const model::RouteTarget& target : search.route->targets) {
-      search.candidates.push_back(candidate(target, search));
-    }
+  if (search.route) {
+    search.candidates = candidates_.of(*search.route, search.wish, search.refused);
   }
-  return routing::choose(search.candidates, routing::Policy::of(t.service->concurrency),
-                         state_.turn++);
-}
-
-routing::Candidate Proxy::candidate(const model::RouteTarget& target, const Search& search) const {
-  const std::string& machine = target.machine.str();
-  const std::string& node = target.node.str();
-  routing::Candidate result{.target = &target, .refused = search.refused.contains(machine)};
-  if (node == settings_.node) {
-    result.in_flight = state_.loads.of(machine);
-  } else {
-    result.in_flight = state_.remote_loads.in_flight(machine, host_.loop.now());
-    result.rtt = nodes_.rtt(node).value_or(kUnknownRtt);
-    result.reachable = nodes_.reaches(node);
-  }
-  return result;
+  const routing::Policy policy = routing::Policy::of(t.service->concurrency);
+  const routing::Decision decision = routing::choose(search.candidates, policy, state_.turn++);
+  state_.decisions.remember({.request_id = t.request.request_id,
+                             .at = host_.clock.wall(),
+                             .host = t.host,
+                             .route = search.route,
+                             .candidates = search.candidates,
+                             .policy = policy,
+                             .decision = decision,
+                             .attempt = t.attempts + 1});
+  return decision;
 }
 
 // Has a machine started where that is due, and gives the one that comes its time.

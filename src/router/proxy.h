@@ -16,6 +16,7 @@
 #include "backhaul/client.h"
 #include "http/client.h"
 #include "router/access_log.h"
+#include "router/candidates.h"
 #include "router/error_page.h"
 #include "router/limits.h"
 #include "router/state.h"
@@ -57,7 +58,6 @@ class Proxy : public http::Handler {
   async::Task<std::optional<std::expected<Reached, Problem>>> attempt(Transaction& t,
                                                                       Search& search,
                                                                       model::RouteTarget target);
-  routing::Candidate candidate(const model::RouteTarget& target, const Search& search) const;
   async::Task<Attempt> attempt_here(Transaction& t, model::RouteTarget target,
                                     http::RequestHead head);
   async::Task<Attempt> attempt_there(Transaction& t, model::RouteTarget target,
@@ -83,6 +83,7 @@ class Proxy : public http::Handler {
   Waker& waker_;
   AccessLog& log_;
   ProxySettings settings_;
+  Candidates candidates_;
 };
 
 }  // namespace perigee::router

@@ -161,7 +161,9 @@ void Router::Parts::start_servers(Listeners& listeners) {
     tasks.spawn(backhaul_server.serve(std::move(listener)));
   }
   if (listeners.status == nullptr) return;
-  status = std::make_unique<StatusHandler>(state, store, [this] { return connections(); });
+  status = std::make_unique<StatusHandler>(host.clock, state, store,
+                                           Candidates(host.loop, state, nodes, config.node.str()),
+                                           [this] { return connections(); });
   status_server =
       std::make_unique<http::Server>(host, *status, http::ServerLimits{.max_connections = 64});
   tasks.spawn(status_server->serve(std::move(listeners.status)));

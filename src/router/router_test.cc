@@ -195,7 +195,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(get().status == 404);
 }
 
-TEST_CASE_FIXTURE(Fixture, "router.sock answers one question and no other") {
+TEST_CASE_FIXTURE(Fixture, "router.sock answers what it is for and nothing else") {
   start_machine("m1", "127.0.0.1");
   start_all();
   CHECK(loop().run(ask(status_address, {.target = "/other"}, {}))->status == 404);

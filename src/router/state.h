@@ -11,6 +11,7 @@
 
 #include "async/event.h"
 #include "backhaul/load_view.h"
+#include "router/decisions.h"
 #include "routing/route_table.h"
 
 namespace perigee::router {
@@ -101,6 +102,7 @@ struct State {
   async::Notify changed;            // a new table
   Loads loads;                      // at this node's machines
   backhaul::LoadView remote_loads;  // at those of other nodes, which their routers report
+  Decisions decisions;              // for `perigee explain`
   Counters counters;
   std::uint64_t turn = 0;  // breaks ties
   bool feed_connected = false;

@@ -7,6 +7,8 @@
 namespace perigee::router {
 namespace {
 
+constexpr std::string_view kExplain = "/internal/v1/explain/";
+
 json::Value target_json(const model::RouteTarget& target, const Loads& loads) {
   return json::object({{"machine", target.machine.str()},
                        {"instance_id", target.instance_id},
@@ -45,6 +47,16 @@ json::Value counters_json(const Counters& counters) {
                        {"feed_connects", counters.feed_connects}});
 }
 
+// What users of http or https reach.
+const model::Service* http_service(const model::AppRoute& route) {
+  for (const model::Service& service : route.services) {
+    for (const model::Port& port : service.ports) {
+      if (port.port == 80 || port.port == 443) return &service;
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 json::Value status_json(const State& state, const RouteStore& store, std::size_t connections) {
@@ -65,21 +77,54 @@ json::Value status_json(const State& state, const RouteStore& store, std::size_t
 async::Task<void> StatusHandler::handle(http::Request& request, http::ResponseWriter& response) {
   http::ResponseHead head;
   head.headers.add("Content-Type", "application/json");
-  std::string body;
-  if (!request.peer_uid || (*request.peer_uid != 0 && *request.peer_uid != ::geteuid())) {
-    head.status = 403;
-    body = R"({"error":"only root and the router's user may ask","status":"permission_denied"})";
-  } else if (request.head.path() != "/internal/v1/status") {
-    head.status = 404;
-    body = R"({"error":"there is only GET /internal/v1/status","status":"not_found"})";
-  } else if (request.head.method != "GET") {
-    head.status = 405;
-    head.headers.add("Allow", "GET");
-    body = R"({"error":"GET only","status":"unsupported"})";
-  } else {
-    body = status_json(state_, store_, connections_()).dump();
+  const bool is_get = request.head.method == "GET";
+  Result<json::Value> body = is_get ? answer(request) : fail(Code::unsupported, "GET only");
+  if (!body) {
+    head.status = is_get ? info(body.error().code).http_status : 405;
+    if (!is_get) head.headers.add("Allow", "GET");
+    body =
+        json::object({{"error", body.error().context}, {"status", info(body.error().code).name}});
   }
-  std::ignore = co_await response.send(std::move(head), body + "\n");
+  std::ignore = co_await response.send(std::move(head), body->dump() + "\n");
+}
+
+Result<json::Value> StatusHandler::answer(const http::Request& request) const {
+  if (!request.peer_uid || (*request.peer_uid != 0 && *request.peer_uid != ::geteuid())) {
+    return fail(Code::permission_denied, "only root and the router's user may ask");
+  }
+  const std::string_view path = request.head.path();
+  if (path == "/internal/v1/status") return status_json(state_, store_, connections_());
+  if (path.starts_with(kExplain)) {
+    return explain_request(http::percent_decode(path.substr(kExplain.size())));
+  }
+  if (path == kExplain.substr(0, kExplain.size() - 1)) {
+    return explain_host(request.head.query("host").value_or(""), request.head.headers);
+  }
+  return fail(Code::not_found, "there are only /internal/v1/status and /internal/v1/explain");
+}
+
+Result<json::Value> StatusHandler::explain_request(const std::string& id) const {
+  const Choice* choice = state_.decisions.find(id);
+  if (choice != nullptr) return to_json(*choice);
+  return fail(Code::not_found, "this router does not remember a request {}", id);
+}
+
+// The choice as it would be made now. Nothing is begun, no turn is taken.
+Result<json::Value> StatusHandler::explain_host(std::string_view host,
+                                                const http::Headers& headers) const {
+  Choice choice;
+  choice.at = clock_.wall();
+  choice.host = routing::normal_host(host);
+  choice.route = state_.table->find_host(choice.host);
+  if (choice.route == nullptr) return fail(Code::not_found, "no app answers at {}", choice.host);
+  const model::Service* service = http_service(*choice.route);
+  if (service == nullptr) {
+    return fail(Code::not_found, "app {} has no HTTP service", choice.route->app);
+  }
+  choice.policy = routing::Policy::of(service->concurrency);
+  choice.candidates = candidates_.of(*choice.route, wish_of(headers), {});
+  choice.decision = routing::choose(choice.candidates, choice.policy, state_.turn);
+  return to_json(choice);
 }
 
 }  // namespace perigee::router

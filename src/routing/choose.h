@@ -3,24 +3,22 @@
 //
 //   Decision d = choose(candidates, policy, tie_breaker);
 //   if (d.index) … candidates[*d.index] …; else answer by d.outcome
+//   why(candidates, policy, d, i)   // of each candidate, in words
 //
-// The rule, in this order:
-//   1. Only machines that are started, pass the checks that gate them, can be reached, were not
-//      tried for this request, and are below the service's hard limit.
-//   2. Machines whose port is known to accept connections before those that have just started
-//      (their report may be under way: the caller tries, and tries again a little later).
-//   3. Machines below the soft limit before those between soft and hard.
-//   4. The nearest; round trips that differ by less than kNearStep are alike.
-//   5. The fewest requests in flight.
-//   6. Ties go round: the caller counts `tie_breaker` up.
+// Only machines that are started, pass the checks that gate them, can be reached, were not tried
+// for this request, are allowed by its wish, and are below the service's hard limit may be chosen.
+// Of those the best by order_of, which is the table of docs/load-balancing.md; ties go round: the
+// caller counts `tie_breaker` up.
 //
 // Where machines rest that a request may have started (autostart), the decision says when one
 // should be: none runs, or all that run are at their soft limit, and none is starting already.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/time.h"
@@ -28,6 +26,7 @@
 
 namespace perigee::routing {
 
+// Round trips that differ by less are alike: no user feels it, and measured ones waver.
 inline constexpr Duration kNearStep = 2ms;
 
 struct Candidate {
@@ -36,11 +35,17 @@ struct Candidate {
   bool refused = false;  // it refused this request's connection a moment ago
   Duration rtt{};        // to its node; zero: this one
   bool reachable = true;
+  bool leaving = false;  // its node is being emptied
+  // How well it fits what the request asked for: 0 best. kNotWished: not at all, it may not be
+  // chosen.
+  int wish = 0;
 };
+inline constexpr int kNotWished = 1 << 30;
 
 struct Policy {
   int soft_limit = 0;  // 0: none
   int hard_limit = 0;  // 0: none
+  model::Balancing balancing = model::Balancing::nearest;
   static Policy of(const model::Concurrency& concurrency);
 };
 
@@ -54,10 +59,31 @@ enum class Verdict {
   not_started,
   refused,
   unreachable,  // its node is
+  not_wished,
   at_hard_limit,
 };
 Verdict judge(const Candidate& candidate, const Policy& policy);
 std::string_view describe(Verdict verdict);
+
+// What machines that may be chosen are compared by. Of each, less is better.
+enum class Criterion {
+  wish,       // fits what the request asked for
+  listening,  // its port is known to accept connections (else its report may be under way)
+  staying,    // its node is not being emptied
+  load,       // below the soft limit, or between soft and hard
+  distance,   // round trip, in steps of kNearStep
+  in_flight,  // requests there now
+};
+using Order = std::array<Criterion, 6>;
+// The most important first.
+constexpr Order order_of(model::Balancing balancing) {
+  using enum Criterion;
+  if (balancing == model::Balancing::balanced) {
+    return {wish, listening, staying, load, distance, in_flight};
+  }
+  return {wish, listening, staying, distance, load, in_flight};
+}
+std::string_view name(Criterion criterion);
 
 enum class Outcome {
   chosen,
@@ -66,6 +92,7 @@ enum class Outcome {
   none_healthy,    // none that runs passes its checks
   wait,            // one is starting, may be woken, or refused: try again within a bound
   none_reachable,  // what runs is on nodes that can't be reached now: likewise
+  none_wished,     // what runs is not what the request insists on
   all_at_limit,    // all that run are at their hard limit
 };
 std::string_view describe(Outcome outcome);
@@ -79,5 +106,9 @@ struct Decision {
 
 Decision choose(std::span<const Candidate> candidates, const Policy& policy,
                 std::uint64_t tie_breaker);
+
+// Why the `i`th was chosen, or was not: "farther: 80 ms against 3 ms".
+std::string why(std::span<const Candidate> candidates, const Policy& policy,
+                const Decision& decision, std::size_t i);
 
 }  // namespace perigee::routing

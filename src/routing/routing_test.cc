@@ -20,6 +20,8 @@ struct Machine {
   bool wakeable = false;
   Duration rtt{};
   bool reachable = true;
+  bool leaving = false;
+  int wish = 0;
 };
 
 struct Row {
@@ -44,9 +46,21 @@ Decision decide(const Row& row) {
                           .in_flight = row.machines[i].in_flight,
                           .refused = row.machines[i].refused,
                           .rtt = row.machines[i].rtt,
-                          .reachable = row.machines[i].reachable});
+                          .reachable = row.machines[i].reachable,
+                          .leaving = row.machines[i].leaving,
+                          .wish = row.machines[i].wish});
   }
   return choose(candidates, row.policy, row.tie_breaker);
+}
+
+void check(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    const Decision decision = decide(row);
+    CHECK(decision.outcome == row.outcome);
+    CHECK(decision.index == row.index);
+    CHECK_FALSE(describe(decision.outcome).empty());
+  }
 }
 
 TEST_CASE("which machine is chosen, and the reason where none is") {
@@ -62,8 +76,6 @@ TEST_CASE("which machine is chosen, and the reason where none is") {
   const Machine failing{.readiness = model::Readiness::failing};
   const Machine ready{.readiness = model::Readiness::ready};
   const auto busy = [](int n) { return Machine{.in_flight = n}; };
-  const auto far = [](Duration rtt, int n = 0) { return Machine{.in_flight = n, .rtt = rtt}; };
-  const Machine cut_off{.reachable = false};
   const std::vector<Row> rows{
       {"nothing there", {}, none, 0, Outcome::no_machines, {}},
       {"one that listens", {up}, none, 7, Outcome::chosen, 0},
@@ -80,16 +92,6 @@ TEST_CASE("which machine is chosen, and the reason where none is") {
       {"one that refused", {refused, busy(5)}, none, 0, Outcome::chosen, 1},
       {"all refused", {refused, stopped}, none, 0, Outcome::wait, {}},
       {"the one that passes its checks", {failing, pending, ready}, none, 0, Outcome::chosen, 2},
-      {"the nearest, though it has more", {far(80ms), far(9ms, 1)}, limits, 0, Outcome::chosen, 1},
-      {"the farther, below its soft limit",
-       {far(80ms), far(9ms, 2)},
-       limits,
-       0,
-       Outcome::chosen,
-       0},
-      {"as near, so the fewest", {far(8ms, 1), far(9ms)}, limits, 0, Outcome::chosen, 1},
-      {"one that can be reached", {cut_off, far(200ms)}, none, 0, Outcome::chosen, 1},
-      {"none that can be reached", {cut_off, stopped}, none, 0, Outcome::none_reachable, {}},
       {"one whose checks are to come", {failing, pending}, none, 0, Outcome::wait, {}},
       {"none that passes its checks", {failing, stopped}, none, 0, Outcome::none_healthy, {}},
       {"below soft first", {busy(2), busy(1)}, limits, 0, Outcome::chosen, 1},
@@ -104,13 +106,57 @@ TEST_CASE("which machine is chosen, and the reason where none is") {
        Outcome::chosen,
        1},
   };
-  for (const Row& row : rows) {
-    CAPTURE(row.what);
-    const Decision decision = decide(row);
-    CHECK(decision.outcome == row.outcome);
-    CHECK(decision.index == row.index);
-    CHECK_FALSE(describe(decision.outcome).empty());
-  }
+  check(rows);
+}
+
+TEST_CASE("of machines in several cities the nearest that has room, as the policy has it") {
+  const Policy none{};
+  const Policy limits{.soft_limit = 2, .hard_limit = 4};
+  const Policy balanced{.soft_limit = 2, .hard_limit = 4, .balancing = model::Balancing::balanced};
+  const Machine leaving{.leaving = true};
+  const Machine stopped{.state = State::stopped};
+  const Machine cut_off{.reachable = false};
+  const auto wishes = [](Duration rtt, int wish) { return Machine{.rtt = rtt, .wish = wish}; };
+  const auto far = [](Duration rtt, int n = 0) { return Machine{.in_flight = n, .rtt = rtt}; };
+  check({
+      {"the nearest, though it has more", {far(80ms), far(9ms, 1)}, limits, 0, Outcome::chosen, 1},
+      {"the nearer, up to its hard limit", {far(80ms), far(9ms, 3)}, limits, 0, Outcome::chosen, 1},
+      {"the farther, the nearer being full",
+       {far(80ms), far(9ms, 4)},
+       limits,
+       0,
+       Outcome::chosen,
+       0},
+      {"balanced: the farther, below its soft limit",
+       {far(80ms), far(9ms, 2)},
+       balanced,
+       0,
+       Outcome::chosen,
+       0},
+      {"balanced: all over soft, so the nearer",
+       {far(80ms, 2), far(9ms, 3)},
+       balanced,
+       0,
+       Outcome::chosen,
+       1},
+      {"a node that stays", {leaving, far(80ms)}, limits, 0, Outcome::chosen, 1},
+      {"a node that is left, the other being full",
+       {leaving, far(80ms, 4)},
+       limits,
+       0,
+       Outcome::chosen,
+       0},
+      {"what the request prefers, though far",
+       {wishes(0ms, 1), wishes(80ms, 0)},
+       none,
+       0,
+       Outcome::chosen,
+       1},
+      {"not what it excludes", {wishes(0ms, kNotWished)}, none, 0, Outcome::none_wished, {}},
+      {"as near, so the fewest", {far(8ms, 1), far(9ms)}, limits, 0, Outcome::chosen, 1},
+      {"one that can be reached", {cut_off, far(200ms)}, none, 0, Outcome::chosen, 1},
+      {"none that can be reached", {cut_off, stopped}, none, 0, Outcome::none_reachable, {}},
+  });
 }
 
 TEST_CASE("a resting machine is woken when none runs or all that run are busy, once") {

@@ -1,0 +1,45 @@
+// Decisions: what was chosen for the last requests and from what, so that `perigee explain` can say
+// why. A ring: an old one makes room for a new one. Costs a request a few stores; the words are
+// made when somebody asks.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "json/json.h"
+#include "router/limits.h"
+#include "routing/choose.h"
+#include "routing/route_table.h"
+
+namespace perigee::router {
+
+// One choice with all that it was made from.
+struct Choice {
+  std::string request_id;  // empty: of no request yet
+  WallTime at;
+  std::string host;
+  routing::RoutePtr route;  // holds what the candidates point to
+  std::vector<routing::Candidate> candidates;
+  routing::Policy policy;
+  routing::Decision decision;
+  int attempt = 1;  // the request's
+};
+
+// {"app", "outcome", "chosen", "policy", "candidates": [{"machine", "region", "node", "rtt_ms",
+// "in_flight", "chosen", "why"}]}
+json::Value to_json(const Choice& choice);
+
+class Decisions {
+ public:
+  void remember(Choice choice);
+  // The last of that request; null: none, or so long ago that it was forgotten.
+  const Choice* find(std::string_view request_id) const;
+
+ private:
+  std::vector<Choice> ring_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace perigee::router
