@@ -8,13 +8,14 @@
 #include "backhaul/client.h"
 #include "backhaul/load_view.h"
 #include "backhaul/server.h"
+#include "backhaul/splice.h"
 #include "sim/simulation.h"
 
 namespace perigee::backhaul {
 namespace {
 
 // A node's router, as far as the backhaul knows one: answers for its own machines, and relays.
-class Site : public http::Handler {
+class Site : public http::Handler, public TunnelHandler {
  public:
   Site(sim::Node& node, std::map<std::string, model::RouteNode> fleet)
       : name(node.name()),
@@ -22,7 +23,8 @@ class Site : public http::Handler {
         node_(node),
         release(node.host().loop) {
     client.set_nodes(fleet);
-    server = std::make_unique<Server>(node.host(), *this, [](const sys::Address&) { return true; });
+    server = std::make_unique<Server>(node.host(), *this, *this,
+                                      [](const sys::Address&) { return true; });
   }
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override {
     ++requests;
@@ -42,6 +44,29 @@ class Site : public http::Handler {
     }
     std::ignore = co_await response.send(std::move(head), name);
   }
+  // Says its name, then what it hears.
+  async::Task<void> serve_tunnel(Tunnel tunnel, sys::Stream& stream) override {
+    last_tunnel = tunnel;
+    std::optional<Refusal> why = refusal;
+    std::unique_ptr<sys::Stream> onward;
+    if (tunnel.hop.node != name) {
+      auto next = co_await client.connect(tunnel, node_.host().loop.deadline_in(5s));
+      if (next) onward = *std::move(next);
+      if (!onward) why = Refusal::unreachable;
+    }
+    const char answer = answer_byte(why);
+    if (!co_await stream.write({&answer, 1}) || why) co_return;
+    std::uint64_t bytes = 0;
+    if (onward) co_return co_await splice(node_.host().loop, stream, *onward, bytes);
+    if (!co_await stream.write(name + ":")) co_return;
+    std::vector<char> buffer(1000);
+    for (;;) {
+      const auto count = co_await stream.read(buffer);
+      if (!count || *count == 0) break;
+      if (!co_await stream.write({buffer.data(), *count})) co_return;
+    }
+  }
+  Tunnel last_tunnel;
   std::string name;
   Client client;
   std::unique_ptr<Server> server;
@@ -107,6 +132,29 @@ struct Fleet {
     head.headers.add("Host", "a.test");
     return simulation.run(
         site(from).client.forward(hop, head, nullptr, simulation.loop().deadline_in(patience)));
+  }
+  Connected connect(const std::string& from, const std::string& to) {
+    const Tunnel tunnel{.hop = {.app = "a", .machine = "m", .node = to, .port = 80},
+                        .client = *sys::Address::parse("198.51.100.7:5555"),
+                        .listener_port = 443,
+                        .request_id = "r1"};
+    return simulation.run(site(from).client.connect(tunnel, simulation.loop().deadline_in(5s)));
+  }
+  std::string say(sys::Stream& stream, const std::string& words) {
+    struct Go {
+      static async::Task<Result<std::string>> run(sys::Stream& s, std::string text) {
+        CO_TRY_VOID(co_await s.write(text));
+        std::string all;
+        std::vector<char> buffer(1000);
+        while (all.size() < text.size() + 3) {
+          CO_TRY(const std::size_t count, co_await s.read(buffer));
+          if (count == 0) break;
+          all.append(buffer.data(), count);
+        }
+        co_return all;
+      }
+    };
+    return simulation.run(Go::run(stream, words)).value_or("");
   }
   std::string body(Forwarded& answer) {
     REQUIRE_MESSAGE(answer.has_value(), answer.error().request.error.context);
@@ -315,10 +363,63 @@ TEST_CASE("a router that drains ends what it serves, and takes no new connection
   CHECK_FALSE(late.error().request.sent);
 }
 
+TEST_CASE("a tunnel's opening crosses, and what is none is refused") {
+  const Tunnel tunnel{.hop = {.app = "a", .machine = "m1", .node = "n1", .port = 5432},
+                      .client = *sys::Address::parse("[2001:db8::7]:5555"),
+                      .listener_port = 443,
+                      .request_id = "r1"};
+  const std::string bytes = opening(tunnel).value();
+  auto header = proxy_protocol::decode(bytes).value().value().header;
+  CHECK(tunnel_of(header).value() == tunnel);
+  for (std::size_t i = 0; i < header.tlvs.size(); ++i) {
+    auto lacking = header;
+    lacking.tlvs.erase(lacking.tlvs.begin() + static_cast<std::ptrdiff_t>(i));
+    CHECK_FALSE(tunnel_of(lacking).has_value());
+  }
+  header.source.reset();
+  CHECK_FALSE(tunnel_of(header).has_value());
+  CHECK_FALSE(refusal_of(answer_byte(std::nullopt)).has_value());
+  CHECK(refusal_of(answer_byte(Refusal::at_limit)) == Refusal::at_limit);
+  CHECK(refusal_of('\x7f') == Refusal::gone);
+}
+
+TEST_CASE("a tunnel carries bytes both ways, and the second need not wait for a connection") {
+  Fleet fleet({"n1", "n2"});
+  fleet.link(0, 1, 200ms);
+  fleet.simulation.run_for(3s);
+  auto first = fleet.connect("n1", "n2");
+  REQUIRE(first.has_value());
+  CHECK(fleet.say(**first, "hello") == "n2:hello");
+  CHECK(fleet.site("n2").last_tunnel.client.str() == "198.51.100.7:5555");
+  fleet.simulation.run_for(2s);
+  const MonotonicTime begun = fleet.simulation.now();
+  auto second = fleet.connect("n1", "n2");
+  REQUIRE(second.has_value());
+  CHECK(fleet.simulation.now() - begun < 210ms);
+  CHECK(fleet.say(**second, "again") == "n2:again");
+}
+
+TEST_CASE("a tunnel is refused with the reason, and goes through a third node where it must") {
+  Fleet fleet({"n1", "n2", "n3"});
+  fleet.simulation.run_for(2s);
+  fleet.site("n2").refusal = Refusal::at_limit;
+  const auto refused = fleet.connect("n1", "n2");
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().told.refusal == Refusal::at_limit);
+  fleet.site("n2").refusal.reset();
+  fleet.simulation.network().partition(0, 1);
+  fleet.simulation.run_for(3s);
+  auto relayed = fleet.connect("n1", "n2");
+  REQUIRE(relayed.has_value());
+  CHECK(fleet.say(**relayed, "hello") == "n2:hello");
+  CHECK(fleet.site("n2").last_tunnel.hop.relays == 1);
+}
+
 TEST_CASE("only who is allowed is served") {
   Fleet fleet({"n1", "n2"});
   fleet.simulation.run_for(1s);
-  Server strict(fleet.nodes[1]->host(), fleet.site("n2"), [](const sys::Address& peer) {
+  Site& there = fleet.site("n2");
+  Server strict(fleet.nodes[1]->host(), there, there, [](const sys::Address& peer) {
     return peer.host() != sim::SimNetwork::address_of(0);
   });
   const auto at = *sys::Address::ip(sim::SimNetwork::address_of(1), 9999);
@@ -328,6 +429,7 @@ TEST_CASE("only who is allowed is served") {
     static async::Task<Result<std::size_t>> run(sim::Node& node, sys::Address to) {
       CO_TRY(auto stream,
              co_await node.host().network.connect(to, node.host().loop.deadline_in(5s)));
+      CO_TRY_VOID(co_await stream->write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
       std::vector<char> buffer(100);
       co_return co_await stream->read(buffer);
     }

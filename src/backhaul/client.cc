@@ -1,7 +1,9 @@
 #include "backhaul/client.h"
 
 #include <algorithm>
+#include <array>
 
+#include "async/combine.h"
 #include "base/log.h"
 #include "http2/client.h"
 
@@ -14,6 +16,11 @@ std::unexpected<Failure> unsent(Error error) {
 
 Error unreachable(const Hop& hop) {
   return Error::make(Code::unavailable, fmt::format("node {} can't be reached", hop.node));
+}
+
+Error refused(const Hop& hop, Refusal refusal) {
+  return Error::make(Code::unavailable, fmt::format("machine {} on node {}: {}", hop.machine,
+                                                    hop.node, describe(refusal)));
 }
 
 }  // namespace
@@ -118,13 +125,47 @@ async::Task<Forwarded> Client::ask(ConnectionPtr connection, Hop hop, http::Requ
   Told told = told_by((*response)->head.headers);
   remove_hop_fields((*response)->head.headers);
   if (told.refusal) {
-    Error error = Error::make(
-        Code::unavailable,
-        fmt::format("machine {} on node {}: {}", hop.machine, hop.node, describe(*told.refusal)));
     co_return std::unexpected(
-        Failure{.request = {.error = std::move(error)}, .told = std::move(told)});
+        Failure{.request = {.error = refused(hop, *told.refusal)}, .told = std::move(told)});
   }
   co_return Answer{.response = *std::move(response), .told = std::move(told)};
+}
+
+// ---- tunnels ----
+
+// The node's own, or that of a relay, which counts as one.
+std::shared_ptr<Peer> Client::peer_for(Hop& hop) {
+  Known* target = find(hop.node);
+  if (target == nullptr || target->peer->reachable()) return target ? target->peer : nullptr;
+  Known* by = hop.relays < kMaxRelays ? find_relay(*target) : nullptr;
+  if (by == nullptr) return nullptr;
+  ++hop.relays;
+  return by->peer;
+}
+
+async::Task<Connected> Client::connect(Tunnel tunnel, Deadline deadline) {
+  const std::shared_ptr<Peer> peer = peer_for(tunnel.hop);
+  if (peer == nullptr) co_return unsent(unreachable(tunnel.hop));
+  auto bytes = opening(tunnel);
+  if (!bytes) co_return unsent(std::move(bytes).error());
+  auto stream = co_await peer->tunnel(deadline);
+  if (!stream) co_return unsent(std::move(stream).error());
+  const auto answer = co_await async::with_deadline(
+      host_.loop, deadline, open(**stream, *std::move(bytes)), peer->address().str());
+  if (!answer) co_return unsent(answer.error());
+  if (const auto refusal = refusal_of(*answer)) {
+    co_return std::unexpected(
+        Failure{.request = {.error = refused(tunnel.hop, *refusal)}, .told = {.refusal = refusal}});
+  }
+  co_return *std::move(stream);
+}
+
+async::Task<Result<char>> Client::open(sys::Stream& stream, std::string opening) {
+  CO_TRY_VOID(co_await stream.write(opening));
+  std::array<char, 1> answer{};
+  CO_TRY(const std::size_t count, co_await stream.read(answer));
+  if (count == 0) co_return fail(Code::unavailable, "{} closed a new tunnel", stream.peer());
+  co_return answer[0];
 }
 
 }  // namespace perigee::backhaul

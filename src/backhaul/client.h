@@ -16,6 +16,7 @@
 
 #include "backhaul/hop.h"
 #include "backhaul/peer.h"
+#include "backhaul/tunnel.h"
 #include "http/client.h"
 #include "model/fleet.h"
 
@@ -33,6 +34,7 @@ struct Failure {
   Told told{};
 };
 using Forwarded = std::expected<Answer, Failure>;
+using Connected = std::expected<std::unique_ptr<sys::Stream>, Failure>;
 
 class Client {
  public:
@@ -42,6 +44,9 @@ class Client {
   void set_nodes(const std::map<std::string, model::RouteNode>& nodes);  // by name
   async::Task<Forwarded> forward(Hop hop, http::RequestHead head, http::Body* body,
                                  Deadline deadline);
+  // A stream of bytes to the machine itself: upgraded connections, and what is no HTTP. A failure
+  // says that nothing was sent to the machine.
+  async::Task<Connected> connect(Tunnel tunnel, Deadline deadline);
   // Directly, or there may be another that it is reached through.
   bool reaches(const std::string& node) const;
   // Nullopt: not known (yet).
@@ -55,6 +60,8 @@ class Client {
   };
   Known* find(const std::string& node);
   Known* find_relay(Known& target);
+  std::shared_ptr<Peer> peer_for(Hop& hop);
+  async::Task<Result<char>> open(sys::Stream& stream, std::string opening);
   async::Task<Forwarded> relay(Hop hop, http::RequestHead head, http::Body* body,
                                Deadline deadline);
   async::Task<Forwarded> ask(ConnectionPtr connection, Hop hop, http::RequestHead head,

@@ -32,11 +32,15 @@ inline constexpr Duration kDead = 5s;         // those on it fail
 inline constexpr int kMaxRelays = 1;
 inline constexpr Duration kRelayAvoided = 1s;  // after it could not reach the node either
 
+// Tunnels: TCP connections that end at a machine.
+inline constexpr std::size_t kSpareTunnels = 2;  // connected ahead, while tunnels are used
+inline constexpr std::size_t kSpliceBuffer = 64 * 1024;
+
 // The server.
-inline constexpr std::size_t kMaxInbound = 4096;  // connections
-inline constexpr Duration kGreeting = 10s;        // to its first bytes
-inline constexpr Duration kAcceptPause = 50ms;    // after a failed accept
-inline constexpr std::size_t kMaxAppBytes = 256;  // of a name in a hop's fields
+inline constexpr std::size_t kMaxInbound = 16384;       // connections, tunnels included
+inline constexpr Duration kGreeting = kBusyTime + 30s;  // to its first bytes; spares have none
+inline constexpr Duration kAcceptPause = 50ms;          // after a failed accept
+inline constexpr std::size_t kMaxAppBytes = 256;        // of a name in a hop's fields
 
 inline constexpr Duration kLoadFresh =
     2s;  // what another router told of a load, then our own count

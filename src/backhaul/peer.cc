@@ -1,6 +1,7 @@
 #include "backhaul/peer.h"
 
 #include <algorithm>
+#include <array>
 
 #include "async/combine.h"
 #include "base/log.h"
@@ -78,6 +79,7 @@ async::Task<void> Peer::keep() {
       next_ping = host_.loop.now() + kPingInterval;
     }
     dial_missing();
+    keep_spares();
     const Duration pause = next_ping - host_.loop.now();
     co_await async::first_of(host_.loop, one_change(wake_), sleep_for(host_.loop, pause));
   }
@@ -138,6 +140,45 @@ async::Task<void> Peer::run_link(ConnectionPtr connection) {
   std::erase(links_, connection);
   wake_.notify_all();
   changed_.notify_all();
+}
+
+// ---- tunnels ----
+
+async::Task<Result<std::unique_ptr<sys::Stream>>> Peer::tunnel(Deadline deadline) {
+  tunneled_ = host_.loop.now();
+  auto spare = take_spare();
+  wake_.notify_all();
+  if (spare) co_return std::move(spare);
+  if (!reachable()) co_return fail(Code::unavailable, "{} does not answer", at_);
+  deadline.at = std::min(deadline.at, host_.loop.now() + kConnectTimeout);
+  co_return co_await host_.network.connect(at_, deadline);
+}
+
+// Null where there is none that the other side has left open.
+std::unique_ptr<sys::Stream> Peer::take_spare() {
+  std::array<char, 1> byte{};
+  while (!spares_.empty() && reachable()) {
+    auto spare = std::move(spares_.back());
+    spares_.pop_back();
+    const auto read = spare->try_read(byte);
+    if (read && !read->has_value()) return spare;
+  }
+  return nullptr;
+}
+
+void Peer::keep_spares() {
+  const bool used = tunneled_ && host_.loop.now() - *tunneled_ <= kBusyTime;
+  if (!used) spares_.clear();
+  while (used && usable_links() > 0 && spares_.size() + dialing_spares_ < kSpareTunnels) {
+    ++dialing_spares_;
+    tasks_.spawn(dial_spare());
+  }
+}
+
+async::Task<void> Peer::dial_spare() {
+  auto stream = co_await host_.network.connect(at_, host_.loop.deadline_in(kConnectTimeout));
+  --dialing_spares_;
+  if (stream) spares_.push_back(*std::move(stream));
 }
 
 }  // namespace perigee::backhaul

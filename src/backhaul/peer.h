@@ -6,6 +6,8 @@
 // watched by pings; one that is silent takes no more requests, then ends. A node that can't be
 // reached is dialed again with back-off.
 //
+// For tunnels two more TCP connections are kept, each for one, while tunnels are used.
+//
 // Owned by Client, on the loop's thread.
 #pragma once
 
@@ -29,6 +31,8 @@ class Peer {
 
   // The one with the fewest streams, waited for while one is being made; null: none can be.
   async::Task<ConnectionPtr> connection(Deadline deadline);
+  // A connection of its own, on which nothing has been said; waited for where none is kept.
+  async::Task<Result<std::unique_ptr<sys::Stream>>> tunnel(Deadline deadline);
   // Some connection answers, or the first is still being made.
   bool reachable() const;
   // Of the path; nullopt before the first answer to a ping.
@@ -39,6 +43,9 @@ class Peer {
  private:
   async::Task<void> keep();
   async::Task<void> dial();
+  async::Task<void> dial_spare();
+  std::unique_ptr<sys::Stream> take_spare();
+  void keep_spares();
   async::Task<void> run_link(ConnectionPtr connection);
   async::Task<void> retire(ConnectionPtr connection);
   void look_after_links();
@@ -54,7 +61,10 @@ class Peer {
   std::optional<Duration> rtt_;
   std::optional<MonotonicTime> used_;
   std::size_t dialing_ = 0;
-  bool refused_ = false;  // the last dial failed
+  std::vector<std::unique_ptr<sys::Stream>> spares_;
+  std::size_t dialing_spares_ = 0;
+  std::optional<MonotonicTime> tunneled_;  // the last use of one
+  bool refused_ = false;                   // the last dial failed
   Duration redial_ = kFirstRedial;
   MonotonicTime next_dial_;
   async::Notify changed_;   // a connection is there, or a dial has failed

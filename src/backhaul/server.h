@@ -1,6 +1,7 @@
-// Server: takes the connections of the fleet's other routers and gives their requests to a Handler.
+// Server: takes the connections of the fleet's other routers and gives their requests to a Handler,
+// their tunnels to a TunnelHandler. Which of both a connection is, its first byte says.
 //
-//   Server server(host, handler, [&](const sys::Address& peer) { return is_node(peer); });
+//   Server server(host, handler, tunnels, [&](const sys::Address& peer) { return is_node(peer); });
 //   co_await server.serve(std::move(listener));
 //
 // Only peers that `allow` says yes to are served; others are closed at once. In a fleet those are
@@ -13,15 +14,23 @@
 
 #include "async/task_group.h"
 #include "backhaul/limits.h"
+#include "backhaul/tunnel.h"
 #include "http2/server.h"
 #include "sys/host.h"
 
 namespace perigee::backhaul {
 
+class TunnelHandler {
+ public:
+  virtual ~TunnelHandler() = default;
+  // Answers by a byte, and then carries what comes until the end.
+  virtual async::Task<void> serve_tunnel(Tunnel tunnel, sys::Stream& stream) = 0;
+};
+
 class Server {
  public:
   using Allow = std::function<bool(const sys::Address& peer)>;
-  Server(sys::Host& host, http::Handler& handler, Allow allow);
+  Server(sys::Host& host, http::Handler& handler, TunnelHandler& tunnels, Allow allow);
   ~Server();
 
   // Accepts until `drain`.
@@ -32,9 +41,12 @@ class Server {
 
  private:
   async::Task<void> serve_connection(std::unique_ptr<sys::Stream> stream);
+  async::Task<void> serve_http(std::unique_ptr<sys::Stream> stream, std::string ahead);
+  async::Task<Result<void>> serve_tunnel(sys::Stream& stream, std::string ahead);
 
   sys::Host& host_;
   http::Handler& handler_;
+  TunnelHandler& tunnels_;
   Allow allow_;
   async::Event draining_;
   std::set<http2::ServerConnection*> open_;

@@ -84,10 +84,11 @@ class ResponseWriter {
   virtual async::Task<Result<void>> write(std::string_view data) = 0;
   virtual async::Task<Result<void>> finish() = 0;
   virtual bool started() const = 0;
-  // Answers 101 with `protocol` in its Upgrade field. The stream is the connection in its new
-  // protocol, valid until the handler returns; then it is closed, after the client has had time to
-  // read to its end. Only for a request that asks for it (http/upgrade.h).
-  virtual async::Task<Result<sys::Stream*>> switch_protocols(std::string protocol) = 0;
+  // Answers 101 with `protocol` in its Upgrade field, and `fields`. The stream is the connection in
+  // its new protocol, valid until the handler returns; then it is closed, after the client has had
+  // time to read to its end. Only for a request that asks for it (http/upgrade.h).
+  virtual async::Task<Result<sys::Stream*>> switch_protocols(std::string protocol,
+                                                             Headers fields = {}) = 0;
   // Completes when the client has gone away; for long responses that have nothing to write now.
   virtual async::Task<void> closed() = 0;
 };

@@ -131,11 +131,11 @@ async::Task<Result<void>> Writer::finish() {
   co_return Result<void>();
 }
 
-async::Task<Result<sys::Stream*>> Writer::switch_protocols(std::string protocol) {
+async::Task<Result<sys::Stream*>> Writer::switch_protocols(std::string protocol, Headers fields) {
   if (state_ != State::unstarted) co_return fail(out_of_order("change of protocol"));
-  ResponseHead head{.status = 101};
-  head.headers.add("Connection", "Upgrade");
-  head.headers.add("Upgrade", protocol);
+  ResponseHead head{.status = 101, .headers = std::move(fields)};
+  head.headers.set("Connection", "Upgrade");
+  head.headers.set("Upgrade", protocol);
   std::string out;
   CO_TRY_VOID(append_head(out, head));
   close_ = true;

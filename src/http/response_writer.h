@@ -17,7 +17,7 @@ class Writer : public ResponseWriter {
   async::Task<Result<void>> write(std::string_view data) override;
   async::Task<Result<void>> finish() override;
   bool started() const override { return state_ != State::unstarted; }
-  async::Task<Result<sys::Stream*>> switch_protocols(std::string protocol) override;
+  async::Task<Result<sys::Stream*>> switch_protocols(std::string protocol, Headers fields) override;
   async::Task<void> closed() override;
 
   bool finished() const { return state_ == State::finished; }

@@ -44,13 +44,26 @@ async::Task<Result<UpgradeAnswer>> exchange(async::Loop& loop, std::unique_ptr<s
 
 async::Task<Result<UpgradeAnswer>> upgrade(sys::Host& host, sys::Address to, RequestHead head,
                                            Deadline deadline) {
-  head.headers.set("Connection", "Upgrade");
   if (head.headers.find("host") == nullptr) head.headers.add("Host", "localhost");
+  CO_TRY_AS(auto stream, co_await host.network.connect(to, deadline), to.str());
+  co_return co_await upgrade(host.loop, std::move(stream), std::move(head), deadline);
+}
+
+async::Task<Result<UpgradeAnswer>> upgrade(async::Loop& loop, std::unique_ptr<sys::Stream> stream,
+                                           RequestHead head, Deadline deadline) {
+  head.headers.set("Connection", "Upgrade");
   std::string request;
   CO_TRY_VOID(append_head(request, head));
-  CO_TRY_AS(auto stream, co_await host.network.connect(to, deadline), to.str());
+  const std::string peer = stream->peer().str();
   co_return co_await async::with_deadline(
-      host.loop, deadline, exchange(host.loop, std::move(stream), std::move(request)), to.str());
+      loop, deadline, exchange(loop, std::move(stream), std::move(request)), peer);
+}
+
+std::string requested_protocol(const RequestHead& head) {
+  const std::string* protocol = head.headers.find("upgrade");
+  const bool asks = head.minor_version >= 1 && protocol != nullptr &&
+                    has_token(head.headers, "connection", "upgrade");
+  return asks ? *protocol : std::string();
 }
 
 bool asks_for_upgrade(const RequestHead& head, std::string_view protocol) {

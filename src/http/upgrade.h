@@ -26,6 +26,12 @@ struct UpgradeAnswer {
 async::Task<Result<UpgradeAnswer>> upgrade(sys::Host& host, sys::Address to, RequestHead head,
                                            Deadline deadline);
 
+// The same on a connection that is there, to whoever is at its other end.
+async::Task<Result<UpgradeAnswer>> upgrade(async::Loop& loop, std::unique_ptr<sys::Stream> stream,
+                                           RequestHead head, Deadline deadline);
+
+// What a request asks to change to; empty: nothing.
+std::string requested_protocol(const RequestHead& head);
 // Whether a request asks to change to `protocol`.
 bool asks_for_upgrade(const RequestHead& head, std::string_view protocol);
 

@@ -34,7 +34,8 @@ class Writer : public http::ResponseWriter {
   async::Task<Result<void>> finish() override;
   bool started() const override { return state_ != State::unstarted; }
   bool finished() const { return state_ == State::finished; }
-  async::Task<Result<sys::Stream*>> switch_protocols(std::string protocol) override;
+  async::Task<Result<sys::Stream*>> switch_protocols(std::string protocol,
+                                                     http::Headers fields) override;
   async::Task<void> closed() override;
 
  private:
@@ -94,7 +95,7 @@ async::Task<Result<void>> Writer::finish() {
   co_return Result<void>();
 }
 
-async::Task<Result<sys::Stream*>> Writer::switch_protocols(std::string protocol) {
+async::Task<Result<sys::Stream*>> Writer::switch_protocols(std::string protocol, http::Headers) {
   co_return fail(Code::unsupported, "change to {}: not on an HTTP/2 connection", protocol);
 }
 

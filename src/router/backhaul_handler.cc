@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "async/combine.h"
+#include "backhaul/splice.h"
 #include "router/body_stream.h"
 #include "router/forwarding.h"
 #include "router/limits.h"
@@ -19,6 +20,12 @@ async::Task<void> until_gone(http::ResponseWriter& response) {
 const model::Service* service_at(const model::AppRoute& route, int port) {
   const auto found = std::ranges::find(route.services, port, &model::Service::internal_port);
   return found == route.services.end() ? nullptr : &*found;
+}
+
+std::unexpected<backhaul::Failure> refused(Refusal refusal) {
+  Error error = Error::make(Code::unavailable, std::string(backhaul::describe(refusal)));
+  return std::unexpected(
+      backhaul::Failure{.request = {.error = std::move(error)}, .told = {.refusal = refusal}});
 }
 
 }  // namespace
@@ -132,6 +139,38 @@ async::Task<void> BackhaulHandler::fail_request(http::ResponseWriter& response, 
   told.failure = info(error.code).name;
   backhaul::put(head.headers, told);
   std::ignore = co_await response.send(std::move(head), error.context.substr(0, kMaxFailureText));
+}
+
+// ---- tunnels ----
+
+async::Task<void> BackhaulHandler::serve_tunnel(backhaul::Tunnel tunnel, sys::Stream& stream) {
+  ++state_.counters.backhaul_requests;
+  Loads::Slot slot;
+  auto machine = co_await reach(std::move(tunnel), slot);
+  std::optional<Refusal> refusal;
+  if (!machine) refusal = machine.error().told.refusal.value_or(Refusal::unreachable);
+  if (refusal) ++state_.counters.refusals;
+  const char answer = backhaul::answer_byte(refusal);
+  if (!co_await stream.write({&answer, 1}) || refusal) co_return;
+  std::uint64_t bytes = 0;
+  co_await backhaul::splice(host_.loop, stream, **machine, bytes);
+}
+
+// To the machine, or on to its node; the slot is the machine's.
+async::Task<backhaul::Connected> BackhaulHandler::reach(backhaul::Tunnel tunnel,
+                                                        Loads::Slot& slot) {
+  const Deadline deadline = host_.loop.deadline_in(kConnectTimeout);
+  if (tunnel.hop.node != node_) {
+    if (tunnel.hop.relays == 0) co_return refused(Refusal::gone);
+    ++state_.counters.relayed;
+    co_return co_await nodes_.connect(std::move(tunnel), deadline);
+  }
+  const auto place = find_place(tunnel.hop);
+  if (!place) co_return refused(place.error());
+  slot = Loads::Slot(state_.loads, place->machine);
+  auto stream = co_await host_.network.connect(place->address, deadline);
+  if (!stream) co_return refused(Refusal::not_listening);
+  co_return *std::move(stream);
 }
 
 }  // namespace perigee::router

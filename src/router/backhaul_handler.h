@@ -9,17 +9,19 @@
 #include <string>
 
 #include "backhaul/client.h"
+#include "backhaul/server.h"
 #include "http/client.h"
 #include "router/state.h"
 #include "sys/host.h"
 
 namespace perigee::router {
 
-class BackhaulHandler : public http::Handler {
+class BackhaulHandler : public http::Handler, public backhaul::TunnelHandler {
  public:
   BackhaulHandler(sys::Host& host, State& state, http::Client& machines, backhaul::Client& nodes,
                   std::string node);
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
+  async::Task<void> serve_tunnel(backhaul::Tunnel tunnel, sys::Stream& stream) override;
 
  private:
   struct Place;
@@ -28,6 +30,7 @@ class BackhaulHandler : public http::Handler {
   async::Task<void> hand_over(http::Request& request, http::ResponseWriter& response, Place place);
   async::Task<void> relay(http::Request& request, http::ResponseWriter& response,
                           backhaul::Hop hop);
+  async::Task<backhaul::Connected> reach(backhaul::Tunnel tunnel, Loads::Slot& slot);
   async::Task<void> pass_on(http::Response& from, http::ResponseWriter& to, backhaul::Told told);
   async::Task<void> refuse(http::ResponseWriter& response, backhaul::Told told);
   async::Task<void> fail_request(http::ResponseWriter& response, const Error& error,

@@ -1,6 +1,7 @@
 // Routers of three nodes in one process, on real loopback sockets: a request that comes in at one
 // and runs at another.
 #include "base/text.h"
+#include "http/upgrade.h"
 #include "router/test_fixture.h"
 
 namespace perigee::router {
@@ -291,6 +292,70 @@ TEST_CASE_FIXTURE(Fleet, "this node's own machine is nearer than another's, unti
   CHECK(while_held("/", near).body == "m2:");
 }
 
+// The head of the answer, and what is heard after words were said; empty where it was no change.
+struct Socket {
+  static async::Task<Result<std::string>> run(Fleet& f, std::string target, std::string words,
+                                              std::string expected) {
+    http::RequestHead head{.target = std::move(target)};
+    head.headers.add("Host", "hello.test");
+    head.headers.add("Upgrade", "websocket");
+    CO_TRY(auto answer, co_await http::upgrade(f.h(), f.http_address, std::move(head), f.soon()));
+    if (!answer.stream) co_return fmt::format("{} {}", answer.head.status, answer.body);
+    const std::string* accepted = answer.head.headers.find("sec-websocket-accept");
+    if (accepted == nullptr || *accepted != "accepted") co_return std::string("not accepted");
+    CO_TRY_VOID(co_await answer.stream->write(words));
+    std::string heard;
+    std::vector<char> buffer(1000);
+    while (heard.size() < expected.size()) {
+      CO_TRY(const std::size_t count, co_await answer.stream->read(buffer));
+      if (count == 0) break;
+      heard.append(buffer.data(), count);
+    }
+    co_return heard;
+  }
+};
+
+TEST_CASE_FIXTURE(Fleet, "a WebSocket reaches its machine here and on another node") {
+  Machine& here = start_machine("m1", ip_of(1));
+  place("m1", 1);
+  start_fleet();
+  const auto talk_to = [this](const std::string& name) {
+    const std::string expected = name + ":hello";
+    return loop().run(Socket::run(*this, "/socket", "hello", expected)).value_or("error");
+  };
+  CHECK(talk_to("m1") == "m1:hello");
+  CHECK(*here.last.headers.find("x-forwarded-for") == "127.0.0.1");
+  Machine& there = start_machine("m2", ip_of(2));
+  route.targets.clear();
+  place("m2", 2);
+  feed.add(route_line(2));
+  sleep(100ms);
+  for (int i = 0; i < 5; ++i) CHECK(talk_to("m2") == "m2:hello");
+  CHECK(there.requests == 5);
+  CHECK(*there.last.headers.find("x-forwarded-for") == "127.0.0.1");
+  const json::Value line = last_log_line(1);
+  CHECK(*line.find("status")->integer() == 101);
+  CHECK(*line.find("machine_node")->string() == "n2");
+  CHECK(state(2).loads.of("m2") == 0);  // over, and not counted any more
+}
+
+TEST_CASE_FIXTURE(Fleet, "a machine that does not change the protocol answers as ever") {
+  start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  CHECK(loop().run(Socket::run(*this, "/", "", "")).value_or("error") == "200 m2:");
+}
+
+TEST_CASE_FIXTURE(Fleet, "a WebSocket to a machine that is gone gets an error page") {
+  reach_bound = 300ms;
+  start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  servers[0].reset();
+  const auto answer = loop().run(Socket::run(*this, "/socket", "", "")).value_or("error");
+  CHECK(answer.starts_with("502 "));
+}
+
 TEST_CASE_FIXTURE(Fleet, "a user who goes away ends the request on the other node") {
   Machine& machine = start_machine("m2", ip_of(2));
   place("m2", 2);
@@ -315,6 +380,7 @@ TEST_CASE_FIXTURE(Fleet, "who is no node of the fleet is not served at the backh
     static async::Task<Result<std::size_t>> run(Fleet& f) {
       const auto to = *sys::Address::ip(ip_of(2), f.backhaul_port);
       CO_TRY(auto stream, co_await f.h().network.connect(to, f.soon()));
+      CO_TRY_VOID(co_await stream->write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
       std::array<char, 64> buffer{};
       co_return co_await stream->read(buffer);
     }

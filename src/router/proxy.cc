@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "async/combine.h"
+#include "backhaul/splice.h"
 #include "router/body_stream.h"
 #include "router/forwarding.h"
 #include "router/replay_body.h"
@@ -54,13 +55,15 @@ struct Proxy::Transaction {
   int attempts = 0;
   std::uint64_t bytes = 0;
   Duration upstream{};
+  std::string protocol{};  // that the client wants to change to; empty: none
   bool client_gone = false;
 };
 
 struct Proxy::Reached {
-  std::unique_ptr<http::Response> response;
-  Loads::Slot slot{};                // at a machine of this node
-  backhaul::LoadView::Slot there{};  // at one of another
+  std::unique_ptr<http::Response> response{};
+  std::optional<http::UpgradeAnswer> upgraded{};  // instead of `response`
+  Loads::Slot slot{};                             // at a machine of this node
+  backhaul::LoadView::Slot there{};               // at one of another
 };
 
 // The search for a machine that takes the request.
@@ -95,7 +98,12 @@ async::Task<void> Proxy::handle(http::Request& request, http::ResponseWriter& re
                 .body = ReplayBody(request.body),
                 .begun = host_.loop.now()};
   t.client = request.peer.host();
-  co_await async::first_of(host_.loop, serve(t), watch_client(t));
+  t.protocol = http::requested_protocol(request.head);
+  if (t.protocol.empty()) {
+    co_await async::first_of(host_.loop, serve(t), watch_client(t));
+  } else {
+    co_await serve(t);  // what comes from the client may be of the new protocol already
+  }
   finish(t);
 }
 
@@ -157,6 +165,10 @@ async::Task<bool> Proxy::redirect(Transaction& t) {
   t.reason = "force_https";
   std::ignore = co_await t.response.send(std::move(head), {});
   co_return true;
+}
+
+int Proxy::listener_port(const Transaction& t) const {
+  return t.request.tls ? settings_.https_port : settings_.http_port;
 }
 
 // Finds a machine that takes the request: another one, or later, while nothing can have been acted
@@ -225,13 +237,19 @@ async::Task<std::optional<std::expected<Proxy::Reached, Problem>>> Proxy::attemp
   const Hop hop{.client_ip = t.client,
                 .request_id = t.request.request_id,
                 .region = settings_.region,
-                .listener_port = t.request.tls ? settings_.https_port : settings_.http_port,
+                .listener_port = listener_port(t),
                 .tls = t.request.tls};
   http::RequestHead head = upstream_request(t.request.head, hop);
   const MonotonicTime begun = host_.loop.now();
-  Attempt done = t.machine_node == settings_.node
-                     ? co_await attempt_here(t, target, std::move(head))
-                     : co_await attempt_there(t, target, std::move(head));
+  std::optional<Attempt> tried;
+  if (!t.protocol.empty()) {
+    tried = co_await attempt_upgrade(t, target, std::move(head));
+  } else if (t.machine_node == settings_.node) {
+    tried = co_await attempt_here(t, target, std::move(head));
+  } else {
+    tried = co_await attempt_there(t, target, std::move(head));
+  }
+  Attempt& done = *tried;
   t.upstream = host_.loop.now() - begun;
   if (done) {
     t.body.forget();
@@ -275,6 +293,46 @@ async::Task<Proxy::Attempt> Proxy::attempt_there(Transaction& t, model::RouteTar
   if (!answer) co_return std::unexpected(std::move(answer).error());
   if (!answer->told.failure.empty()) co_return co_await machine_failed(*std::move(answer));
   co_return Reached{.response = std::move(answer->response), .there = std::move(slot)};
+}
+
+// On a connection of its own, through a tunnel where the machine is elsewhere.
+async::Task<Proxy::Attempt> Proxy::attempt_upgrade(Transaction& t, model::RouteTarget target,
+                                                   http::RequestHead head) {
+  Reached reached;
+  auto stream = co_await connect(t, target, reached);
+  if (!stream) co_return std::unexpected(std::move(stream).error());
+  head.headers.set("Upgrade", t.protocol);
+  auto answer = co_await http::upgrade(host_.loop, *std::move(stream), std::move(head),
+                                       host_.loop.deadline_in(kUpstreamHead));
+  if (!answer) {
+    co_return std::unexpected(
+        backhaul::Failure{.request = {.error = std::move(answer).error(), .sent = true}});
+  }
+  reached.upgraded = *std::move(answer);
+  co_return reached;
+}
+
+async::Task<backhaul::Connected> Proxy::connect(Transaction& t, const model::RouteTarget& target,
+                                                Reached& reached) {
+  const Deadline deadline = host_.loop.deadline_in(kConnectTimeout);
+  if (t.machine_node != settings_.node) {
+    reached.there = backhaul::LoadView::Slot(state_.remote_loads, t.machine);
+    co_return co_await nodes_.connect({.hop = {.app = t.route->app.str(),
+                                               .machine = t.machine,
+                                               .node = t.machine_node,
+                                               .port = t.service->internal_port},
+                                       .client = t.request.peer,
+                                       .listener_port = listener_port(t),
+                                       .request_id = t.request.request_id},
+                                      deadline);
+  }
+  reached.slot = Loads::Slot(state_.loads, t.machine);
+  const auto address =
+      sys::Address::ip(target.address, static_cast<std::uint16_t>(t.service->internal_port));
+  auto stream = address ? co_await host_.network.connect(*address, deadline)
+                        : Result<std::unique_ptr<sys::Stream>>(fail(address.error()));
+  if (stream) co_return *std::move(stream);
+  co_return std::unexpected(backhaul::Failure{.request = {.error = std::move(stream).error()}});
 }
 
 // The other node's router sent the request to its machine, and had no answer to give.
@@ -378,7 +436,28 @@ Problem Proxy::give_up(const Search& search, routing::Outcome outcome) const {
   return {.status = 503, .code = code, .reason = std::move(reason), .retry_soon = true};
 }
 
+async::Task<void> Proxy::respond_upgraded(Transaction& t, http::UpgradeAnswer answer) {
+  http::ResponseHead head = downstream_response(answer.head, t.request.request_id);
+  t.status = head.status;
+  if (!answer.stream) {  // the machine stays with HTTP
+    t.bytes = answer.body.size();
+    std::ignore = co_await t.response.send(std::move(head), std::move(answer.body));
+    co_return;
+  }
+  const std::string* agreed = answer.head.headers.find("upgrade");
+  const auto client = co_await t.response.switch_protocols(agreed == nullptr ? t.protocol : *agreed,
+                                                           std::move(head.headers));
+  if (!client) {
+    t.reason = client.error().context;
+    co_return;
+  }
+  co_await backhaul::splice(host_.loop, **client, *answer.stream, t.bytes);
+}
+
 async::Task<void> Proxy::respond(Transaction& t, Reached reached) {
+  if (reached.upgraded) {
+    co_return co_await respond_upgraded(t, *std::move(reached.upgraded));
+  }
   http::Response& upstream = *reached.response;
   http::Body& body = upstream.body();
   http::ResponseHead head = downstream_response(upstream.head, t.request.request_id);

@@ -2,6 +2,8 @@
 //
 //   find_route → find_service → (redirect) → reach: choose, forward, try again → respond → log
 //
+// A request to change the protocol (WebSocket) takes the same way; once its machine has agreed, the
+// connection's bytes are carried both ways unread.
 // A machine of this node is reached directly, one of another through that node's router
 // (backhaul::Client). A client that goes away ends its request wherever it is. The request path
 // reads the current table and never asks control, but where the app's machines rest: then the Waker
@@ -15,6 +17,7 @@
 
 #include "backhaul/client.h"
 #include "http/client.h"
+#include "http/upgrade.h"
 #include "router/access_log.h"
 #include "router/candidates.h"
 #include "router/error_page.h"
@@ -53,6 +56,7 @@ class Proxy : public http::Handler {
   Phase find_route(Transaction& t);
   Phase find_service(Transaction& t);
   async::Task<bool> redirect(Transaction& t);
+  int listener_port(const Transaction& t) const;
   async::Task<std::expected<Reached, Problem>> reach(Transaction& t);
   routing::Decision choose(Transaction& t, Search& search);
   async::Task<std::optional<std::expected<Reached, Problem>>> attempt(Transaction& t,
@@ -62,6 +66,10 @@ class Proxy : public http::Handler {
                                     http::RequestHead head);
   async::Task<Attempt> attempt_there(Transaction& t, model::RouteTarget target,
                                      http::RequestHead head);
+  async::Task<Attempt> attempt_upgrade(Transaction& t, model::RouteTarget target,
+                                       http::RequestHead head);
+  async::Task<backhaul::Connected> connect(Transaction& t, const model::RouteTarget& target,
+                                           Reached& reached);
   async::Task<Attempt> machine_failed(backhaul::Answer answer);
   std::optional<Problem> judge_failure(Transaction& t, Search& search,
                                        const model::RouteTarget& target,
@@ -72,6 +80,7 @@ class Proxy : public http::Handler {
   async::Task<void> pause(Search& search);
   Problem give_up(const Search& search, routing::Outcome outcome) const;
   async::Task<void> respond(Transaction& t, Reached reached);
+  async::Task<void> respond_upgraded(Transaction& t, http::UpgradeAnswer answer);
   async::Task<void> answer(Transaction& t, Problem problem);
   async::Task<void> watch_client(Transaction& t);
   void finish(Transaction& t);

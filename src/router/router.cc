@@ -57,7 +57,7 @@ struct Router::Parts {
         upstream(h, {.connect_timeout = kConnectTimeout}),
         nodes(h, config.node.str(), config.backhaul_port),
         backhaul_handler(h, state, upstream, nodes, config.node.str()),
-        backhaul_server(h, backhaul_handler,
+        backhaul_server(h, backhaul_handler, backhaul_handler,
                         [this](const sys::Address& peer) { return is_node(peer); }),
         waker(h, state, config.control, config.region.str()),
         loads(h, state, store, config.control, config.node.str()),

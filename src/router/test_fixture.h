@@ -41,6 +41,7 @@ class Machine : public http::Handler {
     if (path == "/half") co_return co_await half(response);
     if (path == "/stream") co_return co_await stream(request, response);
     if (path == "/headers") co_return co_await headers(response);
+    if (path == "/socket") co_return co_await socket(response);
     auto body = co_await http::read_all(request.body, 100'000'000);
     if (!body) co_return;
     std::ignore = co_await response.send({.status = 200}, name_ + ":" + *body);
@@ -69,6 +70,19 @@ class Machine : public http::Handler {
     head.headers.add("Set-Cookie", "a=1");
     head.headers.add("Set-Cookie", "b=2");
     std::ignore = co_await response.send(std::move(head), "h");
+  }
+  // Changes to a protocol that says who is there, and echoes.
+  async::Task<void> socket(ResponseWriter& response) {
+    http::Headers fields;
+    fields.add("Sec-WebSocket-Accept", "accepted");
+    const auto stream = co_await response.switch_protocols("websocket", std::move(fields));
+    if (!stream || !co_await (*stream)->write(name_ + ":")) co_return;
+    std::array<char, 1000> buffer;
+    for (;;) {
+      const auto n = co_await (*stream)->read(buffer);
+      if (!n || *n == 0) co_return;
+      if (!co_await (*stream)->write(std::string_view(buffer.data(), *n))) co_return;
+    }
   }
   // Echoes piece by piece.
   static async::Task<void> stream(Request& request, ResponseWriter& response) {

@@ -23,10 +23,18 @@ Address address_of(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
   return Address::from_raw(reinterpret_cast<const sockaddr*>(&raw), size);
 }
 
-// Small writes leave at once; fails harmlessly on Unix sockets and pipes.
-void set_no_delay(int fd) {
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+// Small writes leave at once, and a peer that is gone without a word is noticed in a minute; fails
+// harmlessly on Unix sockets and pipes.
+void set_options(int fd) {
+  constexpr int kOn = 1;
+  constexpr int kIdleSeconds = 30;
+  constexpr int kBetweenSeconds = 10;
+  constexpr int kProbes = 3;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof kOn);
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &kOn, sizeof kOn);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kIdleSeconds, sizeof kIdleSeconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kBetweenSeconds, sizeof kBetweenSeconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kProbes, sizeof kProbes);
 }
 
 }  // namespace
@@ -96,7 +104,7 @@ async::Task<Result<std::unique_ptr<Stream>>> PosixListener::accept() {
   for (;;) {
     Fd client(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (client.valid()) {
-      set_no_delay(client.get());
+      set_options(client.get());
       co_return std::make_unique<PosixStream>(port_, loop_, std::move(client));
     }
     if (errno == EAGAIN) {
@@ -118,7 +126,7 @@ async::Task<Result<std::unique_ptr<Stream>>> PosixNetwork::connect(Address to, D
     co_return fail(errno == EAGAIN ? Error::make(Code::unavailable, what + ": its queue is full")
                                    : errno_error(errno, what));
   }
-  set_no_delay(fd.get());
+  set_options(fd.get());
   auto stream = std::make_unique<PosixStream>(port_, loop_, std::move(fd));
   CO_TRY_VOID(co_await async::with_deadline(loop_, deadline, stream->connected(to), what));
   co_return std::move(stream);
