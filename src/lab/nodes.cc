@@ -154,7 +154,8 @@ std::string node_configuration(const Plan& plan, const CityPlan& city) {
 async::Task<Result<void>> start_control(sys::Host& host, const Plan& plan, Programs programs) {
   const CityPlan& city = control_city(plan);
   CO_TRY_VOID(co_await write_configuration(host, plan, city));
-  CO_TRY(const std::string said, co_await ask_city(host, plan, city, {programs.perigee, "up"}));
+  const auto up = co_await ask_city(host, plan, city, {programs.perigee, "up"});
+  if (!up) co_return fail(up.error());
   co_return Result<void>();
 }
 

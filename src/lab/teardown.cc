@@ -162,6 +162,7 @@ async::Task<Result<void>> remove_folder(sys::Host& host, std::string directory) 
 
 std::vector<std::string> Remains::lines() const {
   std::vector<std::string> out;
+  out.reserve(processes.size());
   for (const pid_t pid : processes) out.push_back(fmt::format("process {}", pid));
   for (const std::string& name : namespaces) out.push_back("network namespace " + name);
   for (const std::string& place : mounts) out.push_back("mount " + place);
