@@ -3,6 +3,9 @@ what must hold afterwards.
 
 The client's side of the contract is kept per machine: `may_be`, the states that it may end up in.
 An operation that was answered leaves one; one that was cut may or may not have been taken.
+
+Some machines have a volume, of a few that outlive them all: none may be lost, doubled, left with a
+machine that is gone, or lose a line that was seen in its file.
 """
 
 import contextlib
@@ -14,10 +17,14 @@ import signal
 import sqlite3
 import threading
 import time
+import urllib.request
 
 from perigee_node import wait_until
 
 MACHINES = 3
+VOLUMES = 3
+VOLUME_FILE = '/data/boots'  # where the app adds a line at each boot
+PORT = 8080
 POINTS_PER_CHECK = 3
 KILL_WITHIN_S = 1.5
 SETTLE_S = 120
@@ -28,6 +35,9 @@ ACTIVE_SHARE = 0.7  # of the machines, at each point
 # A machine whose VM was killed before it was saved has nothing to be suspended.
 TARGETS = {'start': {'started'}, 'restart': {'started'}, 'stop': {'stopped'},
            'suspend': {'suspended', 'stopped'}}
+
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Machine:
@@ -42,10 +52,12 @@ class Machine:
 class Storm:
     def __init__(self, node, app, config, seed):
         self.node = node
-        self.path = f'/v1/apps/{app}/machines'
+        self.app_path = f'/v1/apps/{app}'
+        self.path = f'{self.app_path}/machines'
         self.config = config
         self.random = random.Random(seed)
         self.machines = []
+        self.lines = {}  # volume's id → lines seen in its file
         self.destroyed = []  # ids
         self.log = []  # what was done, for whoever reads a failure
         self.unexpected = []  # answers that no operation may give
@@ -59,9 +71,20 @@ class Storm:
         except (OSError, http.client.HTTPException, ValueError):
             return 0, None
 
+    def make_volumes(self):
+        for _ in range(VOLUMES):
+            status, value = self.node.api('POST', f'{self.app_path}/volumes',
+                                          {'name': 'data', 'size_mb': 64, 'encrypted': True})
+            assert status == 200, value
+            self.lines[value['id']] = 0
+
     def create(self):
         before = {each.id for each in self.machines} | set(self.destroyed)
-        status, value = self.call('POST', '', {'config': self.config})
+        config = dict(self.config)
+        free = [each['id'] for each in self.volumes() if each['attached_machine_id'] is None]
+        if free:
+            config['mounts'] = [{'volume': self.random.choice(free), 'path': '/data'}]
+        status, value = self.call('POST', '', {'config': config})
         if status == 200:
             self.machines.append(Machine(value['id']))
         elif status == 0:  # taken or not: it shows
@@ -87,8 +110,17 @@ class Storm:
 
     def listed(self):
         """The app's machines, as soon as the API is there."""
+        return self.answer(self.path)
+
+    def volumes(self):
+        return self.answer(f'{self.app_path}/volumes')
+
+    def answer(self, path):
         def ask():
-            status, value = self.call('GET', '')
+            try:
+                status, value = self.node.api('GET', path)
+            except (OSError, http.client.HTTPException, ValueError):
+                return None
             return (value,) if status == 200 else None
         return wait_until('the API answers', API_S, ask)[0]
 
@@ -163,7 +195,8 @@ class Storm:
     def problems(self):
         if self.unexpected:
             return list(self.unexpected)
-        states = {each['id']: each['state'] for each in self.listed()}
+        listed = self.listed()
+        states = {each['id']: each['state'] for each in listed}
         found = []
         for each in list(self.machines):
             state = states.get(each.id, 'gone')
@@ -176,7 +209,36 @@ class Storm:
                 self.destroyed.append(each.id)
         known = {each.id for each in self.machines}
         found += [f'{ident} is listed but not known' for ident in states if ident not in known]
-        return found + self.leaks()
+        return found + self.leaks() + self.volume_problems(listed)
+
+    def volume_problems(self, machines):
+        volumes = {each['id']: each['attached_machine_id'] for each in self.volumes()}
+        folders = {path.name for path in (self.node.state / 'volumes').iterdir()}
+        found = []
+        if set(volumes) != set(self.lines) or folders != set(self.lines):
+            found.append(f'volumes {sorted(volumes)}, folders {sorted(folders)}, made were '
+                         f'{sorted(self.lines)}')
+        known = {each.id for each in self.machines}
+        found += [f'{volume} is with {machine}, which is gone'
+                  for volume, machine in volumes.items() if machine and machine not in known]
+        for each in machines:
+            for mount in each['config'].get('mounts', []):
+                if volumes.get(mount['volume']) != each['id']:
+                    found.append(f'{each["id"]} has not its volume {mount["volume"]}')
+                elif each['state'] == 'started':
+                    found += self.data_problems(mount['volume'], each['private_ip'])
+        return found
+
+    def data_problems(self, volume, address):
+        try:
+            with OPENER.open(f'http://{address}:{PORT}{VOLUME_FILE}', timeout=2) as answer:
+                lines = len(answer.read().split())
+        except OSError as error:
+            return [f'{volume}: {address} does not show its file: {error}']
+        if lines < self.lines[volume]:
+            return [f'{volume} has {lines} lines, and had {self.lines[volume]}']
+        self.lines[volume] = lines
+        return []
 
     def leaks(self):
         """What belongs to no machine, or to one that does not run."""

@@ -1,17 +1,19 @@
 """kill -9 of any process at random moments of machine operations: what was acknowledged holds, no
-VM is lost or doubled, nothing leaks. PERIGEE_STORM_POINTS and PERIGEE_STORM_SEED choose another
-length and another course (`./dev soak`)."""
+VM or volume is lost or doubled, nothing leaks. PERIGEE_STORM_POINTS and PERIGEE_STORM_SEED choose
+another length and another course (`./dev soak`)."""
 
 import os
 import time
 
 import images
 from scenario import Scenario
-from storm import POINTS_PER_CHECK, Storm
+from storm import POINTS_PER_CHECK, PORT, VOLUME_FILE, Storm
 
 POINTS = int(os.environ.get('PERIGEE_STORM_POINTS', '30'))
 SEED = int(os.environ.get('PERIGEE_STORM_SEED', '1'))
-APP = ['/bin/busybox', 'httpd', '-f', '-p', '8080', '-h', '/']
+APP = ['/bin/busybox', 'sh', '-c',
+       f'mkdir -p /data; echo boot >>{VOLUME_FILE}; /bin/busybox sync; '
+       f'exec /bin/busybox httpd -f -p {PORT} -h /']
 
 
 class StormTest(Scenario):
@@ -24,6 +26,7 @@ class StormTest(Scenario):
         first = self.node.machine('storm')['id']
         self.node.api('DELETE', f'/v1/apps/storm/machines/{first}?force=true')
         storm = Storm(self.node, 'storm', config, SEED)
+        storm.make_volumes()
         storm.settle()
         began = time.monotonic()
         for number in range(POINTS):
@@ -31,7 +34,10 @@ class StormTest(Scenario):
             if (number + 1) % POINTS_PER_CHECK == 0:
                 storm.settle()
         storm.settle()
+        boots = sum(storm.lines.values())
+        self.assertGreater(boots, 0, 'no machine with a volume was ever looked at')
         print(f'     {len(storm.destroyed)} machines destroyed, {len(storm.machines)} left, '
+              f'{boots} boots with a volume, '
               f'{time.monotonic() - began:.0f} s', flush=True)
         self.node.down()
         self.nothing_left()
