@@ -16,8 +16,9 @@ namespace perigee::api {
 inline constexpr std::string_view kNodeHeader = "Perigee-Node";  // the caller's
 inline constexpr std::string_view kCertificateHeader = "Perigee-Node-Certificate";
 inline constexpr std::string_view kCallerHeader = "Perigee-Caller";  // "daemon" or "router"
-// To the link: whom a request is for.
+// To the link: whose worker, or whose control, a request is for.
 inline constexpr std::string_view kToNodeHeader = "Perigee-To-Node";
+inline constexpr std::string_view kToControlHeader = "Perigee-To-Control";
 
 // User ids of this node.
 struct LocalUsers {

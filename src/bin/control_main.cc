@@ -9,6 +9,7 @@ namespace perigee::bin {
 Result<void> control_main(RoleContext context) {
   control::ControlConfig config;
   config.node = context.node.node;
+  config.link_socket = context.paths.socket("link");
   config.domain = context.node.domain;
   config.own_uid = ::geteuid();
   config.router_uid = context.node.router_uid;

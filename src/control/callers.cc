@@ -46,4 +46,13 @@ Result<void> Callers::check_speaks_for(const http::Request& request, const NodeI
   return fail(Code::permission_denied, "node {} may not speak for node {}", *caller.node, node);
 }
 
+Result<Callers::Hand> Callers::hand_of(const http::Request& report, const NodeId& node) const {
+  const Result<void> itself = check_speaks_for(report, node);
+  if (itself) return Hand::first;
+  TRY(const api::Caller caller, known(report));
+  const auto& membership = desired_.nodes().at(*caller.node).value.membership;
+  if (membership->runs("control")) return Hand::second;
+  return fail(itself.error());
+}
+
 }  // namespace perigee::control

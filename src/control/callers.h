@@ -19,6 +19,9 @@ class Callers {
   api::Guard local_daemons() const;
   // A node speaks for itself: `node` is the caller's, or the caller is of control's own node.
   Result<void> check_speaks_for(const http::Request& request, const NodeId& node) const;
+  // A report on a node comes from that node, or from another control that was told.
+  enum class Hand { first, second };
+  Result<Hand> hand_of(const http::Request& report, const NodeId& node) const;
 
  private:
   Result<api::Caller> known(const http::Request& request) const;

@@ -79,7 +79,8 @@ struct Control::Parts {
   Fleet fleet{context};
   FleetApi fleet_api{context, fleet, callers};
   Resealer resealer{context, fleet};
-  InternalApi internal{context, callers};
+  ControlPeers peers;
+  InternalApi internal{context, callers, peers};
   RouterApi routers{context, callers};
   LedTasks led_tasks;
 
@@ -117,6 +118,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
               config.autostop_idle,
               config.times},
       callers(desired, {.own = config.own_uid, .router = config.router_uid}),
+      peers(h, desired, config.node, config.link_socket),
       led_tasks(context, given.store, fleet, leadership_of(h, config)),
       public_server(h, public_endpoint, {}),
       internal_server(h, internal_endpoint, {}),

@@ -26,6 +26,7 @@ namespace perigee::control {
 
 struct ControlConfig {
   NodeId node;                             // the one that this control runs on
+  std::string link_socket;                 // its link.sock; empty: it is in no fleet
   std::string domain = "localhost";        // apps are <app>.<domain>
   std::uint32_t own_uid = 0;               // may call the internal API, beside root
   std::uint32_t router_uid = 0;            // may read the routes

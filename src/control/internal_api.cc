@@ -75,8 +75,9 @@ async::Task<Result<api::Reply>> InternalApi::report(api::Call& call) {
   if (report.node.str() != call.param("node"))
     co_return fail(Code::invalid_argument, "report of node {} under the name {}", report.node,
                    call.param("node"));
-  CO_TRY_VOID(callers_.check_speaks_for(call.request, report.node));
+  CO_TRY(const Callers::Hand hand, callers_.hand_of(call.request, report.node));
   CO_TRY_VOID(co_await remember(report));
+  if (hand == Callers::Hand::first) peers_.tell(report);
   context_.observed.report(std::move(report));
   co_return api::Reply{204, {}};
 }

@@ -5,13 +5,14 @@
 #include "api/route_table.h"
 #include "control/callers.h"
 #include "control/context.h"
+#include "control/control_peers.h"
 
 namespace perigee::control {
 
 class InternalApi {
  public:
-  InternalApi(const Context& context, const Callers& callers)
-      : context_(context), callers_(callers) {}
+  InternalApi(const Context& context, const Callers& callers, ControlPeers& peers)
+      : context_(context), callers_(callers), peers_(peers) {}
   // A router may read the routes feed and the keys of certificates, nothing else.
   void add_routes(api::RouteTable& table);
 
@@ -26,6 +27,7 @@ class InternalApi {
 
   const Context& context_;
   const Callers& callers_;
+  ControlPeers& peers_;
 };
 
 }  // namespace perigee::control

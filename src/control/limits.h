@@ -65,6 +65,10 @@ inline constexpr int kWakeAttempts = 5;  // of one call, where somebody else was
 inline constexpr int kWakeBurst = 20;    // starts of one app for requests
 inline constexpr double kWakesPerSecond = 0.5;
 
+// Reports passed on to other controls.
+inline constexpr std::size_t kMaxDeliveries = 4096;
+inline constexpr Duration kPeerPatience = 5s;
+
 // Leaders (leadership.h). Between hold and claim lies more than a beat takes.
 inline constexpr Duration kLeaderBeat = 3s;
 inline constexpr Duration kLeaderHold = 10s;

@@ -235,6 +235,14 @@ TEST_CASE_FIXTURE(Pair, "control reaches a worker elsewhere, and only control do
   head.headers.set(api::kToNodeHeader, "fra");
   CHECK(ask(h(), iad.asked_socket, head).status == 200);
   CHECK(fra.worker.calls == 1);
+  http::RequestHead report{.method = "POST", .target = "/internal/v1/nodes/fra/report"};
+  report.headers.set(api::kToControlHeader, "iad");  // itself, as good as another
+  iad.control.calls = 0;
+  CHECK(ask(h(), iad.asked_socket, report).status == 200);
+  CHECK(iad.control.calls == 1);
+  CHECK(header(iad.control.last, api::kNodeHeader) == "iad");
+  CHECK(header(iad.control.last, api::kCallerHeader) == "daemon");
+  CHECK(header(iad.control.last, api::kToControlHeader).empty());
   head.headers.set(api::kToNodeHeader, "syd");
   CHECK(ask(h(), iad.asked_socket, head).status == 404);
 

@@ -71,15 +71,24 @@ async::Task<void> ToNodes::handle(http::Request& request, http::ResponseWriter& 
 async::Task<Result<void>> ToNodes::pass_on(http::Request& request, http::ResponseWriter& response) {
   CO_TRY(const api::Caller caller, api::caller_of(request, users_));
   if (caller.is_router) co_return fail(Code::permission_denied, "a router may not call workers");
-  const std::string* const to = request.head.headers.find(api::kToNodeHeader);
-  if (to == nullptr) co_return fail(Code::invalid_argument, "{}: missing", api::kToNodeHeader);
-  const NodeId node(*to);
+  const std::string* const worker_of = request.head.headers.find(api::kToNodeHeader);
+  const std::string* const control_of = request.head.headers.find(api::kToControlHeader);
+  if (worker_of == nullptr && control_of == nullptr)
+    co_return fail(Code::invalid_argument, "{}: missing", api::kToNodeHeader);
+  const bool to_worker = worker_of != nullptr;
+  const NodeId node(to_worker ? *worker_of : *control_of);
   CO_TRY(Carried carried, co_await take(request));
-  // The other end keeps calls to a worker apart from calls to a control by this.
-  carried.head.headers.set(api::kToNodeHeader, node.str());
+  carried.head.headers.remove(api::kToControlHeader);
+  // The other end keeps calls to a worker apart from calls to a control by the first.
+  if (to_worker)
+    carried.head.headers.set(api::kToNodeHeader, node.str());
+  else
+    carried.head.headers.set(api::kCallerHeader, "daemon");
   CO_TRY(Peer* const peer, members_.peer(node));
   const auto done = co_await relay_to(loop_, *peer, carried, response);
-  if (!done) co_return fail(done.error().error.with(fmt::format("worker on {}", node)));
+  if (!done)
+    co_return fail(
+        done.error().error.with(fmt::format("{} on {}", to_worker ? "worker" : "control", node)));
   co_return Result<void>();
 }
 

@@ -1,6 +1,7 @@
 // What leaves this node. ToControl serves control.sock where control runs elsewhere: this node's
 // worker, router and link ask there as they would ask a control beside them, and are passed on to
-// one that answers. ToNodes serves link.sock: control's own calls to workers on other nodes.
+// one that answers. ToNodes serves link.sock: control's own calls to workers and controls on other
+// nodes.
 #pragma once
 
 #include "api/caller.h"
