@@ -33,7 +33,8 @@ class LogsTest(Scenario):
         machine = self.node.machine('count')['id']
         follower = subprocess.Popen(
             [BIN / 'perigee', 'logs', '-a', 'count', '--lines', '10000'],
-            env=self.node.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+            env=self.node.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
         try:
             for victim in ('worker', 'monitor', 'control', 'monitor'):
                 before = numbers(self.logs('count'))[-1]
@@ -42,13 +43,18 @@ class LogsTest(Scenario):
                 os.kill(pid, signal.SIGKILL)
                 wait_until(f'lines come after the death of the {victim}', 40,
                            lambda low=before: self.last_number('count') > low + 50)
+                self.assertIsNone(follower.poll(), f'perigee logs ended with the {victim}')
+            time.sleep(1)  # it connects again within a second
         finally:
             follower.kill()
-        followed = numbers(follower.communicate()[0])
+        printed, complaints = follower.communicate()
+        followed = numbers(printed)
         kept = numbers(self.logs('count'))
         self.assertEqual(kept, list(range(len(kept))), 'a line is missing or doubled')
-        self.assertGreater(len(followed), 20)
+        self.assertGreater(len(followed), len(kept) - 100, 'the follower was left behind')
         self.assertEqual(followed, list(range(len(followed))), 'the follower missed a line')
+        self.assertIn('trying again', complaints)
+        self.assertIn('connected again', complaints)
 
         # Searched where it is; by stream, time and machine.
         found = numbers(self.logs('count', '--search', 'count 17'))
@@ -66,6 +72,28 @@ class LogsTest(Scenario):
         except AssertionError:  # control is away
             return -1
         return found[-1] if found else -1
+
+    def scenario_a_deploy_is_watched_through_a_restart_of_control(self):
+        slow = '/bin/busybox sleep 4; ' + COUNTER
+        folder = images.scratch_folder(self.folder / 'slow', 'slow', shell(slow))
+        deploy = subprocess.Popen([BIN / 'perigee', 'deploy'], cwd=folder,
+                                  env=self.node.environment, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            wait_until('the machine starts', 30, lambda: self.starting('slow'))
+            os.kill(self.node.role_pid('control'), signal.SIGKILL)
+            printed, complaints = deploy.communicate(timeout=60)
+        finally:
+            deploy.kill()
+        self.assertEqual(deploy.returncode, 0, printed + complaints)
+        self.assertIn('slow v1 is deployed', printed)
+        self.assertIn('trying again', complaints)
+        lines = [line for line in printed.splitlines() if line.startswith('    ')]
+        self.assertEqual(len(lines), len(set(lines)), f'an event came twice: {printed}')
+
+    def starting(self, app):
+        status, machines = self.node.api('GET', f'/v1/apps/{app}/machines')
+        return status == 200 and any(one['state'] == 'started' for one in machines)
 
     def scenario_the_output_of_a_failed_deploy_stays_readable(self):
         folder = images.scratch_folder(self.folder / 'fails', 'fails', shell(FAILING))

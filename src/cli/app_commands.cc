@@ -1,4 +1,4 @@
-// status, logs, destroy, apps list: thin views of the API.
+// status, destroy, apps list: thin views of the API.
 #include <unistd.h>
 
 #include <iostream>
@@ -27,14 +27,6 @@ bool confirmed(const AppName& app) {
   return answer == app.str();
 }
 
-void print_log(const client::Event& event, bool as_json) {
-  const auto entry = json::parse(event.data);
-  if (!entry || entry->find("message") == nullptr) return;
-  if (as_json) return print(entry->dump());
-  print(fmt::format("{} {}[{}] {}", text_of(*entry, "timestamp"), text_of(*entry, "region"),
-                    text_of(*entry, "instance"), text_of(*entry, "message")));
-}
-
 }  // namespace
 
 async::Task<Result<void>> run_status(Session& session) {
@@ -49,24 +41,6 @@ async::Task<Result<void>> run_status(Session& session) {
     print_machines(machines);
   }
   co_return Result<void>();
-}
-
-async::Task<Result<void>> run_logs(Session& session) {
-  const Options& options = session.options();
-  CO_TRY(client::Client* const api, session.api());
-  CO_TRY(const AppName app, session.app());
-  CO_TRY(const auto events, co_await api->logs(app.str(), {.tail = options.lines,
-                                                           .follow = !options.no_tail,
-                                                           .machine = options.machine,
-                                                           .region = options.region,
-                                                           .search = options.search,
-                                                           .stream = options.stream,
-                                                           .since = options.since}));
-  for (;;) {
-    CO_TRY(const auto event, co_await events->next());
-    if (!event) co_return Result<void>();
-    print_log(*event, options.json);
-  }
 }
 
 async::Task<Result<void>> run_destroy(Session& session) {

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/reconnect.h"
 #include "image/image.h"
 
 namespace perigee::cli {
@@ -172,28 +173,54 @@ void print_result(Session& session, const client::AppInfo& info,
   }
 }
 
+// How far a deploy has been watched.
+struct ReleaseWatch {
+  std::string app;
+  std::int64_t version = 0;
+  std::string last_event = {};  // its id
+  std::string last_error = {};
+};
+
+// Prints what happens, from where `watch` stands to the deploy's end.
+async::Task<Result<void>> follow_release(client::Client& api, ReleaseWatch& watch,
+                                         Reconnect& reconnect) {
+  CO_TRY(const auto events,
+         co_await api.release_events(watch.app, watch.version, watch.last_event));
+  for (;;) {
+    CO_TRY(const auto event, co_await events->next());
+    if (!event) {  // where it has ended already, there are no events after the last
+      CO_TRY(const client::ReleaseInfo release, co_await api.release(watch.app, watch.version));
+      if (release.status == "succeeded" || release.status == "failed") co_return Result<void>();
+      co_return fail(stream_ended("the deploy's events"));
+    }
+    reconnect.connected();
+    if (!event->id.empty()) watch.last_event = event->id;
+    const auto data = json::parse(event->data);
+    const std::string message = data ? text_of(*data, "message") : "";
+    if (event->type == "error")
+      watch.last_error = message;
+    else if (!message.empty())
+      print(fmt::format("    {}", message));
+    if (event->type == "done" || event->type == "error") co_return Result<void>();
+  }
+}
+
 }  // namespace
 
 async::Task<Result<void>> watch_release(Session& session, client::Client& api, AppName app,
                                         std::int64_t version) {
   Step step(session,
             fmt::format("Deploying v{} (Ctrl-C leaves it running on the server)", version));
-  std::string last_error;
-  CO_TRY(const auto events, co_await api.release_events(app.str(), version, {}));
+  ReleaseWatch watch{.app = app.str(), .version = version};
+  Reconnect reconnect(session, "deploy");
   for (;;) {
-    CO_TRY(const auto event, co_await events->next());
-    if (!event) break;
-    const auto data = json::parse(event->data);
-    const std::string message = data ? text_of(*data, "message") : "";
-    if (event->type == "error")
-      last_error = message;
-    else if (!message.empty())
-      print(fmt::format("    {}", message));
-    if (event->type == "done" || event->type == "error") break;
+    const auto ended = co_await follow_release(api, watch, reconnect);
+    if (ended) break;
+    CO_TRY_VOID(co_await reconnect.wait(ended.error()));
   }
   CO_TRY(const client::ReleaseInfo release, co_await api.release(app.str(), version));
   if (release.status == "failed") {
-    const std::string why = release.error.empty() ? last_error : release.error;
+    const std::string why = release.error.empty() ? watch.last_error : release.error;
     co_return fail(Code::unavailable, "release v{} of {} failed: {}", version, app, why);
   }
   step.done(release.status);

@@ -343,6 +343,11 @@ async::Task<Result<std::unique_ptr<EventReader>>> Client::logs(std::string app, 
   for (const auto& [name, value] : filters) {
     if (!value.empty()) target += fmt::format("&{}={}", name, http::percent_encode(value));
   }
+  if (query.after) {
+    target += "&after=";
+    for (const auto& [machine, sequence] : *query.after)
+      target += fmt::format("{}:{},", http::percent_encode(machine), sequence);
+  }
   co_return co_await follow(std::move(target));
 }
 

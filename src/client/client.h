@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,8 @@ struct NewRelease {
   int count = 0;      // 0: as many machines as now, one at first
 };
 
+using LogCursor = std::map<std::string, std::int64_t>;
+
 struct LogQuery {
   int tail = 100;  // past lines of each machine
   bool follow = false;
@@ -52,6 +55,8 @@ struct LogQuery {
   std::string search = {};
   std::string stream = {};  // stdout, stderr, system
   std::string since = {};   // "10m"
+  // Of each machine, the sequence of the last line that is known: of a reader that comes back.
+  std::optional<LogCursor> after = {};
 };
 
 using OnBytes = std::function<void(std::uint64_t)>;  // sent so far

@@ -25,6 +25,7 @@ inline constexpr std::size_t kRememberedDestroyed = 1024;
 inline constexpr std::size_t kMaxLogLine = 64 * 1024;
 inline constexpr std::size_t kMaxLogTail = 10'000;
 inline constexpr std::size_t kDefaultLogTail = 100;
+inline constexpr std::size_t kMaxLogCursor = 512;    // machines
 inline constexpr std::size_t kMaxLogSearch = 1024;   // bytes that are looked for
 inline constexpr std::size_t kFailureLogLines = 20;  // of an app that fails a deploy
 inline constexpr std::size_t kLogQueue = 4096;       // lines on their way to one client

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -28,8 +29,12 @@ json::Value view(const Entry& entry) {
                        {"message", entry.line.message},
                        {"stream", entry.line.stream},
                        {"instance", entry.machine.str()},
-                       {"region", entry.region.str()}});
+                       {"region", entry.region.str()},
+                       {"sequence", entry.line.sequence}});
 }
+
+// Of each machine, the last line that a client has.
+using Cursor = std::map<MachineId, std::int64_t>;
 
 struct Query {
   AppName app;
@@ -38,7 +43,24 @@ struct Query {
   LogFilter filter;
   std::size_t tail = kDefaultLogTail;
   bool follow = false;
+  std::optional<Cursor> after;  // of a client that comes back; no tail then
 };
+
+// "148e2…:17,90ab1…:3"
+Result<Cursor> cursor_from(std::string_view text) {
+  Cursor cursor;
+  for (const std::string_view item : split(text, ',')) {
+    if (item.empty()) continue;
+    const auto pair = split_once(item, ':');
+    const auto sequence = pair ? parse_uint(pair->second, INT64_MAX - 1) : std::nullopt;
+    if (!sequence || pair->first.empty())
+      return fail(Code::invalid_argument, "after: '{}' is not MACHINE:SEQUENCE", item);
+    cursor[MachineId(std::string(pair->first))] = static_cast<std::int64_t>(*sequence);
+    if (cursor.size() > kMaxLogCursor)
+      return fail(Code::invalid_argument, "after: at most {} machines", kMaxLogCursor);
+  }
+  return cursor;
+}
 
 Result<LogFilter> filter_of(const api::Call& call, WallTime now) {
   LogFilter filter;
@@ -69,6 +91,9 @@ Result<Query> query_of(const api::Call& call, WallTime now) {
     if (!lines) return fail(Code::invalid_argument, "tail: from 0 to {}", kMaxLogTail);
     query.tail = static_cast<std::size_t>(*lines);
   }
+  if (const auto text = call.query("after")) {
+    TRY(query.after, cursor_from(*text));
+  }
   return query;
 }
 
@@ -95,8 +120,15 @@ class LogSession {
         readers_(context.host.loop, kMaxMachinesPerApp) {}
 
   async::Task<Result<void>> run() {
-    CO_TRY_VOID(co_await send_tail());
-    if (query_.follow) CO_TRY_VOID(co_await send_new());
+    if (query_.after) {
+      CO_TRY_VOID(co_await send_rest_of_gone());
+    } else {
+      CO_TRY_VOID(co_await send_tail());
+    }
+    if (query_.follow) {
+      CO_TRY_VOID(co_await send_cursor());
+      CO_TRY_VOID(co_await send_new());
+    }
     co_return co_await stream_.finish();
   }
 
@@ -115,6 +147,33 @@ class LogSession {
     for (std::size_t i = skip; i < entries.size(); ++i)
       CO_TRY_VOID(co_await stream_.send("", view(entries[i]), std::nullopt));
     co_return Result<void>();
+  }
+
+  // For a client that comes back: what machines have written that are gone by now. Those that are
+  // there are followed from where the client was.
+  async::Task<Result<void>> send_rest_of_gone() {
+    for (const auto& [machine, sequence] : *query_.after) next_[machine] = sequence + 1;
+    const std::vector<MachineAt> gone = co_await gone_machines();
+    for (const MachineAt& from : gone) {
+      const auto seen = query_.after->find(from.machine);
+      if (seen == query_.after->end()) continue;
+      const auto lines =
+          co_await context_.worker.tail(query_.app, from, kMaxLogTail, query_.filter);
+      for (std::size_t i = 0; lines && i < lines->size(); ++i) {
+        const Entry entry{(*lines)[i], from.machine, RegionCode()};
+        if (entry.line.sequence <= seen->second) continue;
+        CO_TRY_VOID(co_await stream_.send("", view(entry), std::nullopt));
+        next_[from.machine] = entry.line.sequence + 1;
+      }
+    }
+    co_return Result<void>();
+  }
+
+  // Also of machines whose last lines were left out of the tail: they don't come later.
+  async::Task<Result<void>> send_cursor() {
+    json::Value cursor = json::object();
+    for (const auto& [machine, next] : next_) cursor.set(machine.str(), next - 1);
+    co_return co_await stream_.send("cursor", std::move(cursor), std::nullopt);
   }
 
   // Machines that write nothing yet, or whose worker is away, have no last lines.

@@ -57,5 +57,19 @@ TEST_CASE_FIXTURE(WithLogs, "the output of machines that are gone is read along"
   CHECK(one.find("m2gone") != std::string::npos);
 }
 
+TEST_CASE_FIXTURE(WithLogs,
+                  "a reader that comes back gets what it has not, of machines gone, too") {
+  gone = {"m1gone", "m2gone"};  // each has one line, of sequence 1
+  const std::string all = logs("");
+  CHECK(all.find("\"sequence\":1") != std::string::npos);
+  CHECK(logs("after=m1gone:0").find("\"instance\":\"m1gone\"") != std::string::npos);
+  CHECK(logs("after=m1gone:0").find("m2gone") == std::string::npos);
+  CHECK(logs("after=m1gone:1").find("a line") == std::string::npos);
+  CHECK(logs("after=").find("a line") == std::string::npos);
+  CHECK(logs("after=m1gone").starts_with("400 "));
+  CHECK(logs("after=m1gone:-1").starts_with("400 "));
+  CHECK(logs("after=:1").starts_with("400 "));
+}
+
 }  // namespace
 }  // namespace perigee::control
