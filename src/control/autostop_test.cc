@@ -219,6 +219,21 @@ TEST_CASE_FIXTURE(Resting, "a machine with requests does not rest, and a new one
   CHECK(shown() == "started");
 }
 
+TEST_CASE_FIXTURE(Resting, "a machine under a lease does not rest") {
+  const std::string lease = "/v1/apps/hello/machines/" + id + "/lease";
+  const Got taken = call("POST", lease + "?ttl=60", "{}");
+  REQUIRE(taken.status == 200);
+  report_loads({}, 0);
+  pass(1s);
+  CHECK(shown() == "started");
+  CHECK_FALSE(wakeable());
+  http::RequestHead head = request("DELETE", lease);
+  head.headers.set("perigee-machine-lease-nonce",
+                   *taken.body.find("data")->find("nonce")->string());
+  REQUIRE(loop().run(ask(client, api_address, head, {}, loop().deadline_in(20s))).has_value());
+  CHECK(eventually([&] { return wakeable(); }));
+}
+
 TEST_CASE_FIXTURE(Resting, "nothing to wake is not found, and waking without end is refused") {
   CHECK(internal("POST", "/internal/v1/apps/none/wake", {}) == 404);
   CHECK(wake() == 404);  // it runs

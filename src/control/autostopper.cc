@@ -2,6 +2,7 @@
 
 #include "async/combine.h"
 #include "base/log.h"
+#include "control/lease_api.h"
 #include "control/limits.h"
 #include "control/machine_calls.h"
 #include "control/machine_frontend.h"
@@ -80,6 +81,7 @@ std::map<AppName, Autostopper::AppView> Autostopper::apps_that_may_rest() const 
     const auto app = context_.desired.app(machine.app);
     if (!app || is_deploying(app->value)) continue;
     if (context_.observed.lost(machine.node)) continue;
+    if (is_held(lease_of(context_, id), context_.host.clock.wall())) continue;
     AppView& view = apps[machine.app];
     view.policy = policy;
     view.primary = primary_region(app->value);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "control/limits.h"
 #include "control/machine_calls.h"
+#include "control/release_reconciler.h"
 
 namespace perigee::control {
 namespace {
@@ -15,10 +16,6 @@ using api::Reply;
 constexpr std::size_t kNonceBytes = 8;
 constexpr std::string_view kOwner = "the API's token";
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
-
-bool is_held(const LeaseRecord* lease, WallTime now) {
-  return lease != nullptr && now < lease->expires_at;
-}
 
 json::Value answer(const LeaseRecord& lease) {
   return json::object(
@@ -54,6 +51,29 @@ Result<std::string> description_of(const Call& call) {
 }
 
 }  // namespace
+
+bool is_held(const LeaseRecord* lease, WallTime now) {
+  return lease != nullptr && now < lease->expires_at;
+}
+
+Result<void> check_leases_of(const Context& context, const AppName& app, const std::string& nonce) {
+  const WallTime now = context.host.clock.wall();
+  for (const StoredMachine& stored : context.desired.machines_of(app)) {
+    const LeaseRecord* lease = lease_of(context, stored.value.id);
+    if (!is_held(lease, now)) continue;
+    TRY_VOID_AS(check_lease(lease, stored.value.id, nonce, now), "a deploy would replace it");
+  }
+  return {};
+}
+
+Result<void> check_no_deploy(const Context& context, const AppName& app) {
+  const auto stored = context.desired.app(app);
+  if (!stored) return {};
+  const auto newest = context.desired.release(app, stored->value.last_release);
+  if (!newest || is_finished(newest->value.release)) return {};
+  return fail(Code::conflict, "app \"{}\" is being deployed (v{}): wait for that to end", app,
+              stored->value.last_release);
+}
 
 std::string lease_nonce(const Call& call) {
   for (const char* name : {"perigee-machine-lease-nonce", "fly-machine-lease-nonce"}) {
@@ -98,6 +118,7 @@ async::Task<Result<Reply>> LeaseApi::show(Call& call) {
 async::Task<Result<Reply>> LeaseApi::acquire(Call& call) {
   CO_TRY(const Judged judged, machine_for(context_, call, MachineAction::edit));
   const model::Machine& machine = judged.machine.value;
+  CO_TRY_VOID(check_no_deploy(context_, machine.app));
   CO_TRY(const Duration ttl, ttl_of(call));
   const auto found = context_.desired.leases().find(machine.id);
   const bool known = found != context_.desired.leases().end();

@@ -22,9 +22,16 @@ class LeaseApi {
   const Context& context_;
 };
 
+// Whether a call with `nonce` may deploy the app: `conflict` where one of its machines is leased to
+// somebody else.
+Result<void> check_leases_of(const Context& context, const AppName& app, const std::string& nonce);
+// Likewise whether a lease may be given: not while a deploy goes on, which changes all machines.
+Result<void> check_no_deploy(const Context& context, const AppName& app);
+
 // The nonce that a call carries: header perigee-machine-lease-nonce, or fly-machine-lease-nonce.
 std::string lease_nonce(const api::Call& call);
 
+bool is_held(const LeaseRecord* lease, WallTime now);  // null: it is not
 // Whether a call with `nonce` may change the machine now: `conflict` names holder and end of a
 // lease that is another's, and a nonce that holds nothing. Pure. `lease` may be null.
 Result<void> check_lease(const LeaseRecord* lease, const MachineId& machine,

@@ -73,6 +73,10 @@ TEST_CASE_FIXTURE(WithMachine, "a lease is taken, prolonged, obeyed and released
   CHECK(call("POST", path("/metadata/a"), R"({"value": "b"})").status == 409);
   CHECK(call("POST", path(""), R"({"config": {"image": "hello:2"}})").status == 409);
   CHECK(call("GET", path("")).status == 200);
+  const std::string release = R"({"image": "hello:2", "config": {}})";
+  const Got deploy = call("POST", "/v1/apps/hello/releases", release);
+  CHECK(deploy.status == 409);
+  CHECK(deploy.text.find("a deploy would replace it: machine") != std::string::npos);
   CHECK(with_nonce("POST", "/cordon", nonce) == 200);
   CHECK(with_nonce("POST", "/uncordon", nonce, "perigee-machine-lease-nonce") == 200);
   CHECK(with_nonce("POST", "/lease?ttl=120", nonce) == 200);
@@ -88,6 +92,14 @@ TEST_CASE_FIXTURE(WithMachine, "a lease is taken, prolonged, obeyed and released
   CHECK(call("POST", path("/lease?ttl=0")).status == 400);
   CHECK(call("POST", path("/lease?ttl=1")).status == 200);
   CHECK(eventually([&] { return call("POST", path("/cordon")).status == 200; }));
+}
+
+TEST_CASE_FIXTURE(WithMachine, "no lease is given while a deploy goes on") {
+  const std::string release = R"({"image": "hello:2", "config": {}})";
+  REQUIRE(call("POST", "/v1/apps/hello/releases", release).status == 202);
+  const Got refused = call("POST", path("/lease"), "{}");
+  CHECK(refused.status == 409);
+  CHECK(refused.text.find("is being deployed (v1)") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(WithMachine, "metadata changes without a new version, and selects machines") {

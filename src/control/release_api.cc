@@ -8,6 +8,7 @@
 #include "async/combine.h"
 #include "base/text.h"
 #include "control/app_api.h"
+#include "control/lease_api.h"
 #include "control/limits.h"
 #include "control/release_reconciler.h"
 #include "model/json.h"
@@ -151,6 +152,7 @@ Result<ReleaseRecord> ReleaseApi::read(const AppName& app, const json::Value& bo
 async::Task<Result<Reply>> ReleaseApi::create(Call& call) {
   CO_TRY(const AppName name, app_of(call));
   CO_TRY(const Stored<model::App> stored, context_.desired.app(name));
+  CO_TRY_VOID(check_leases_of(context_, name, lease_nonce(call)));
   CO_TRY(const bool redeploy, call.body.optional_bool("redeploy", false));
   CO_TRY(ReleaseRecord record, redeploy ? again(stored.value) : read(name, call.body));
   model::App app = stored.value;
