@@ -15,6 +15,8 @@ Result<void> control_main(RoleContext context) {
   config.router_uid = context.node.router_uid;
   config.store = context.node.store;
   config.autostop_idle = context.node.autostop_idle;
+  config.times.listen = context.node.listen_timeout;
+  config.times.elsewhere = context.node.wrong_port_timeout;
   control::ControlListeners listeners;
   TRY(listeners.api, context.take_listeners("api"));
   TRY(listeners.internal, context.take_listener("internal"));

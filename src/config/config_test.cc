@@ -39,6 +39,8 @@ uid = 5
 gid = 6
 [control]
 autostop_idle = "90s"
+listen_timeout = "30s"
+wrong_port_timeout = "5s"
 
 [metrics]
 listen = ["127.0.0.1:1", "127.0.0.1:2"]
@@ -60,6 +62,8 @@ destroyed_mib = 0
   CHECK(config->router_uid == 5);
   CHECK(config->memory_mib == 4096);
   CHECK(config->autostop_idle == 90s);
+  CHECK(config->listen_timeout == 30s);
+  CHECK(config->wrong_port_timeout == 5s);
   CHECK(config->accelerator == "tcg");
   CHECK(config->log_max_mib == 32);
   CHECK(config->log_keep == 48h);
@@ -71,6 +75,7 @@ TEST_CASE("a wrong key fails with file and line, an unknown one warns") {
   const std::pair<const char*, const char*> cases[] = {
       {"\nregion = \"EU\"",
        "perigeed.toml:2: region: 'EU' is not a region (three letters, such as iad)"},
+      {"[control]\nlisten_timeout = 0", "perigeed.toml:2: control.listen_timeout: from 1s to 1h"},
       {"[control]\nautostop_idle = 0", "perigeed.toml:2: control.autostop_idle: from 1s to 24h"},
       {"roles = [\"king\"]", "perigeed.toml:1: roles: 'king' is not control, worker or router"},
       {"node = 5", "perigeed.toml:1: node: expected a string, found a whole number"},

@@ -60,6 +60,13 @@ Result<void> read_api(Section& top, NodeConfig& config) {
   return {};
 }
 
+Result<void> read_deploy_timeout(Section& control, std::string_view key, Duration& into) {
+  TRY(const auto timeout, control.duration(key));
+  take(into, timeout);
+  if (into < 1s || into > 1h) return control.wrong(key, "from 1s to 1h");
+  return {};
+}
+
 Result<void> read_control(Section& top, NodeConfig& config) {
   TRY(auto control, top.section("control"));
   if (!control) return {};
@@ -67,6 +74,8 @@ Result<void> read_control(Section& top, NodeConfig& config) {
   take(config.autostop_idle, idle);
   if (config.autostop_idle < 1s || config.autostop_idle > 24h)
     return control->wrong("autostop_idle", "from 1s to 24h");
+  TRY_VOID(read_deploy_timeout(*control, "listen_timeout", config.listen_timeout));
+  TRY_VOID(read_deploy_timeout(*control, "wrong_port_timeout", config.wrong_port_timeout));
   control->warn_unknown();
   return {};
 }

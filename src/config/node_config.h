@@ -23,6 +23,10 @@ struct NodeConfig {
 
   std::vector<std::string> api_listen{"127.0.0.1:4280"};  // [api] listen
 
+  // [control]: of a deploy, from the app running to its port and its checks answering; the same for
+  // an app that is known to listen on another port.
+  Duration listen_timeout = 120s;
+  Duration wrong_port_timeout = 45s;
   Duration autostop_idle = 60s;  // [control] autostop_idle: without requests, before it may rest
 
   std::vector<std::string> http_listen{"127.0.0.1:8080"};   // [router] http
