@@ -21,6 +21,7 @@ NGINX = ['nginx', 'nginx-common', 'libc6', 'libpcre2-8-0', 'libssl3', 'zlib1g', 
          'busybox-static']
 REGISTRY = ['docker-registry']
 ETCD = ['etcd-server']
+PROMETHEUS = ['prometheus']  # promtool is in it
 # PostgreSQL's server (without JIT) with all that it loads.
 POSTGRES = ['postgresql-15', 'libpq5', 'libc6', 'libicu72', 'libstdc++6', 'libgcc-s1', 'libxml2',
             'libxslt1.1', 'liblzma5', 'liblz4-1', 'libzstd1', 'zlib1g', 'libssl3', 'libpam0g',
@@ -71,6 +72,11 @@ def registry_program():
     return unpack(REGISTRY, ROOT / 'build/cache/docker-registry') / 'usr/bin/docker-registry'
 
 
+def promtool_program():
+    fetch(PROMETHEUS)
+    return unpack(PROMETHEUS, ROOT / 'build/cache/prometheus') / 'usr/bin/promtool'
+
+
 def etcd_program():
     fetch(ETCD)
     return unpack(ETCD, ROOT / 'build/cache/etcd') / 'usr/bin/etcd'
@@ -82,7 +88,7 @@ def main():
     elif sys.argv[1:]:
         sys.exit(__doc__)
     else:
-        fetch(NGINX + REGISTRY + POSTGRES)
+        fetch(NGINX + REGISTRY + POSTGRES + PROMETHEUS)
         etcd_program()
 
 

@@ -3,10 +3,12 @@ and what its guest and its host say of it to Prometheus."""
 
 import http.client
 import json
+import subprocess
 import time
 import urllib.request
 
 import images
+import packages
 import prometheus_text
 from scenario import Scenario
 from perigee_node import wait_until
@@ -106,7 +108,17 @@ class ChecksTest(Scenario):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=30) as answer:
             self.assertIn('text/plain; version=0.0.4', answer.headers['Content-Type'])
-            return prometheus_text.parse(answer.read().decode())
+            text = answer.read().decode()
+        self.prometheus_agrees(text)
+        return prometheus_text.parse(text)
+
+    def prometheus_agrees(self, text):
+        """Prometheus' own reader and its rules for names, which fly.io's do not keep."""
+        done = subprocess.run([packages.promtool_program(), 'check', 'metrics'], input=text,
+                              capture_output=True, text=True, check=False)
+        told = (done.stdout + done.stderr).splitlines()
+        self.assertEqual([line for line in told if not line.startswith('fly_')], [])
+        self.assertIn(done.returncode, (0, 3), 'neither good nor only complained of')
 
     def scenario_metrics_show_what_a_machine_uses(self):
         machine = self.node.machine('checked')['id']
