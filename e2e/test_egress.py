@@ -1,6 +1,7 @@
 """What a machine reaches: the internet by IPv4 and IPv6, its resolver, its app's other machines;
 and what an app's egress policy makes of that, at once."""
 
+import json
 import time
 import urllib.request
 
@@ -98,6 +99,26 @@ class EgressTest(Scenario):
         self.set_policy('internet')
         self.becomes(True, internet.SERVER4, 80)
         self.assertEqual([one['updated_at'] for one in self.node.machines('shell')], started)
+
+    def scenario_a_deploy_sets_the_policy_of_its_file_and_leaves_it_alone_without(self):
+        def deploy(lines):
+            folder = shell_app.folder(self.folder / 'filed', 'filed', config=lines)
+            return self.node.deploy(folder).stdout
+
+        said = deploy(f'[egress]\nallow = ["{internet.SERVER4}:443"]\n')
+        self.assertIn('egress policy: list', said)
+        address = self.node.machine('filed')['private_ip']
+        self.assertTrue(shell_app.connects(address, internet.SERVER4, 443)[0])
+        self.assertFalse(shell_app.connects(address, internet.SERVER4, 80)[0])
+        self.assertNotIn('egress', deploy(''))
+        policy = self.node.api('GET', '/v1/apps/filed/egress')[1]
+        self.assertEqual(policy, {'policy': 'list', 'allow': [f'{internet.SERVER4}/32:443']})
+        address = self.node.machine('filed')['private_ip']
+        self.assertFalse(shell_app.connects(address, internet.SERVER4, 80)[0])
+        shown = json.loads(self.node.cli('config', 'show', '-a', 'filed').stdout)
+        self.assertEqual(shown['egress'], policy)
+        self.assertEqual(shown['release'], 2)
+        self.assertEqual(shown['machine']['services'][0]['internal_port'], shell_app.PORT)
 
     def set_policy(self, *words):
         self.node.cli('egress', 'set', *words, '-a', 'shell')

@@ -1,4 +1,4 @@
-// status, destroy, apps list: thin views of the API.
+// status, config show, destroy, apps list: thin views of the API.
 #include <unistd.h>
 
 #include <iostream>
@@ -40,6 +40,23 @@ async::Task<Result<void>> run_status(Session& session) {
     print_app(info);
     print_machines(machines);
   }
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> run_config_show(Session& session) {
+  CO_TRY(client::Client* const api, session.api());
+  CO_TRY(const AppName app, session.app());
+  CO_TRY(const client::AppInfo info, co_await api->app(app.str()));
+  json::Value out = json::object({{"app", info.name}, {"release", info.current_release}});
+  if (info.current_release > 0) {
+    CO_TRY(const client::ReleaseInfo release,
+           co_await api->release(app.str(), info.current_release));
+    const json::Value* const config = release.document.find("config");
+    if (config != nullptr) out.set("machine", *config);
+  }
+  CO_TRY(json::Value egress, co_await api->egress(app.str()));
+  out.set("egress", std::move(egress));
+  print_json(out);
   co_return Result<void>();
 }
 

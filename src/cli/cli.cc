@@ -41,6 +41,7 @@ constexpr Entry kCommands[] = {
     {Verb::nodes_tokens, run_nodes_tokens},
     {Verb::nodes_revoke, run_nodes_revoke},
     {Verb::explain, run_explain},
+    {Verb::config_show, run_config_show},
     {Verb::egress_show, run_egress_show},
     {Verb::egress_set, run_egress_set},
     {Verb::checks_list, run_checks_list},

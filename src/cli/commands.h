@@ -21,6 +21,7 @@ async::Task<Result<void>> run_nodes_token(Session& session);
 async::Task<Result<void>> run_nodes_tokens(Session& session);
 async::Task<Result<void>> run_nodes_revoke(Session& session);
 async::Task<Result<void>> run_explain(Session& session);
+async::Task<Result<void>> run_config_show(Session& session);
 async::Task<Result<void>> run_egress_show(Session& session);
 async::Task<Result<void>> run_egress_set(Session& session);
 

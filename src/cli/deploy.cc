@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/reconnect.h"
 #include "image/image.h"
+#include "model/egress.h"
 
 namespace perigee::cli {
 namespace {
@@ -205,6 +206,21 @@ async::Task<Result<void>> follow_release(client::Client& api, ReleaseWatch& watc
   }
 }
 
+// What perigee.toml says, before the release is made, so that its machines never run under another.
+// A policy that was set by `perigee egress set` stays where the file has none.
+async::Task<Result<void>> apply_egress(Session& session, client::Client& api, AppName app,
+                                       std::optional<model::EgressPolicy> egress) {
+  if (!egress) co_return Result<void>();
+  const json::Value wanted = model::to_json(*egress);
+  CO_TRY(const json::Value known, co_await api.egress(app.str()));
+  if (known == wanted) co_return Result<void>();
+  Step step(session, fmt::format("Setting the egress policy: {}", text_of(wanted, "policy")));
+  CO_TRY_AS([[maybe_unused]] const json::Value set, co_await api.set_egress(app.str(), wanted),
+            "egress");
+  step.done();
+  co_return Result<void>();
+}
+
 }  // namespace
 
 async::Task<Result<void>> watch_release(Session& session, client::Client& api, AppName app,
@@ -245,7 +261,9 @@ async::Task<Result<void>> deploy(Session& session, AppName app, config::AppConfi
   release.config = config.machine;
   release.region = options.region.empty() ? config.primary_region : RegionCode(options.region);
   release.count = options.count;
+  const auto egress = config.egress;
   CO_TRY(release.image, co_await bring_image(session, *api, std::move(config)));
+  CO_TRY_VOID(co_await apply_egress(session, *api, app, egress));
   CO_TRY(const client::ReleaseInfo created, co_await api->deploy(app.str(), std::move(release)));
   if (options.detach) {
     print(fmt::format("Release v{} goes on on the server; `perigee status -a {}` shows it.",

@@ -85,6 +85,11 @@ void add_app_commands(CLI::App& app, Options& o, Verbs& verbs) {
   CLI::App* apps = app.add_subcommand("apps", "Apps of this fleet");
   apps->require_subcommand(1);
   command(*apps, verbs, Verb::apps_list, "list", "List all apps", "");
+  CLI::App* config = app.add_subcommand("config", "An app's configuration");
+  config->require_subcommand(1);
+  command(*config, verbs, Verb::config_show, "show",
+          "Print what the server has, as JSON: the current release's machines, the egress policy",
+          "  perigee config show -a hello");
 }
 
 void add_token_commands(CLI::App& app, Options& o, Verbs& verbs) {

@@ -26,6 +26,7 @@ enum class Verb {
   nodes_tokens,
   nodes_revoke,
   explain,
+  config_show,
   egress_show,
   egress_set,
   machine_list,

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "config/check_config.h"
+#include "config/egress_config.h"
 #include "config/mounts.h"
 #include "config/toml.h"
 #include "config/vm_size.h"
@@ -291,6 +292,7 @@ Result<AppConfig> parse_app_config(std::string_view text, std::string_view file)
   TRY_VOID(read_vm(top, config));
   TRY_VOID(read_restart(top, config));
   TRY(config.machine.mounts, read_mounts(top));
+  TRY(config.egress, read_egress(top));
   top.warn_unknown();
   TRY_VOID_AS(model::validate(config.machine), file);
   config.warnings = std::move(reading.warnings);

@@ -1,10 +1,11 @@
 // perigee.toml: an app as its owner describes it, with fly.toml's key names.
 //
 // Read: app, primary_region, kill_signal, kill_timeout, [build], [env], [http_service],
-// [[services]], [checks], [[vm]], [[restart]], [mounts]. Keys of features still to come are refused
-// with file and line; unknown ones warn.
+// [[services]], [checks], [[vm]], [[restart]], [mounts], [egress]. Keys of features still to come
+// are refused with file and line; unknown ones warn.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,8 +29,9 @@ struct AppConfig {
   AppName app;                // may be empty: -a decides
   RegionCode primary_region;  // may be empty
   BuildConfig build;
-  model::MachineConfig machine;       // without its image
-  std::vector<std::string> warnings;  // unknown keys, each with file and line
+  model::MachineConfig machine;               // without its image
+  std::optional<model::EgressPolicy> egress;  // where the file has one
+  std::vector<std::string> warnings;          // unknown keys, each with file and line
 };
 
 // `file` is the name used in errors.

@@ -222,4 +222,23 @@ TEST_CASE("what launch writes reads back") {
 }
 
 }  // namespace
+TEST_CASE("an egress policy is read as the API reads it, and absent where the file has none") {
+  CHECK_FALSE(parse("app = \"x\"\n")->egress.has_value());
+  const auto closed = parse("[egress]\npolicy = \"closed\"\n");
+  REQUIRE(closed.has_value());
+  CHECK(closed->egress->kind == model::EgressKind::closed);
+  const auto listed = parse("[egress]\nallow = [\"203.0.113.0/24:443\"]\n");
+  REQUIRE(listed.has_value());
+  CHECK(listed->egress->kind == model::EgressKind::listed);
+  REQUIRE(listed->egress->rules.size() == 1);
+  CHECK(listed->egress->rules[0].first_port == 443);
+  for (const char* text : {"[egress]\npolicy = \"some\"\n", "[egress]\nallow = [\"all\"]\n",
+                           "[egress]\npolicy = \"closed\"\nallow = [\"203.0.113.7\"]\n"}) {
+    CAPTURE(text);
+    const auto wrong = parse(text);
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().context.find("egress.") != std::string::npos);
+  }
+}
+
 }  // namespace perigee::config
