@@ -88,6 +88,28 @@ class ExecTest(Scenario):
 
     # ---- scenarios ----
 
+    def scenario_an_app_that_wants_a_terminal_has_one(self):
+        script = ('test -t 0 && test -t 1 && test -t 2 && echo "on $(/bin/busybox tty)"; '
+                  'echo to stderr >&2; exec /bin/busybox sleep 1000')
+        image = self.node.machine('in')['config']['image']
+        for tty in (True, False):
+            config = {'image': image, 'init': {'exec': ['/bin/busybox', 'sh', '-c', script],
+                                               'tty': tty}}
+            status, made = self.node.api('POST', '/v1/apps/in/machines', {'config': config})
+            self.assertEqual(status, 200, made)
+            self.assertEqual(made['config']['init'].get('tty', False), tty)
+            logs = ('logs', '-a', 'in', '--machine', made['id'], '--no-tail', '--json')
+            wait_until('the app writes', 30, lambda: 'to stderr' in self.node.cli(*logs).stdout)
+            text = self.node.cli(*logs).stdout
+            self.assertEqual('on /dev/pts/0' in text, tty, text)
+            self.assertEqual(self.node.api('DELETE', f'/v1/apps/in/machines/{made["id"]}'
+                                           '?force=true')[0], 200)
+        status, answer = self.node.api('POST', '/v1/apps/in/machines',
+                                       {'config': {'image': image, 'init': {'tty': 'yes'}}})
+        self.assertEqual(status, 400)
+        self.assertIn('init: tty', answer['error'])
+        wait_until('they are gone', 30, lambda: len(self.node.machines('in')) == 1)
+
     def scenario_a_command_gets_input_and_gives_output_and_its_exit_code(self):
         done = self.run_in('sh', '-c', 'tr a-z A-Z; echo oops >&2; exit 7', data=b'over there\n')
         self.assertEqual((done.stdout, done.stderr, done.returncode),

@@ -172,6 +172,7 @@ json::Value to_json(const Init& init) {
   set_list(out, "exec", init.exec);
   set_list(out, "entrypoint", init.entrypoint);
   set_list(out, "cmd", init.cmd);
+  if (init.tty) out.set("tty", true);
   return out;
 }
 
@@ -180,6 +181,7 @@ Result<Init> init_from(const json::Value& value) {
   TRY(init.exec, list_from(value, "exec"));
   TRY(init.entrypoint, list_from(value, "entrypoint"));
   TRY(init.cmd, list_from(value, "cmd"));
+  TRY(init.tty, value.optional_bool("tty", false));
   return init;
 }
 

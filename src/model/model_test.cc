@@ -18,6 +18,7 @@ MachineConfig sample_config() {
   config.image = "registry.example/app:1";
   config.env = {{"A", "1"}, {"B", "two words"}};
   config.init.cmd = std::vector<std::string>{"serve", "--port=8080"};
+  config.init.tty = true;
   config.guest = {.cpu_kind = "shared", .cpus = 2, .memory_mib = 512};
   Service service;
   service.ports = {{.port = 80, .handlers = {Handler::http}, .force_https = true},

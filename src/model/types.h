@@ -95,6 +95,7 @@ struct Init {
   std::optional<std::vector<std::string>> exec;  // replaces entrypoint and cmd
   std::optional<std::vector<std::string>> entrypoint;
   std::optional<std::vector<std::string>> cmd;
+  bool tty = false;  // the app's standard input and output are a terminal
   bool operator==(const Init&) const = default;
 };
 

@@ -48,6 +48,7 @@ channel::Configure configure(const vm::VmSpec& spec) {
   message.env.insert(message.env.end(), secret_variables.begin(), secret_variables.end());
   message.user = spec.process.user;
   message.workdir = spec.process.directory;
+  message.tty = spec.process.tty;
   message.hostname = spec.hostname;
   message.layers = static_cast<std::uint32_t>(spec.layers.size());
   message.upper_disk = message.layers;

@@ -33,6 +33,7 @@ struct GuestProcess {
   std::vector<std::string> env = {};  // "K=V"
   std::string user = {};              // "", "name", "uid:gid"
   std::string directory = {};
+  bool tty = false;  // a terminal as standard input and output
   bool operator==(const GuestProcess&) const = default;
 };
 

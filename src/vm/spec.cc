@@ -25,7 +25,8 @@ Value to_json(const GuestProcess& process) {
   return json::object({{"argv", json::strings(process.argv)},
                        {"env", json::strings(process.env)},
                        {"user", process.user},
-                       {"directory", process.directory}});
+                       {"directory", process.directory},
+                       {"tty", process.tty}});
 }
 
 Value to_json(const VmLimits& limits) {
@@ -88,6 +89,7 @@ Result<GuestProcess> process_from(const Value& value) {
   TRY(process.env, value.optional_strings("env"));
   TRY(process.user, value.optional_string("user"));
   TRY(process.directory, value.optional_string("directory"));
+  TRY(process.tty, value.optional_bool("tty", false));
   return process;
 }
 

@@ -71,6 +71,7 @@ Result<vm::GuestProcess> guest_process(const image::Config& image, const model::
   add_platform_env(process.env, machine, private_ip);
   process.user = image.user;
   process.directory = image.directory;
+  process.tty = machine.config.init.tty;
   return process;
 }
 

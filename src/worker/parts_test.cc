@@ -119,6 +119,9 @@ TEST_CASE("the image's process is joined with the machine's") {
   CHECK(guest_process(image, machine, "")->argv == std::vector<std::string>{"migrate"});
   machine.config.init.exec = std::vector<std::string>{"/bin/sh", "-c", "x"};
   CHECK(guest_process(image, machine, "")->argv == std::vector<std::string>{"/bin/sh", "-c", "x"});
+  CHECK_FALSE(guest_process(image, machine, "")->tty);
+  machine.config.init.tty = true;
+  CHECK(guest_process(image, machine, "")->tty);
 }
 
 TEST_CASE("an image without a command is refused by name") {
