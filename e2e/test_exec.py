@@ -88,6 +88,26 @@ class ExecTest(Scenario):
 
     # ---- scenarios ----
 
+    def scenario_what_runs_in_a_machine_is_shown(self):
+        status, found = self.node.api('GET', f'{self.path}/ps?sort_by=pid')
+        self.assertEqual(status, 200, found)
+        self.assertEqual(found[0]['pid'], 1)
+        by_command = {one['command']: one for one in found}
+        server = by_command['httpd -p 8080 -h /www']
+        self.assertEqual([one['proto'] for one in server['listen_sockets']], ['tcp'])
+        self.assertTrue(server['listen_sockets'][0]['address'].endswith(':8080'), server)
+        self.assertEqual(server['directory'], '/www')
+        self.assertGreater(server['rss'], 0)
+        self.assertLess(abs(time.time() - server['stime'] - server['rtime']), 10, server)
+        app = found[1]
+        self.assertTrue(app['command'].startswith('/bin/busybox sh -c'), app)
+        self.assertEqual((app['listen_sockets'], app['directory']), ([], '/'))
+        self.assertEqual([one for one in found if 'kthreadd' in one['command']], [])
+        told = self.node.cli('machine', 'ps', '-a', 'in', self.machine).stdout
+        self.assertRegex(told, r':8080 +httpd -p 8080 -h /www')
+        told = self.node.cli('machine', 'ps', '-a', 'in', self.machine, '--json').stdout
+        self.assertIn(server['pid'], [one['pid'] for one in json.loads(told)])
+
     def scenario_an_app_that_wants_a_terminal_has_one(self):
         script = ('test -t 0 && test -t 1 && test -t 2 && echo "on $(/bin/busybox tty)"; '
                   'echo to stderr >&2; exec /bin/busybox sleep 1000')

@@ -20,9 +20,7 @@ namespace {
 constexpr std::size_t kLocalColumn = 1;  // of /proc/net/tcp, counted from 0
 constexpr std::size_t kStateColumn = 3;
 constexpr std::size_t kInodeColumn = 9;
-constexpr std::string_view kListenState = "0A";
 constexpr std::size_t kWordDigits = 8;
-constexpr int kMaxFiles = 20'000;  // descriptors looked at for one report
 
 template <typename Number>
 std::optional<Number> parse_digits(std::string_view text, int base) {
@@ -52,9 +50,9 @@ std::optional<std::string> parse_address(std::string_view digits) {
   return address;
 }
 
-std::optional<ListeningEntry> parse_line(std::string_view line) {
+std::optional<ListeningEntry> parse_line(std::string_view line, std::string_view state) {
   const std::vector<std::string_view> columns = words(line);
-  if (columns.size() <= kInodeColumn || columns[kStateColumn] != kListenState) {
+  if (columns.size() <= kInodeColumn || columns[kStateColumn] != state) {
     return std::nullopt;
   }
   const std::string_view local = columns[kLocalColumn];
@@ -85,46 +83,33 @@ std::string process_name(const std::string& process) {
   return name->substr(0, std::min(name->find('\n'), channel::kMaxProcessName));
 }
 
-// Names the sockets among the descriptors of one process; how many descriptors it has.
-int name_sockets(const std::string& process, std::vector<ListeningEntry>& entries) {
-  const Directory files = open_directory(process + "/fd");
-  int seen = 0;
-  for (const dirent* file = nullptr; files && (file = readdir(files.get())) != nullptr;) {
-    ++seen;
-    std::array<char, 64> link{};
-    const std::string path = process + "/fd/" + file->d_name;
-    const ssize_t size = readlink(path.c_str(), link.data(), link.size());
-    const std::uint64_t inode =
-        size > 0 ? socket_inode({link.data(), static_cast<std::size_t>(size)}) : 0;
-    for (ListeningEntry& entry : entries) {
-      if (inode != 0 && entry.inode == inode && entry.socket.process.empty()) {
-        entry.socket.process = process_name(process);
-      }
-    }
-  }
-  return seen;
-}
-
 void name_owners(std::vector<ListeningEntry>& entries) {
   const Directory processes = open_directory("/proc");
-  int budget = kMaxFiles;
+  int budget = kMaxFilesLookedAt;
   for (const dirent* entry = nullptr;
        budget > 0 && processes && (entry = readdir(processes.get())) != nullptr;) {
-    if (parse_number(entry->d_name)) {
-      budget -= name_sockets(std::string("/proc/") + entry->d_name, entries) + 1;
+    if (!parse_number(entry->d_name)) {
+      continue;
+    }
+    const std::string process = std::string("/proc/") + entry->d_name;
+    for (const std::uint64_t inode : sockets_of(process, budget)) {
+      const auto owned = std::ranges::find(entries, inode, &ListeningEntry::inode);
+      if (owned != entries.end() && owned->socket.process.empty()) {
+        owned->socket.process = process_name(process);
+      }
     }
   }
 }
 
 }  // namespace
 
-std::vector<ListeningEntry> parse_listening(std::string_view table) {
+std::vector<ListeningEntry> parse_listening(std::string_view table, std::string_view state) {
   std::vector<ListeningEntry> entries;
   for (const std::string_view line : split(table, '\n')) {
     if (entries.size() >= channel::kMaxListening) {
       break;
     }
-    if (auto entry = parse_line(line)) {
+    if (auto entry = parse_line(line, state)) {
       entries.push_back(*std::move(entry));
     }
   }
@@ -139,6 +124,24 @@ std::uint64_t socket_inode(std::string_view link) {
   link.remove_prefix(kPrefix.size());
   link.remove_suffix(1);
   return parse_digits<std::uint64_t>(link, 10).value_or(0);
+}
+
+std::vector<std::uint64_t> sockets_of(const std::string& process, int& budget) {
+  std::vector<std::uint64_t> inodes;
+  const Directory files = open_directory(process + "/fd");
+  --budget;
+  for (const dirent* file = nullptr; files && (file = readdir(files.get())) != nullptr;) {
+    --budget;
+    std::array<char, 64> link{};
+    const std::string path = process + "/fd/" + file->d_name;
+    const ssize_t size = readlink(path.c_str(), link.data(), link.size());
+    const std::uint64_t inode =
+        size > 0 ? socket_inode({link.data(), static_cast<std::size_t>(size)}) : 0;
+    if (inode != 0) {
+      inodes.push_back(inode);
+    }
+  }
+  return inodes;
 }
 
 channel::Listening find_listening() {

@@ -22,6 +22,7 @@
 #include "init/listening.h"
 #include "init/names.h"
 #include "init/network.h"
+#include "init/processes.h"
 #include "init/stats.h"
 
 namespace perigee::init {
@@ -79,6 +80,18 @@ Command command_of(const channel::Configure& configure) {
     command.newlines = Newlines::kAsWritten;
   }
   return command;
+}
+
+std::string report_on(channel::Topic topic) {
+  switch (topic) {
+    case channel::Topic::kListening:
+      return channel::encode(find_listening());
+    case channel::Topic::kStats:
+      return channel::encode(read_stats());
+    case channel::Topic::kProcesses:
+      return channel::encode(find_processes());
+  }
+  return {};
 }
 
 }  // namespace
@@ -263,9 +276,7 @@ void Supervisor::handle(channel::HostMessage& message) {
     set_clock(resumed->unix_ns);
     reseed(resumed->entropy);
   } else if (const auto* question = std::get_if<channel::Inquire>(&message)) {
-    session_.send_unkept(question->topic == channel::Topic::kStats
-                             ? channel::encode(read_stats())
-                             : channel::encode(find_listening()));
+    session_.send_unkept(report_on(question->topic));
   } else if (std::holds_alternative<channel::Shutdown>(message)) {
     shutdown();
   } else {

@@ -49,7 +49,8 @@ std::vector<HostMessage> every_host_message() {
           ExecSignal{1, 2},
           ExecOutputCredit{1, 4096},
           ExecClose{1},
-          Inquire{Topic::kListening}};
+          Inquire{Topic::kListening},
+          Inquire{Topic::kProcesses}};
 }
 Stats full_stats() {
   Stats stats;
@@ -62,6 +63,23 @@ Stats full_stats() {
   stats.networks = {{"eth0", {1000, 10}}};
   stats.filesystems = {{"/", {4096, 100, 50, 40}}};
   return stats;
+}
+
+Processes some_processes() {
+  Process app;
+  app.pid = 400;
+  app.started_unix_s = 1'790'000'000;
+  app.age_ms = 5000;
+  app.cpu_ms = 1200;
+  app.rss_bytes = 1 << 20;
+  app.command = "httpd -f";
+  app.directory = "/srv";
+  app.sockets = {{Transport::kTcp, std::string(4, '\0'), 8080},
+                 {Transport::kUdp, std::string(16, '\0'), 53}};
+  Process init;
+  init.pid = 1;
+  init.command = "/init";
+  return {{init, app}};
 }
 
 std::vector<GuestMessage> every_guest_message() {
@@ -78,6 +96,7 @@ std::vector<GuestMessage> every_guest_message() {
       ExecOutput{1, Stream::kStderr, std::string("a\0b", 3)},
       ExecExited{1, 130, 2},
       ExecInputCredit{1, 512},
+      some_processes(),
       Listening{},
       Listening{{{std::string("\x7f\0\0\1", 4), 3000, "node"}, {std::string(16, '\0'), 80, ""}}}};
 }
@@ -325,6 +344,35 @@ TEST_CASE("a guest's statistics are taken only within their bounds") {
   REQUIRE(taken.has_value());
   CHECK(taken->disks.size() == kMaxStatsRows);
   CHECK(taken->disks[0].name.size() == kMaxStatsName);
+}
+
+TEST_CASE("a guest's processes are taken only within their bounds") {
+  const std::string whole = encode(some_processes()).substr(kFrameHeader);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    CHECK_FALSE(decode_processes(std::string_view(whole).substr(0, size)).has_value());
+  }
+  std::string many;
+  put(many, static_cast<std::uint16_t>(kMaxProcesses + 1));
+  CHECK(decode_processes(many).error() == DecodeError::kTooMany);
+  std::string strange = whole;
+  strange[strange.size() - 20] = 1;  // the transport of the last socket
+  CHECK(decode_processes(strange).error() == DecodeError::kBadValue);
+}
+
+TEST_CASE("no more of processes is sent than the host takes") {
+  Process large;
+  large.command = std::string(500, 'c');
+  large.directory = std::string(500, 'd');
+  large.sockets.assign(kMaxProcessSockets - 1, {Transport::kTcp, std::string(4, '\1'), 80});
+  Processes message;
+  message.processes.assign(kMaxProcesses + 5, large);
+  const auto taken = decode_processes(encode(message).substr(kFrameHeader));
+  REQUIRE(taken.has_value());
+  CHECK(taken->processes.size() == kMaxProcesses);
+  CHECK(taken->processes[0].command.size() == kMaxProcessCommand);
+  CHECK(taken->processes[0].directory.size() == kMaxProcessDirectory);
+  CHECK(taken->processes[1].sockets.size() == 1);
+  CHECK(taken->processes[2].sockets.empty());
 }
 
 TEST_CASE("no more sockets are sent than the host takes") {

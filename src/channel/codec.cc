@@ -28,6 +28,7 @@ enum class Type : std::uint8_t {
   kPong = 0x86,
   kListening = kListeningType,
   kStats = kStatsType,
+  kProcesses = kProcessesType,
 };
 constexpr std::uint8_t kFromGuest = 0x80;
 
@@ -90,7 +91,7 @@ Decoded<Inquire> decode_inquire(std::string_view payload) {
   if (!in.ok()) {
     return std::unexpected(DecodeError::kTruncated);
   }
-  if (topic != Topic::kListening && topic != Topic::kStats) {
+  if (topic != Topic::kListening && topic != Topic::kStats && topic != Topic::kProcesses) {
     return std::unexpected(DecodeError::kBadValue);
   }
   return Inquire{topic};
@@ -300,6 +301,8 @@ Decoded<std::optional<GuestMessage>> decode_guest_frame(const Frame& frame) {
       return any<GuestMessage>(decode_listening(frame.payload));
     case Type::kStats:
       return any<GuestMessage>(decode_stats(frame.payload));
+    case Type::kProcesses:
+      return any<GuestMessage>(decode_processes(frame.payload));
     default:
       return decode_exec_guest_frame(frame);
   }

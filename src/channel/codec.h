@@ -15,6 +15,7 @@ inline constexpr std::size_t kFrameHeader = 5;
 inline constexpr std::uint8_t kConfigureType = 0x02;
 inline constexpr std::uint8_t kListeningType = 0x90;
 inline constexpr std::uint8_t kStatsType = 0x91;
+inline constexpr std::uint8_t kProcessesType = 0x92;
 
 struct Frame {
   std::uint8_t type = 0;
@@ -51,7 +52,8 @@ std::string encode(const ExecExited& message);
 std::string encode(const ExecInputCredit& message);
 std::string encode(const Listening& message);  // the first kMaxListening sockets
 
-std::string encode(const Stats& message);  // the first kMaxStatsRows of each kind
+std::string encode(const Stats& message);      // the first kMaxStatsRows of each kind
+std::string encode(const Processes& message);  // the first kMaxProcesses, texts cut
 
 // Any frame; empty when the payload is above kMaxFrame.
 std::string encode_frame(std::uint8_t type, std::string_view payload);
@@ -70,6 +72,7 @@ Decoded<Output> decode_output(std::string_view payload);
 Decoded<Exited> decode_exited(std::string_view payload);
 Decoded<Listening> decode_listening(std::string_view payload);
 Decoded<Stats> decode_stats(std::string_view payload);
+Decoded<Processes> decode_processes(std::string_view payload);
 
 // The messages of exec (exec_codec.cc), by frame type; nullopt for another type.
 Decoded<std::optional<HostMessage>> decode_exec_host_frame(const Frame& frame);

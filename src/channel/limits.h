@@ -15,6 +15,11 @@ inline constexpr std::size_t kMaxListening = 64;  // sockets of one Listening
 inline constexpr std::size_t kMaxStatsRows = 32;  // CPUs, disks, interfaces or file systems
 inline constexpr std::size_t kMaxStatsName = 255;
 inline constexpr std::size_t kMaxProcessName = 15;  // bytes, as Linux keeps them
+// Of Processes, so that all of it is one line of the monitor's socket.
+inline constexpr std::size_t kMaxProcesses = 96;
+inline constexpr std::size_t kMaxProcessCommand = 120;
+inline constexpr std::size_t kMaxProcessDirectory = 80;
+inline constexpr std::size_t kMaxProcessSockets = 64;  // of all processes together
 inline constexpr std::size_t kMaxVolumes = 8;
 inline constexpr std::size_t kVolumeKeyBytes = 64;  // AES-256-XTS has two keys
 

@@ -39,6 +39,10 @@ void get_all(Reader& in, Numbers& numbers) {
   }
 }
 
+bool is_address(std::string_view bytes) {
+  return bytes.size() == kIpv4 || bytes.size() == kIpv6;
+}
+
 Decoded<ListeningSocket> decode_socket(Reader& in) {
   ListeningSocket socket;
   socket.address = get_short(in);
@@ -47,11 +51,74 @@ Decoded<ListeningSocket> decode_socket(Reader& in) {
   if (!in.ok()) {
     return std::unexpected(DecodeError::kTruncated);
   }
-  const bool is_address = socket.address.size() == kIpv4 || socket.address.size() == kIpv6;
-  if (!is_address || socket.port == 0 || socket.process.size() > kMaxProcessName) {
+  if (!is_address(socket.address) || socket.port == 0 || socket.process.size() > kMaxProcessName) {
     return std::unexpected(DecodeError::kBadValue);
   }
   return socket;
+}
+
+void put_process(std::string& out, const Process& process, std::size_t& sockets_left) {
+  put(out, process.pid);
+  put(out, process.started_unix_s);
+  put(out, process.age_ms);
+  put(out, process.cpu_ms);
+  put(out, process.rss_bytes);
+  put_short(out, std::string_view(process.command).substr(0, kMaxProcessCommand));
+  put_short(out, std::string_view(process.directory).substr(0, kMaxProcessDirectory));
+  const std::size_t count = std::min(process.sockets.size(), sockets_left);
+  sockets_left -= count;
+  put(out, static_cast<std::uint8_t>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    put(out, static_cast<std::uint8_t>(process.sockets[i].transport));
+    put_short(out, process.sockets[i].address);
+    put(out, process.sockets[i].port);
+  }
+}
+
+Decoded<ProcessSocket> decode_process_socket(Reader& in) {
+  ProcessSocket socket;
+  socket.transport = static_cast<Transport>(in.get<std::uint8_t>());
+  socket.address = get_short(in);
+  socket.port = in.get<std::uint16_t>();
+  if (!in.ok()) {
+    return std::unexpected(DecodeError::kTruncated);
+  }
+  const bool known = socket.transport == Transport::kTcp || socket.transport == Transport::kUdp;
+  if (!known || !is_address(socket.address) || socket.port == 0) {
+    return std::unexpected(DecodeError::kBadValue);
+  }
+  return socket;
+}
+
+Decoded<Process> decode_process(Reader& in, std::size_t& sockets_left) {
+  Process process;
+  process.pid = in.get<std::uint32_t>();
+  process.started_unix_s = in.get<std::uint64_t>();
+  process.age_ms = in.get<std::uint64_t>();
+  process.cpu_ms = in.get<std::uint64_t>();
+  process.rss_bytes = in.get<std::uint64_t>();
+  process.command = get_short(in);
+  process.directory = get_short(in);
+  const std::size_t count = in.get<std::uint8_t>();
+  if (!in.ok()) {
+    return std::unexpected(DecodeError::kTruncated);
+  }
+  if (process.command.size() > kMaxProcessCommand ||
+      process.directory.size() > kMaxProcessDirectory) {
+    return std::unexpected(DecodeError::kBadValue);
+  }
+  if (count > sockets_left) {
+    return std::unexpected(DecodeError::kTooMany);
+  }
+  sockets_left -= count;
+  for (std::size_t i = 0; i < count; ++i) {
+    Decoded<ProcessSocket> socket = decode_process_socket(in);
+    if (!socket) {
+      return std::unexpected(socket.error());
+    }
+    process.sockets.push_back(std::move(*socket));
+  }
+  return process;
 }
 
 template <typename Rows>
@@ -139,6 +206,38 @@ Decoded<Stats> decode_stats(std::string_view payload) {
                        get_rows(in, message.networks) && get_rows(in, message.filesystems);
   if (!bounded) {
     return std::unexpected(DecodeError::kTooMany);
+  }
+  if (!in.ok()) {
+    return std::unexpected(DecodeError::kTruncated);
+  }
+  return message;
+}
+
+std::string encode(const Processes& message) {
+  const std::size_t count = std::min(message.processes.size(), kMaxProcesses);
+  std::size_t sockets_left = kMaxProcessSockets;
+  std::string payload;
+  put(payload, static_cast<std::uint16_t>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    put_process(payload, message.processes[i], sockets_left);
+  }
+  return encode_frame(kProcessesType, payload);
+}
+
+Decoded<Processes> decode_processes(std::string_view payload) {
+  Reader in(payload);
+  const auto count = in.get<std::uint16_t>();
+  if (count > kMaxProcesses) {
+    return std::unexpected(DecodeError::kTooMany);
+  }
+  Processes message;
+  std::size_t sockets_left = kMaxProcessSockets;
+  for (std::uint16_t i = 0; i < count; ++i) {
+    Decoded<Process> process = decode_process(in, sockets_left);
+    if (!process) {
+      return std::unexpected(process.error());
+    }
+    message.processes.push_back(std::move(*process));
   }
   if (!in.ok()) {
     return std::unexpected(DecodeError::kTruncated);

@@ -134,7 +134,7 @@ struct ExecClose {
   bool operator==(const ExecClose&) const = default;
 };
 // Asks the guest to report; it answers with the message of that name.
-enum class Topic : std::uint8_t { kListening = 1, kStats = 2 };
+enum class Topic : std::uint8_t { kListening = 1, kStats = 2, kProcesses = 3 };
 struct Inquire {
   Topic topic = Topic::kListening;
   bool operator==(const Inquire&) const = default;
@@ -251,10 +251,35 @@ struct Stats {
   bool operator==(const Stats&) const = default;
 };
 
+// What runs in the guest, init and the app's own processes alike; kernel threads are left out.
+enum class Transport : std::uint8_t { kTcp = 6, kUdp = 17 };  // as in an IP header
+struct ProcessSocket {
+  Transport transport = Transport::kTcp;
+  std::string address;  // 4 or 16 bytes in network order
+  std::uint16_t port = 0;
+  bool operator==(const ProcessSocket&) const = default;
+};
+struct Process {
+  std::uint32_t pid = 0;
+  std::uint64_t started_unix_s = 0;  // by the guest's clock
+  std::uint64_t age_ms = 0;
+  std::uint64_t cpu_ms = 0;  // used since its start
+  std::uint64_t rss_bytes = 0;
+  std::string command;  // with its arguments, or its name where it has none
+  std::string directory;
+  std::vector<ProcessSocket> sockets;  // that it takes connections or datagrams on
+  bool operator==(const Process&) const = default;
+};
+struct Processes {
+  std::vector<Process> processes;
+  bool operator==(const Processes&) const = default;
+};
+
 using HostMessage =
     std::variant<Attach, Configure, Signal, Shutdown, Ack, Time, Ping, Resumed, Exec, ExecInput,
                  ExecResize, ExecSignal, ExecOutputCredit, ExecClose, Inquire>;
-using GuestMessage = std::variant<Hello, Started, Output, Exited, Failed, Pong, ExecStarted,
-                                  ExecOutput, ExecExited, ExecInputCredit, Listening, Stats>;
+using GuestMessage =
+    std::variant<Hello, Started, Output, Exited, Failed, Pong, ExecStarted, ExecOutput, ExecExited,
+                 ExecInputCredit, Listening, Stats, Processes>;
 
 }  // namespace perigee::channel

@@ -65,6 +65,7 @@ constexpr Entry kCommands[] = {
     {Verb::machine_metadata_unset, run_machine_metadata},
     {Verb::machine_exec, run_machine_exec},
     {Verb::machine_kill, run_machine_kill},
+    {Verb::machine_ps, run_machine_ps},
     {Verb::machine_console_log, run_machine_console_log},
     {Verb::console, run_console},
     {Verb::volumes_list, run_volumes_list},

@@ -41,6 +41,7 @@ async::Task<Result<void>> run_machine_metadata(Session& session);  // list, set 
 async::Task<Result<void>> run_machine_exec(Session& session);
 async::Task<Result<void>> run_console(Session& session);
 async::Task<Result<void>> run_machine_kill(Session& session);
+async::Task<Result<void>> run_machine_ps(Session& session);
 async::Task<Result<void>> run_machine_console_log(Session& session);
 
 async::Task<Result<void>> run_volumes_list(Session& session);

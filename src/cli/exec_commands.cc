@@ -1,4 +1,4 @@
-// console, machine exec, machine kill, machine console-log: ways into a machine.
+// console, machine exec, kill, ps, console-log: ways into a machine.
 #include <algorithm>
 #include <cstdlib>
 
@@ -47,6 +47,26 @@ Result<std::vector<std::string>> console_command(const Options& options) {
   return words;
 }
 
+std::string listens_on(const json::Value& process) {
+  std::string out;
+  const json::Value* const sockets = process.find("listen_sockets");
+  if (sockets == nullptr) return out;
+  for (const json::Value& socket : sockets->items())
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", text_of(socket, "proto"),
+                       text_of(socket, "address"));
+  return out;
+}
+
+std::vector<std::string> process_row(const json::Value& process) {
+  const std::int64_t rss = process.optional_int("rss", 0).value_or(0);
+  return {text_of(process, "pid"),
+          text_of(process, "cpu") + "%",
+          human_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(rss, 0))),
+          text_of(process, "rtime") + " s",
+          listens_on(process),
+          text_of(process, "command")};
+}
+
 }  // namespace
 
 async::Task<Result<void>> run_machine_exec(Session& session) {
@@ -82,6 +102,21 @@ async::Task<Result<void>> run_machine_kill(Session& session) {
   } else {
     print(fmt::format("{}: {} was sent.", options.machine, signal));
   }
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> run_machine_ps(Session& session) {
+  CO_TRY(client::Client* const api, session.api());
+  CO_TRY(const AppName app, session.app());
+  CO_TRY(const json::Value processes,
+         co_await api->processes(app.str(), session.options().machine));
+  if (session.options().json) {
+    print_json(processes);
+    co_return Result<void>();
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const json::Value& process : processes.items()) rows.push_back(process_row(process));
+  print_table({"PID", "CPU", "MEMORY", "TIME", "LISTENS ON", "COMMAND"}, rows);
   co_return Result<void>();
 }
 

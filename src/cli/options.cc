@@ -326,6 +326,10 @@ void add_exec_commands(CLI::App& app, Options& o, Verbs& verbs) {
                   "  perigee machine kill 148e…\n"
                   "  perigee machine kill 148e… --signal SIGUSR1")
       ->add_option("-s,--signal", o.on_machine.kill_signal, "Which (default: SIGKILL)");
+  machine_command(*machine, o, verbs, Verb::machine_ps, "ps",
+                  "Show what runs in a machine, and what it listens on",
+                  "  perigee machine ps 148e…\n"
+                  "  perigee machine ps 148e… --json");
   machine_command(*machine, o, verbs, Verb::machine_console_log, "console-log",
                   "Print what the machine's kernel said on its console");
 }

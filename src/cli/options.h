@@ -49,6 +49,7 @@ enum class Verb {
   machine_metadata_unset,
   machine_exec,
   machine_kill,
+  machine_ps,
   machine_console_log,
   console,
   volumes_list,

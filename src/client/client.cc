@@ -263,6 +263,10 @@ async::Task<Result<void>> Client::signal(std::string app, std::string id, std::s
   co_return Result<void>();
 }
 
+async::Task<Result<json::Value>> Client::processes(std::string app, std::string id) {
+  co_return co_await call("GET", machine_path(app, id) + "/ps", {});
+}
+
 async::Task<Result<std::string>> Client::console(std::string app, std::string id) {
   co_return co_await exchange(head("GET", machine_path(app, id) + "/console"), {}, kCallTimeout);
 }

@@ -109,6 +109,8 @@ class Client {
   async::Task<Result<std::unique_ptr<sys::Stream>>> exec(std::string app, std::string id);
   // `name`: "SIGUSR1", to the app's main process.
   async::Task<Result<void>> signal(std::string app, std::string id, std::string name);
+  // What runs in the machine, as the API shows it.
+  async::Task<Result<json::Value>> processes(std::string app, std::string id);
   // What the machine's kernel said on its console.
   async::Task<Result<std::string>> console(std::string app, std::string id);
   // Volumes, as the API shows them. `size`: an object with `size_gb` or `size_mb`.

@@ -3,6 +3,7 @@
 #include "api/endpoint.h"
 #include "control/exec_call.h"
 #include "control/machine_calls.h"
+#include "control/process_list.h"
 #include "exec/relay.h"
 #include "http/upgrade.h"
 #include "model/signals.h"
@@ -19,6 +20,7 @@ void ExecApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
     return open_session(call, response);
   });
   table.answer("POST", one + "/signal", guard, [this](Call& call) { return signal(call); });
+  table.answer("GET", one + "/ps", guard, [this](Call& call) { return processes(call); });
   table.stream("GET", one + "/console", guard, [this](Call& call, http::ResponseWriter& response) {
     return console(call, response);
   });
@@ -56,6 +58,14 @@ async::Task<Result<Reply>> ExecApi::signal(Call& call) {
   CO_TRY(const int number, model::signal_number(name));
   CO_TRY_VOID(co_await context_.worker.signal(at(judged.machine.value), number));
   co_return Reply{200, ok()};
+}
+
+async::Task<Result<Reply>> ExecApi::processes(Call& call) {
+  CO_TRY(const Judged judged, machine_for(context_, call, MachineAction::enter));
+  CO_TRY(const ProcessOrder order,
+         process_order_from(call.query("sort_by").value_or(""), call.query("order").value_or("")));
+  CO_TRY(const json::Value found, co_await context_.worker.processes(at(judged.machine.value)));
+  co_return Reply{200, sorted_processes(found, order)};
 }
 
 async::Task<Result<void>> ExecApi::console(Call& call, http::ResponseWriter& response) {

@@ -22,6 +22,7 @@ class ExecApi {
   async::Task<Result<api::Reply>> run(api::Call& call);
   async::Task<Result<void>> open_session(api::Call& call, http::ResponseWriter& response);
   async::Task<Result<api::Reply>> signal(api::Call& call);
+  async::Task<Result<api::Reply>> processes(api::Call& call);
   async::Task<Result<void>> console(api::Call& call, http::ResponseWriter& response);
 
   const Context& context_;

@@ -82,6 +82,8 @@ struct WithMachine : ControlFixture {
                          [this](api::Call& call, http::ResponseWriter& response) {
                            return machine.serve(call, response);
                          });
+    worker.table_.answer("GET", one + "/ps", api::open_to_all(),
+                         [this](api::Call& call) { return list_processes(call); });
     worker.table_.answer("POST", one + "/signal", api::open_to_all(),
                          [this](api::Call& call) { return take_signal(call); });
     worker.table_.stream("GET", one + "/console", api::open_to_all(),
@@ -92,6 +94,10 @@ struct WithMachine : ControlFixture {
     REQUIRE(call("POST", "/v1/apps", R"({"app_name": "hello"})").status == 201);
     const Got made = call("POST", "/v1/apps/hello/machines", R"({"config": {"image": "hello:1"}})");
     path = "/v1/apps/hello/machines/" + *made.body.find("id")->string();
+  }
+  async::Task<Result<api::Reply>> list_processes(api::Call&) {
+    co_return api::Reply{200, *json::parse(R"([{"pid":1,"cpu":0,"command":"/init"},
+        {"pid":9,"cpu":7,"command":"b"},{"pid":8,"cpu":70,"command":"a"}])")};
   }
   async::Task<Result<api::Reply>> take_signal(api::Call& call) {
     signal = call.body.optional_int("signal", 0).value_or(0);
@@ -158,6 +164,24 @@ TEST_CASE_FIXTURE(WithMachine, "what is asked wrongly is refused by name") {
   CHECK(call("POST", path + "/signal", "{}").status == 400);
   machine.refusal = 409;
   CHECK(run(R"({"cmd": "cat"})").status == 409);
+}
+
+TEST_CASE_FIXTURE(WithMachine, "a machine's processes come in the order that is asked for") {
+  CHECK(call("GET", path + "/ps").status == 409);  // it does not run yet
+  work();
+  const auto pids = [this](const std::string& query) {
+    const Got got = call("GET", path + "/ps" + query);
+    std::string out = got.status == 200 ? "" : got.text;
+    for (const json::Value& one : got.body.items()) out += one.find("pid")->dump();
+    return out;
+  };
+  CHECK(pids("") == "189");
+  CHECK(pids("?order=desc") == "981");
+  CHECK(pids("?sort_by=cpu&order=desc") == "891");
+  CHECK(pids("?sort_by=command") == "189");
+  CHECK(pids("?sort_by=rss") == "198");  // none has it: as they came
+  CHECK(pids("?sort_by=age").find("not pid, cpu, rss") != std::string::npos);
+  CHECK(pids("?order=up").find("not asc or desc") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(WithMachine, "a session is carried between client and worker") {

@@ -181,4 +181,10 @@ async::Task<Result<json::Value>> WorkerLink::usage(MachineAt machine) {
   co_return json::parse(text);
 }
 
+async::Task<Result<json::Value>> WorkerLink::processes(MachineAt machine) {
+  CO_TRY(const std::string text,
+         co_await call(machine.node, head_of("GET", machine.machine, "ps"), {}));
+  co_return json::parse(text);
+}
+
 }  // namespace perigee::control

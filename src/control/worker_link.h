@@ -73,6 +73,8 @@ class WorkerLink {
   async::Task<Result<std::vector<MachineId>>> archived(AppName app, NodeId node);
   // What the machine uses now: CPU and memory of guest and VMM.
   async::Task<Result<json::Value>> usage(MachineAt machine);
+  // What runs in the machine, as the API shows it.
+  async::Task<Result<json::Value>> processes(MachineAt machine);
   // An exec stream to a machine (docs/formats/exec-stream.md), not yet begun.
   async::Task<Result<std::unique_ptr<sys::Stream>>> exec(MachineAt machine);
   async::Task<Result<void>> signal(MachineAt machine, int number);

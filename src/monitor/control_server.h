@@ -13,6 +13,7 @@
 //                                         stream (docs/formats/exec-stream.md)
 //   {"command":"inquire","topic":"listening"}  → {"listening":[…]}: the guest's answer
 //   {"command":"inquire","topic":"stats"}      → {"stats":{…}}
+//   {"command":"inquire","topic":"processes"}  → {"processes":[…]}
 #pragma once
 
 #include <memory>
@@ -38,7 +39,7 @@ class ControlTarget {
   // Whether a process can be started beside the app; then exec() serves one client to its end.
   virtual Result<void> may_exec() const = 0;
   virtual async::Task<void> exec(sys::Stream& stream, std::string first_bytes) = 0;
-  // What the guest says about `topic`: "listening" or "stats".
+  // What the guest says about `topic`: "listening", "stats", "processes".
   virtual async::Task<Result<json::Value>> inquire(std::string topic) = 0;
   // The guest stands still until release_vm(), which always follows.
   virtual async::Task<Result<void>> hold_vm() = 0;

@@ -117,6 +117,8 @@ async::Task<void> GuestLink::handle(channel::GuestMessage message) {
     listener_.guest_listens(std::move(*listening));
   } else if (auto* stats = std::get_if<channel::Stats>(&message)) {
     listener_.guest_counts(std::move(*stats));
+  } else if (auto* processes = std::get_if<channel::Processes>(&message)) {
+    listener_.guest_runs(std::move(*processes));
   } else {
     listener_.guest_exec(message);
   }

@@ -36,6 +36,7 @@ class GuestListener {
   // The answers to an Inquire.
   virtual void guest_listens(channel::Listening report) = 0;
   virtual void guest_counts(channel::Stats report) = 0;
+  virtual void guest_runs(channel::Processes report) = 0;
 };
 
 class GuestLink {

@@ -86,6 +86,9 @@ class Recorder : public GuestListener {
   void guest_listens(channel::Listening report) override {
     events.push_back(fmt::format("listens {}", report.sockets.size()));
   }
+  void guest_runs(channel::Processes report) override {
+    events.push_back(fmt::format("runs {}", report.processes.size()));
+  }
   void guest_counts(channel::Stats report) override {
     events.push_back(fmt::format("counts {} CPUs", report.cpus.size()));
   }

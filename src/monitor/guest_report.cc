@@ -1,6 +1,7 @@
 #include "monitor/guest_report.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -19,11 +20,25 @@ std::string address_text(const std::string& address) {
   return done == nullptr ? "" : done;
 }
 
-std::string printable(std::string text) {
+enum class Blanks { allowed, replaced };
+std::string printable(std::string text, Blanks blanks = Blanks::replaced) {
   for (char& c : text) {
+    if (c == ' ' && blanks == Blanks::allowed) continue;
     if (c <= ' ' || c > '~' || c == '"') c = '?';
   }
   return text;
+}
+
+vm::ProcessSocket shown(const channel::ProcessSocket& socket) {
+  const std::string address = address_text(socket.address);
+  const bool bracketed = address.find(':') != std::string::npos;
+  return {.protocol = socket.transport == channel::Transport::kTcp ? "tcp" : "udp",
+          .address = fmt::format("{}{}{}:{}", bracketed ? "[" : "", address, bracketed ? "]" : "",
+                                 socket.port)};
+}
+
+std::int64_t bounded(std::uint64_t number) {
+  return static_cast<std::int64_t>(std::min<std::uint64_t>(number, INT64_MAX));
 }
 
 void limit(std::uint64_t& number) {
@@ -49,6 +64,23 @@ channel::Stats shown(channel::Stats report) {
   tidy(report.networks);
   tidy(report.filesystems);
   return report;
+}
+
+std::vector<vm::ProcessReport> shown(const channel::Processes& report) {
+  std::vector<vm::ProcessReport> out;
+  for (const channel::Process& process : report.processes) {
+    vm::ProcessReport& one = out.emplace_back();
+    one.pid = process.pid;
+    one.started_unix_s = bounded(process.started_unix_s);
+    one.age_ms = bounded(process.age_ms);
+    one.cpu_ms = bounded(process.cpu_ms);
+    one.rss_bytes = bounded(process.rss_bytes);
+    one.command = printable(process.command, Blanks::allowed);
+    one.directory = printable(process.directory, Blanks::allowed);
+    for (const channel::ProcessSocket& socket : process.sockets)
+      one.sockets.push_back(shown(socket));
+  }
+  return out;
 }
 
 std::vector<vm::ListeningSocket> shown(const channel::Listening& report) {

@@ -11,6 +11,7 @@
 namespace perigee::monitor {
 
 std::vector<vm::ListeningSocket> shown(const channel::Listening& report);
+std::vector<vm::ProcessReport> shown(const channel::Processes& report);
 // The same with names that can be shown and numbers that JSON holds.
 channel::Stats shown(channel::Stats report);
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "channel/limits.h"
+
 namespace perigee::monitor {
 namespace {
 
@@ -32,6 +34,37 @@ TEST_CASE("a report of any guest survives JSON") {
   REQUIRE(again.has_value());
   CHECK(*again == tame);
   CHECK(text.size() < 64 * 1024);  // a line of the monitor's socket
+}
+
+TEST_CASE("a guest's processes are shown as the API has them, whatever it says") {
+  channel::Process process;
+  process.pid = 7;
+  process.started_unix_s = 1'790'000'000;
+  process.age_ms = 2000;
+  process.cpu_ms = 500;
+  process.rss_bytes = 4096;
+  process.command = "sh -c \x1b[2J\"";
+  process.directory = "/a b";
+  process.sockets = {{channel::Transport::kTcp, std::string("\0\0\0\0", 4), 8080},
+                     {channel::Transport::kUdp, std::string(16, '\0'), 53}};
+  CHECK(vm::to_json(shown(channel::Processes{{process}})).dump() ==
+        R"([{"pid":7,"command":"sh -c ?[2J?","directory":"/a b","cpu":25,"rss":4096,)"
+        R"("stime":1790000000,"rtime":2,"listen_sockets":[{"proto":"tcp","address":)"
+        R"("0.0.0.0:8080"},{"proto":"udp","address":"[::]:53"}]}])");
+}
+
+TEST_CASE("the largest report of processes is a line of the monitor's socket") {
+  channel::Process large;
+  large.pid = UINT32_MAX;
+  large.age_ms = 1;
+  large.started_unix_s = large.cpu_ms = large.rss_bytes = UINT64_MAX;
+  large.command = std::string(channel::kMaxProcessCommand, '\\');
+  large.directory = std::string(channel::kMaxProcessDirectory, '\\');
+  channel::Processes report;
+  report.processes.assign(channel::kMaxProcesses, large);
+  report.processes[0].sockets.assign(channel::kMaxProcessSockets,
+                                     {channel::Transport::kTcp, std::string(16, '\xff'), 65535});
+  CHECK(vm::to_json(shown(report)).dump().size() < 64 * 1024 - 100);
 }
 
 TEST_CASE("sockets survive JSON, and what is none is refused") {

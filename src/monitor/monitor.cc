@@ -94,6 +94,7 @@ Monitor::Monitor(sys::Host& host, vm::BootSpec boot)
       guest_spoke_(host.loop),
       listening_(host.loop, channel::Topic::kListening),
       stats_(host.loop, channel::Topic::kStats),
+      processes_(host.loop, channel::Topic::kProcesses),
       execs_(host, [this](std::string frame) { return link_->send(std::move(frame)); }),
       control_(host, *this),
       tasks_(host.loop, kMaxTasks) {
@@ -469,6 +470,10 @@ async::Task<Result<json::Value>> Monitor::inquire(std::string topic) {
   if (topic == "stats") {
     CO_TRY(channel::Stats report, co_await stats_.ask(*link_));
     co_return vm::to_json(shown(std::move(report)));
+  }
+  if (topic == "processes") {
+    CO_TRY(const channel::Processes report, co_await processes_.ask(*link_));
+    co_return vm::to_json(shown(report));
   }
   if (topic != "listening") co_return fail(Code::unsupported, "no such topic: {}", topic);
   CO_TRY(const channel::Listening report, co_await listening_.ask(*link_));

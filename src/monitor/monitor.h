@@ -56,6 +56,7 @@ class Monitor : public GuestListener, public ControlTarget {
   void guest_lost() override { execs_.guest_lost(); }
   void guest_listens(channel::Listening report) override { listening_.answered(std::move(report)); }
   void guest_counts(channel::Stats report) override { stats_.answered(std::move(report)); }
+  void guest_runs(channel::Processes report) override { processes_.answered(std::move(report)); }
 
   const vm::VmStatus& status() const override { return status_; }
   async::Notify& changed() override { return changed_; }
@@ -107,6 +108,7 @@ class Monitor : public GuestListener, public ControlTarget {
   async::Event guest_spoke_;  // the guest has said its first word
   Inquiry<channel::Listening> listening_;
   Inquiry<channel::Stats> stats_;
+  Inquiry<channel::Processes> processes_;
   std::optional<vm::VmExit> exit_;
   std::string kill_reason_;    // why we killed it, if we did
   bool stands_still_ = false;  // being suspended, or held

@@ -174,6 +174,8 @@ class Driver {
   virtual async::Task<Result<std::unique_ptr<Hold>>> hold(MachineId machine) = 0;
   // What the guest's kernel counts; likewise.
   virtual async::Task<Result<channel::Stats>> stats(MachineId machine) = 0;
+  // What runs in the guest (guest_report.h); likewise.
+  virtual async::Task<Result<json::Value>> processes(MachineId machine) = 0;
   // The next change of any VM's status. One caller at a time.
   virtual async::Task<VmStatus> next_event() = 0;
 };

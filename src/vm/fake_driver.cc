@@ -190,6 +190,14 @@ async::Task<Result<channel::Stats>> FakeDriver::stats(MachineId machine) {
   co_return it->second.plan.stats;
 }
 
+async::Task<Result<json::Value>> FakeDriver::processes(MachineId machine) {
+  const auto it = vms_.vms_.find(machine);
+  if (it == vms_.vms_.end() || it->second.status.state != VmState::running) {
+    co_return fail(Code::unavailable, "machine {}: no VM runs", machine.str());
+  }
+  co_return to_json(it->second.plan.processes);
+}
+
 async::Task<Result<void>> FakeDriver::discard(MachineId machine) {
   vms_.snapshots_.erase(machine);
   co_return Result<void>();

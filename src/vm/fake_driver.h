@@ -33,6 +33,7 @@ struct FakePlan {
   std::optional<Error> release_error = std::nullopt;  // of a Hold
   std::vector<ListeningSocket> listening = {};
   channel::Stats stats = {};
+  std::vector<ProcessReport> processes = {};
   bool operator==(const FakePlan&) const = default;
 };
 
@@ -106,6 +107,7 @@ class FakeDriver : public Driver {
   async::Task<Result<void>> discard(MachineId machine) override;
   async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) override;
   async::Task<Result<channel::Stats>> stats(MachineId machine) override;
+  async::Task<Result<json::Value>> processes(MachineId machine) override;
   async::Task<VmStatus> next_event() override;
 
  private:

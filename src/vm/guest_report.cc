@@ -1,6 +1,8 @@
 #include "vm/guest_report.h"
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <utility>
 
 #include "channel/limits.h"
@@ -79,6 +81,26 @@ Result<channel::Stats> stats_from(const json::Value& value) {
   TRY_VOID(read_rows(value, "networks", stats.networks));
   TRY_VOID(read_rows(value, "filesystems", stats.filesystems));
   return stats;
+}
+
+json::Value to_json(const std::vector<ProcessReport>& processes) {
+  json::Value out = json::array();
+  for (const ProcessReport& process : processes) {
+    json::Value sockets = json::array();
+    for (const ProcessSocket& socket : process.sockets)
+      sockets.push(json::object({{"proto", socket.protocol}, {"address", socket.address}}));
+    const std::int64_t percent =
+        process.age_ms > 0 ? std::min(process.cpu_ms, INT64_MAX / 100) * 100 / process.age_ms : 0;
+    out.push(json::object({{"pid", process.pid},
+                           {"command", process.command},
+                           {"directory", process.directory},
+                           {"cpu", percent},
+                           {"rss", process.rss_bytes},
+                           {"stime", process.started_unix_s},
+                           {"rtime", process.age_ms / 1000},
+                           {"listen_sockets", std::move(sockets)}}));
+  }
+  return out;
 }
 
 json::Value to_json(const std::vector<ListeningSocket>& sockets) {

@@ -401,6 +401,10 @@ async::Task<Result<channel::Stats>> MonitorDriver::stats(MachineId machine) {
   co_return stats_from(report);
 }
 
+async::Task<Result<json::Value>> MonitorDriver::processes(MachineId machine) {
+  co_return co_await inquire(std::move(machine), "processes");
+}
+
 // The record first: without it the others mean nothing.
 async::Task<Result<void>> MonitorDriver::discard(MachineId machine) {
   for (const std::string_view name : {kSnapshotFile, kStateFile, kRamFile}) {

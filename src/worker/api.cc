@@ -109,6 +109,7 @@ async::Task<void> WorkerApi::handle_machine(MachineId id, std::string what, http
   }
   if (worker_.find(id) == nullptr) co_return co_await send_error(response, not_here(id));
   if (what == "usage") co_return co_await usage(id, response);
+  if (what == "ps") co_return co_await serve_processes(worker_, id, response);
   if (what == "exec") co_return co_await serve_exec(host_, worker_, id, request, response);
   if (what == "signal") co_return co_await serve_signal(worker_, id, request, response);
   if (what == "console") co_return co_await serve_console(host_, worker_, id, response);

@@ -64,6 +64,12 @@ async::Task<void> serve_signal(Worker& worker, MachineId id, http::Request& requ
   (void)co_await response.send({.status = 204}, {});
 }
 
+async::Task<void> serve_processes(Worker& worker, MachineId id, http::ResponseWriter& response) {
+  const auto processes = co_await worker.driver().processes(std::move(id));
+  if (!processes) co_return co_await send_error(response, processes.error());
+  (void)co_await response.send(json_head(200), processes->dump() + "\n");
+}
+
 async::Task<void> serve_console(sys::Host& host, const Worker& worker, MachineId id,
                                 http::ResponseWriter& response) {
   std::string text;

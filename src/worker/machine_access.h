@@ -15,6 +15,8 @@ async::Task<void> serve_exec(sys::Host& host, Worker& worker, MachineId id, http
                              http::ResponseWriter& response);
 async::Task<void> serve_signal(Worker& worker, MachineId id, http::Request& request,
                                http::ResponseWriter& response);
+// What runs in the guest.
+async::Task<void> serve_processes(Worker& worker, MachineId id, http::ResponseWriter& response);
 async::Task<void> serve_console(sys::Host& host, const Worker& worker, MachineId id,
                                 http::ResponseWriter& response);
 

@@ -128,6 +128,9 @@ class SteppingDriver : public vm::Driver {
   async::Task<Result<std::vector<vm::ListeningSocket>>> listening(MachineId machine) override {
     return inner_.listening(std::move(machine));
   }
+  async::Task<Result<json::Value>> processes(MachineId machine) override {
+    return inner_.processes(std::move(machine));
+  }
   async::Task<Result<channel::Stats>> stats(MachineId machine) override {
     return inner_.stats(std::move(machine));
   }
