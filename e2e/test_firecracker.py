@@ -62,6 +62,9 @@ class FirecrackerTest(unittest.TestCase):
         self.bench.wait_for_state('running')
         self.bench.wait_for_output('the app runs')
 
+    def counters(self):
+        return self.bench.ask('inquire', topic='counters')['counters']
+
     def scenario_firecracker_boots_an_app_passes_its_output_and_signals_and_ends_with_it(self):
         bench = self.bench
         self.boot()
@@ -69,6 +72,8 @@ class FirecrackerTest(unittest.TestCase):
         bench.wait_for_output('signal 10')
         console = bench.vm / 'console.log'
         wait_for('the console', lambda: 'the kernel boots' in console.read_text('utf-8'))
+        wait_for('its counters', lambda: self.counters()['block_read_bytes'] == 5120)
+        self.assertEqual(self.counters()['net_sent_bytes'], 90)
         vmm = pathlib.Path(f'/proc/{bench.status()["vmm_pid"]}/status').read_text('utf-8')
         self.assertIn(f'Uid:\t{UID}\t{UID}\t{UID}\t{UID}', vmm)
         groups = pathlib.Path(f'/proc/{bench.status()["vmm_pid"]}/cgroup').read_text('utf-8')

@@ -14,6 +14,7 @@
 //   {"command":"inquire","topic":"listening"}  → {"listening":[…]}: the guest's answer
 //   {"command":"inquire","topic":"stats"}      → {"stats":{…}}
 //   {"command":"inquire","topic":"processes"}  → {"processes":[…]}
+//   {"command":"inquire","topic":"counters"}   → {"counters":{…}}: the VMM's own, Firecracker alone
 #pragma once
 
 #include <memory>
@@ -39,7 +40,8 @@ class ControlTarget {
   // Whether a process can be started beside the app; then exec() serves one client to its end.
   virtual Result<void> may_exec() const = 0;
   virtual async::Task<void> exec(sys::Stream& stream, std::string first_bytes) = 0;
-  // What the guest says about `topic`: "listening", "stats", "processes".
+  // What the guest says about `topic`: "listening", "stats",
+  // "processes"; what the VMM counts: "counters".
   virtual async::Task<Result<json::Value>> inquire(std::string topic) = 0;
   // The guest stands still until release_vm(), which always follows.
   virtual async::Task<Result<void>> hold_vm() = 0;

@@ -20,6 +20,7 @@ namespace {
 
 constexpr Duration kApiRetry = 5ms;  // it is there some 10 ms after the start
 constexpr Duration kRunOnTimeout = 5s;
+constexpr std::size_t kCountersBuffer = 16 * 1024;
 constexpr std::size_t kMaxVsockAnswer = 32;
 
 // Firecracker's answer to CONNECT, byte by byte: what follows it is the guest's.
@@ -180,6 +181,18 @@ std::string FirecrackerVmm::distinctive_argument() const {
 std::string FirecrackerVmm::exit_words(const sys::ExitStatus& status) const {
   if (status.kind != sys::ExitStatus::Kind::exited) return status.str();
   return vm::firecracker_exit_words(status.value);
+}
+
+async::Task<void> FirecrackerVmm::follow_counters() {
+  const auto entry = jail_entry(plan_, vm::kJailMetrics, JailEntryKind::pipe);
+  auto pipe = entry ? host_.network.open_pipe(entry->path) : fail(entry.error());
+  if (!pipe) co_return log_warning("monitor", "the VMM's counters: {}", pipe.error().context);
+  std::string buffer(kCountersBuffer, '\0');
+  while (true) {
+    const auto n = co_await (*pipe)->read(buffer);
+    if (!n || *n == 0) co_return;
+    counters_.feed(std::string_view(buffer).substr(0, *n));
+  }
 }
 
 void FirecrackerVmm::clean_up() {

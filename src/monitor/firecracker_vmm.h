@@ -32,6 +32,8 @@ class FirecrackerVmm : public Vmm {
   async::Task<Result<void>> run_on(Deadline deadline) override;
   std::string distinctive_argument() const override;
   std::string exit_words(const sys::ExitStatus& status) const override;
+  async::Task<void> follow_counters() override;
+  const vm::VmmCounts* counts() const override { return &counters_.counts(); }
   void clean_up() override;
 
  private:
@@ -49,6 +51,7 @@ class FirecrackerVmm : public Vmm {
   vm::JailUser user_;
   std::optional<vm::JailCgroups> cgroups_;
   sys::Fd log_;
+  vm::VmmCounterReader counters_;
 };
 
 }  // namespace perigee::monitor

@@ -39,6 +39,8 @@ class FakeVmm : public Vmm {
   async::Task<Result<void>> run_on(Deadline) override { return not_here(); }
   std::string exit_words(const sys::ExitStatus& status) const override { return status.str(); }
   std::string distinctive_argument() const override { return ""; }
+  async::Task<void> follow_counters() override { co_return; }
+  const vm::VmmCounts* counts() const override { return nullptr; }
   void clean_up() override {}
 
   sys::Stream& guest() { return *guests_.back(); }

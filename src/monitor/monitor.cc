@@ -143,6 +143,7 @@ void Monitor::attach(GuestLink::Guest guest) {
   tasks_.spawn(run_link());
   tasks_.spawn(pump_console());
   tasks_.spawn(vmm_log_->pump(host_));
+  tasks_.spawn(vmm_->follow_counters());
 }
 
 async::Task<void> Monitor::run_link() {
@@ -475,6 +476,7 @@ async::Task<Result<json::Value>> Monitor::inquire(std::string topic) {
     CO_TRY(const channel::Processes report, co_await processes_.ask(*link_));
     co_return vm::to_json(shown(report));
   }
+  if (topic == "counters" && vmm_->counts() != nullptr) co_return vm::to_json(*vmm_->counts());
   if (topic != "listening") co_return fail(Code::unsupported, "no such topic: {}", topic);
   CO_TRY(const channel::Listening report, co_await listening_.ask(*link_));
   co_return vm::to_json(shown(report));

@@ -30,6 +30,8 @@ class QemuVmm : public Vmm {
   async::Task<Result<void>> run_on(Deadline deadline) override;
   std::string distinctive_argument() const override;
   std::string exit_words(const sys::ExitStatus& status) const override { return status.str(); }
+  async::Task<void> follow_counters() override { co_return; }
+  const vm::VmmCounts* counts() const override { return nullptr; }
   void clean_up() override;
 
  private:

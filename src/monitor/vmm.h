@@ -19,6 +19,7 @@
 #include "sys/network.h"
 #include "sys/process.h"
 #include "vm/spec.h"
+#include "vm/vmm_counters.h"
 
 namespace perigee::monitor {
 
@@ -45,6 +46,9 @@ class Vmm {
   virtual std::string distinctive_argument() const = 0;
   // How the VMM ended, for a person.
   virtual std::string exit_words(const sys::ExitStatus& status) const = 0;
+  // Reads what the VMM counts, while it runs; returns at once for one that counts nothing.
+  virtual async::Task<void> follow_counters() = 0;
+  virtual const vm::VmmCounts* counts() const = 0;  // null likewise
   // Removes what the VMM leaves behind, also where an earlier monitor has started it.
   virtual void clean_up() = 0;
 };

@@ -24,6 +24,7 @@
 #include "base/time.h"
 #include "sys/network.h"
 #include "vm/guest_report.h"
+#include "vm/vmm_counters.h"
 
 namespace perigee::vm {
 
@@ -176,6 +177,8 @@ class Driver {
   virtual async::Task<Result<channel::Stats>> stats(MachineId machine) = 0;
   // What runs in the guest (guest_report.h); likewise.
   virtual async::Task<Result<json::Value>> processes(MachineId machine) = 0;
+  // What the VMM itself counts; nothing for one that counts nothing.
+  virtual async::Task<Result<std::optional<VmmCounts>>> vmm_counts(MachineId machine) = 0;
   // The next change of any VM's status. One caller at a time.
   virtual async::Task<VmStatus> next_event() = 0;
 };

@@ -198,6 +198,11 @@ async::Task<Result<json::Value>> FakeDriver::processes(MachineId machine) {
   co_return to_json(it->second.plan.processes);
 }
 
+async::Task<Result<std::optional<VmmCounts>>> FakeDriver::vmm_counts(MachineId machine) {
+  const auto it = vms_.vms_.find(machine);
+  co_return it == vms_.vms_.end() ? std::nullopt : it->second.plan.vmm_counts;
+}
+
 async::Task<Result<void>> FakeDriver::discard(MachineId machine) {
   vms_.snapshots_.erase(machine);
   co_return Result<void>();

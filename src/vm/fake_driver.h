@@ -34,6 +34,7 @@ struct FakePlan {
   std::vector<ListeningSocket> listening = {};
   channel::Stats stats = {};
   std::vector<ProcessReport> processes = {};
+  std::optional<VmmCounts> vmm_counts = std::nullopt;
   bool operator==(const FakePlan&) const = default;
 };
 
@@ -108,6 +109,7 @@ class FakeDriver : public Driver {
   async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) override;
   async::Task<Result<channel::Stats>> stats(MachineId machine) override;
   async::Task<Result<json::Value>> processes(MachineId machine) override;
+  async::Task<Result<std::optional<VmmCounts>>> vmm_counts(MachineId machine) override;
   async::Task<VmStatus> next_event() override;
 
  private:

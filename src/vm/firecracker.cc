@@ -32,6 +32,7 @@ ApiCall patch_state(std::string_view state) {
 // What does not belong to the guest's hardware, and is lost with the process.
 void add_reporting(std::vector<ApiCall>& calls, FirecrackerVersion version) {
   calls.push_back(put("/logger", json::object({{"level", "Warning"}})));
+  calls.push_back(put("/metrics", json::object({{"metrics_path", kJailMetrics}})));
   json::Value serial = json::object({{"serial_out_path", kJailConsole}});
   if (version >= kHasSerialLimit) {
     serial.set("rate_limiter",

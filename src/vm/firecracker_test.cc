@@ -57,6 +57,8 @@ TEST_CASE("a boot is these calls to Firecracker's API") {
   CHECK(text(boot_calls(example(), {1, 16})) ==
         R"(PUT /logger
   level "Warning"
+PUT /metrics
+  metrics_path "/metrics"
 PUT /serial
   serial_out_path "/console"
   rate_limiter {"size":65536,"refill_time":1000}
@@ -137,6 +139,8 @@ TEST_CASE("a snapshot is loaded into a guest that stands still, and saved elsewh
   CHECK(text(load_calls({1, 16})) ==
         R"(PUT /logger
   level "Warning"
+PUT /metrics
+  metrics_path "/metrics"
 PUT /serial
   serial_out_path "/console"
   rate_limiter {"size":65536,"refill_time":1000}
@@ -209,6 +213,7 @@ TEST_CASE("a jail holds what a boot needs") {
 root jail/firecracker-v1.16.1/148ed21a031189/root
 folder /save
 pipe /console
+pipe /metrics
 shared /kernel = /guest/vmlinux
 shared /initrd = /guest/initrd.cpio
 shared /disk0 = /disks/a.erofs
@@ -238,6 +243,7 @@ root jail/firecracker-v1.16.1/148ed21a031189/root
 folder /save
 folder /load
 pipe /console
+pipe /metrics
 owned /load/ram = ram
 owned /load/state = vmm.state
 shared /disk0 = /disks/a.erofs

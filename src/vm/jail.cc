@@ -38,7 +38,7 @@ JailPlan jail_plan(const BootSpec& boot) {
   plan.root =
       fmt::format("{}/{}/{}/root", kBase, file_name(boot.vmm.program), boot.vm.machine.str());
   plan.folders = {"/save"};
-  plan.pipes = {std::string(kJailConsole)};
+  plan.pipes = {std::string(kJailConsole), std::string(kJailMetrics)};
   if (boot.vm.resume) {
     plan.folders.emplace_back("/load");
     plan.files = {{std::string(kRamFile), std::string(kJailLoadedRam), JailFile::Use::owned},

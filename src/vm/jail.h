@@ -22,6 +22,7 @@ namespace perigee::vm {
 inline constexpr std::string_view kJailKernel = "/kernel";
 inline constexpr std::string_view kJailInitrd = "/initrd";
 inline constexpr std::string_view kJailConsole = "/console";  // a named pipe
+inline constexpr std::string_view kJailMetrics = "/metrics";  // likewise
 inline constexpr std::string_view kJailVsock = "/run/vsock.sock";
 // A snapshot is loaded from one place and saved to another: the memory that a VM was resumed from
 // stays mapped, and must not change while it runs.

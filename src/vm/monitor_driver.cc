@@ -405,6 +405,13 @@ async::Task<Result<json::Value>> MonitorDriver::processes(MachineId machine) {
   co_return co_await inquire(std::move(machine), "processes");
 }
 
+async::Task<Result<std::optional<VmmCounts>>> MonitorDriver::vmm_counts(MachineId machine) {
+  if (accelerator() != "firecracker") co_return std::optional<VmmCounts>();
+  CO_TRY(const json::Value report, co_await inquire(std::move(machine), "counters"));
+  CO_TRY(const VmmCounts counts, vmm_counts_from(report));
+  co_return std::optional(counts);
+}
+
 // The record first: without it the others mean nothing.
 async::Task<Result<void>> MonitorDriver::discard(MachineId machine) {
   for (const std::string_view name : {kSnapshotFile, kStateFile, kRamFile}) {

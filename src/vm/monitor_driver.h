@@ -61,6 +61,7 @@ class MonitorDriver : public Driver {
   async::Task<Result<std::vector<ListeningSocket>>> listening(MachineId machine) override;
   async::Task<Result<channel::Stats>> stats(MachineId machine) override;
   async::Task<Result<json::Value>> processes(MachineId machine) override;
+  async::Task<Result<std::optional<VmmCounts>>> vmm_counts(MachineId machine) override;
   async::Task<VmStatus> next_event() override;
 
   // Where a machine's output log is (output_log.h).

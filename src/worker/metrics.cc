@@ -239,6 +239,18 @@ void write_host_side(Exposition& out, const Machines& machines) {
   }
 }
 
+// What the VMM says of itself.
+void write_vmm_counters(Exposition& out, const Machines& machines) {
+  for (std::size_t i = 0; i < vm::kVmmCounters.size(); ++i) {
+    const vm::VmmCounter& counter = vm::kVmmCounters[i];
+    out.family(fmt::format("perigee_machine_vmm_{}_total", counter.name), Type::counter,
+               counter.help);
+    for (const MachineSample& each : machines) {
+      if (each.vmm_counts) out.sample(labels_of(each), (*each.vmm_counts)[i]);
+    }
+  }
+}
+
 // ---- fly_instance_*, in fly.io's units ----
 
 void write_fly_state(Exposition& out, const Machines& machines) {
@@ -355,6 +367,7 @@ std::string metrics_text(const NodeSample& sample) {
   write_filesystems(out, machines);
   write_networks(out, machines);
   write_host_side(out, machines);
+  write_vmm_counters(out, machines);
   write_fly_state(out, machines);
   write_fly_guest(out, machines);
   write_fly_table(out, machines, "disk", channel::kDiskFields, "device", disks_of);

@@ -12,6 +12,7 @@
 #include "json/json.h"
 #include "model/types.h"
 #include "sys/usage.h"
+#include "vm/vmm_counters.h"
 
 namespace perigee::worker {
 
@@ -22,6 +23,7 @@ struct MachineSample {
   NodeId node;
   model::MachineStatus status;
   std::optional<channel::Stats> guest = {};  // nothing: it does not run, or did not answer
+  std::optional<vm::VmmCounts> vmm_counts = {};
   std::optional<sys::ProcessUsage> vmm = {};
   std::optional<sys::ProcessUsage> monitor = {};
   std::optional<sys::InterfaceUsage> tap = {};

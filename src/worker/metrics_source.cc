@@ -48,6 +48,8 @@ async::Task<MachineSample> take_sample(sys::Host& host, vm::Driver& driver, Samp
                 guest.error().context);
     }
     seed.sample.guest = known(std::move(guest));
+    const auto counts = co_await driver.vmm_counts(seed.sample.machine);
+    if (counts) seed.sample.vmm_counts = *counts;
   }
   if (seed.vmm_pid == 0) co_return std::move(seed.sample);
   co_return co_await host.pool.run(host.loop, [seed] { return with_host_side(seed); });

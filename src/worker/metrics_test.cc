@@ -33,6 +33,7 @@ MachineSample running_machine() {
   guest.filesystems = {{"/", {4096, 1000, 500, 400}}};
   sample.vmm = sys::ProcessUsage{
       .cpu = 1500ms, .resident_bytes = 90'000'000, .proportional_bytes = 80'000'000};
+  sample.vmm_counts = vm::VmmCounts{4096, 512};
   sample.tap = sys::InterfaceUsage{
       .received_bytes = 800, .received_packets = 9, .sent_bytes = 1500, .sent_packets = 12};
   return sample;
@@ -66,6 +67,8 @@ TEST_CASE("a machine's samples stand under both names, each in its unit") {
            "perigee_machine_vmm_cpu_seconds_total{L} 1.5",
            "perigee_machine_vmm_proportional_bytes{L} 80000000",
            "perigee_machine_tap_receive_bytes_total{L} 800",
+           "perigee_machine_vmm_block_read_bytes_total{L} 4096",
+           "perigee_machine_vmm_seccomp_faults_total{L} 0",
            "fly_instance_up{L} 1",
            "fly_instance_load_average{L,minutes=\"15\"} 0.01",
            "fly_instance_cpu{L,cpu_id=\"0\",mode=\"system\"} 100",

@@ -131,6 +131,9 @@ class SteppingDriver : public vm::Driver {
   async::Task<Result<json::Value>> processes(MachineId machine) override {
     return inner_.processes(std::move(machine));
   }
+  async::Task<Result<std::optional<vm::VmmCounts>>> vmm_counts(MachineId machine) override {
+    return inner_.vmm_counts(std::move(machine));
+  }
   async::Task<Result<channel::Stats>> stats(MachineId machine) override {
     return inner_.stats(std::move(machine));
   }
