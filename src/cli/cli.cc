@@ -4,6 +4,7 @@
 
 #include "base/version.h"
 #include "cli/commands.h"
+#include "cli/fleet_commands.h"
 #include "cli/lab_commands.h"
 #include "cli/store_commands.h"
 
@@ -85,6 +86,18 @@ constexpr Entry kCommands[] = {
     {Verb::registry_login, run_registry_login},
     {Verb::registry_logout, run_registry_logout},
     {Verb::registry_list, run_registry_list},
+    {Verb::regions_list, run_regions_list},
+    {Verb::regions_set, run_regions_set},
+    {Verb::regions_add, run_regions_change},
+    {Verb::regions_remove, run_regions_change},
+    {Verb::scale_show, run_scale_show},
+    {Verb::scale_count, run_scale_count},
+    {Verb::nodes_list, run_nodes_list},
+    {Verb::nodes_show, run_nodes_show},
+    {Verb::nodes_cordon, run_nodes_act},
+    {Verb::nodes_uncordon, run_nodes_act},
+    {Verb::nodes_drain, run_nodes_act},
+    {Verb::nodes_remove, run_nodes_remove},
     {Verb::lab_up, run_lab_up},
     {Verb::lab_down, run_lab_down},
     {Verb::lab_status, run_lab_status},

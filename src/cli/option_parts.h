@@ -19,6 +19,7 @@ using Verbs = std::map<CLI::App*, Verb>;
 CLI::App* command(CLI::App& parent, Verbs& verbs, Verb verb, const std::string& name,
                   const std::string& what, const std::string& examples);
 
+void add_fleet_commands(CLI::App& app, Options& o, Verbs& verbs);
 void add_lab_commands(CLI::App& app, Options& o, Verbs& verbs);
 void add_store_commands(CLI::App& app, Options& o, Verbs& verbs);
 

@@ -56,7 +56,7 @@ void add_deploy_commands(CLI::App& app, Options& o, Verbs& verbs) {
   deploy->add_option("--build-arg", o.build_args, "NAME=VALUE for the build; may repeat");
   deploy->add_option("--build-target", o.target, "Stage of the Dockerfile to build");
   deploy->add_option("--count", o.count, "How many machines (default: as many as now, at first 1)")
-      ->check(CLI::Range(1, 64));
+      ->check(CLI::Range(1, 256));
   deploy->add_option("--region", o.region, "Where to place them");
   deploy->add_flag("--detach", o.detach, "Don't wait: the deploy goes on on the server");
 }
@@ -90,23 +90,6 @@ void add_app_commands(CLI::App& app, Options& o, Verbs& verbs) {
   command(*config, verbs, Verb::config_show, "show",
           "Print what the server has, as JSON: the current release's machines, the egress policy",
           "  perigee config show -a hello");
-}
-
-void add_token_commands(CLI::App& app, Options& o, Verbs& verbs) {
-  CLI::App* nodes = app.add_subcommand("nodes", "The servers of this fleet");
-  nodes->require_subcommand(1);
-  CLI::App* token = command(*nodes, verbs, Verb::nodes_token, "token",
-                            "Make a token that lets another server join this fleet",
-                            "  perigee nodes token\n"
-                            "  perigee nodes token --uses 17 --ttl 24h --json");
-  token->add_option("--uses", o.token_uses, "How many servers it admits (default: 1)")
-      ->check(CLI::Range(1, 1000));
-  token->add_option("--ttl", o.token_ttl, "How long it is good for, such as 30m (default: 1h)");
-  command(*nodes, verbs, Verb::nodes_tokens, "tokens", "List the join tokens that are good", "");
-  CLI::App* revoke =
-      command(*nodes, verbs, Verb::nodes_revoke, "revoke",
-              "Make a join token admit nobody any more", "  perigee nodes revoke 0123456789abcdef");
-  revoke->add_option("TOKEN_ID", o.token_id, "As `perigee nodes tokens` lists it")->required();
 }
 
 void add_explain_command(CLI::App& app, Options& o, Verbs& verbs) {
@@ -416,7 +399,6 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_node_commands(app, options, verbs);
   add_deploy_commands(app, options, verbs);
   add_app_commands(app, options, verbs);
-  add_token_commands(app, options, verbs);
   add_explain_command(app, options, verbs);
   add_egress_commands(app, options, verbs);
   add_machine_commands(app, options, verbs);
@@ -425,6 +407,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_secret_commands(app, options, verbs);
   add_registry_commands(app, options, verbs);
   add_check_commands(app, verbs);
+  add_fleet_commands(app, options, verbs);
   add_lab_commands(app, options, verbs);
   add_store_commands(app, options, verbs);
   command(app, verbs, Verb::version, "version", "Print the version", "");
@@ -434,7 +417,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kUsageExit;
   }
   for (const auto& [sub, verb] : verbs) {
-    if (sub->parsed()) options.verb = verb;
+    if (sub->parsed() && sub->get_subcommands().empty()) options.verb = verb;
   }
   return options;
 }

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/fleet_options.h"
 #include "cli/lab_options.h"
 #include "cli/store_options.h"
 
@@ -70,6 +71,18 @@ enum class Verb {
   registry_logout,
   registry_list,
   checks_list,
+  regions_list,
+  regions_set,
+  regions_add,
+  regions_remove,
+  scale_show,
+  scale_count,
+  nodes_list,
+  nodes_show,
+  nodes_cordon,
+  nodes_uncordon,
+  nodes_drain,
+  nodes_remove,
   lab_up,
   lab_down,
   lab_status,
@@ -151,6 +164,7 @@ struct Options {
   bool password_stdin = false;     // likewise
   LabOptions lab;
   StoreOptions store;
+  FleetOptions fleet;
   std::string token_ttl = "1h";  // nodes token
   int token_uses = 1;            // nodes token
   std::string explain_from;      // explain

@@ -122,6 +122,19 @@ class Client {
   async::Task<Result<json::Value>> snapshots(std::string app, std::string volume);
   async::Task<Result<json::Value>> create_snapshot(std::string app, std::string volume);
   async::Task<Result<void>> destroy_snapshot(std::string app, std::string volume, std::string id);
+  // Regions of the fleet, and those of an app with its scale, as the API has them.
+  async::Task<Result<json::Value>> regions();
+  async::Task<Result<json::Value>> app_regions(std::string app);
+  async::Task<Result<json::Value>> set_app_regions(std::string app, json::Value body);
+  async::Task<Result<json::Value>> change_app_regions(std::string app, json::Value body);
+  async::Task<Result<json::Value>> scale(std::string app);
+  async::Task<Result<json::Value>> set_scale(std::string app, json::Value body);
+  async::Task<Result<json::Value>> node(std::string name);
+  // `action`: cordon, uncordon, drain.
+  async::Task<Result<json::Value>> act_on_node(std::string name, std::string action,
+                                               json::Value body);
+  // Force: with what is known to be lost there.
+  async::Task<Result<void>> remove_node(std::string name, Force force);
   async::Task<Result<bool>> has_blob(std::string digest);
   async::Task<Result<void>> put_blob(std::string digest, std::string path, OnBytes sent);
   async::Task<Result<std::vector<ReleaseInfo>>> releases(std::string app);

@@ -41,6 +41,7 @@ gid = 6
 autostop_idle = "90s"
 listen_timeout = "30s"
 wrong_port_timeout = "5s"
+lost_after = "2m"
 
 [metrics]
 listen = ["127.0.0.1:1", "127.0.0.1:2"]
@@ -64,6 +65,7 @@ destroyed_mib = 0
   CHECK(config->autostop_idle == 90s);
   CHECK(config->listen_timeout == 30s);
   CHECK(config->wrong_port_timeout == 5s);
+  CHECK(config->lost_after == 120s);
   CHECK(config->accelerator == "tcg");
   CHECK(config->log_max_mib == 32);
   CHECK(config->log_keep == 48h);
@@ -76,6 +78,7 @@ TEST_CASE("a wrong key fails with file and line, an unknown one warns") {
       {"\nregion = \"EU\"",
        "perigeed.toml:2: region: 'EU' is not a region (three letters, such as iad)"},
       {"[control]\nlisten_timeout = 0", "perigeed.toml:2: control.listen_timeout: from 1s to 1h"},
+      {"[control]\nlost_after = 5", "perigeed.toml:2: control.lost_after: from 15s to 24h"},
       {"[control]\nautostop_idle = 0", "perigeed.toml:2: control.autostop_idle: from 1s to 24h"},
       {"roles = [\"king\"]", "perigeed.toml:1: roles: 'king' is not control, worker or router"},
       {"node = 5", "perigeed.toml:1: node: expected a string, found a whole number"},

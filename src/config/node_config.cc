@@ -76,6 +76,10 @@ Result<void> read_control(Section& top, NodeConfig& config) {
     return control->wrong("autostop_idle", "from 1s to 24h");
   TRY_VOID(read_deploy_timeout(*control, "listen_timeout", config.listen_timeout));
   TRY_VOID(read_deploy_timeout(*control, "wrong_port_timeout", config.wrong_port_timeout));
+  TRY(const auto lost, control->duration("lost_after"));
+  take(config.lost_after, lost);
+  if (config.lost_after < 15s || config.lost_after > 24h)
+    return control->wrong("lost_after", "from 15s to 24h");
   control->warn_unknown();
   return {};
 }

@@ -28,6 +28,7 @@ struct NodeConfig {
   Duration listen_timeout = 120s;
   Duration wrong_port_timeout = 45s;
   Duration autostop_idle = 60s;  // [control] autostop_idle: without requests, before it may rest
+  Duration lost_after = 60s;     // [control] lost_after: a node silent for so long is given up
 
   std::vector<std::string> http_listen{"127.0.0.1:8080"};   // [router] http
   std::vector<std::string> https_listen{"127.0.0.1:8443"};  // [router] https

@@ -10,6 +10,7 @@
 #include "control/fence.h"
 #include "control/images.h"
 #include "control/load_table.h"
+#include "control/node_health.h"
 #include "control/observed_table.h"
 #include "control/publisher.h"
 #include "control/router_link.h"
@@ -44,6 +45,7 @@ struct Context {
   LoadTable& loads;
   Drains& drains;
   Duration autostop_idle;
+  SilenceTimes silence;
   DeployTimes times;
   const Fence* fence = nullptr;  // of the background task that uses this; API calls have none
 

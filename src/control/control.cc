@@ -26,6 +26,7 @@
 #include "control/release_api.h"
 #include "control/resealer.h"
 #include "control/router_api.h"
+#include "control/scale_api.h"
 #include "control/secret_api.h"
 #include "control/volume_api.h"
 #include "crypto/hash.h"
@@ -73,6 +74,7 @@ struct Control::Parts {
   ExplainApi explain{context};
   ExecApi execs{context};
   NodeApi nodes{context};
+  ScaleApi scales{context};
   SecretApi secrets{context};
   RegistryApi registries{context};
   Callers callers;
@@ -98,7 +100,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
     : host(h),
       changed(h.loop),
       desired(h.loop, given.store, changed),
-      observed(h.loop, changed),
+      observed(h.loop, changed, config.silence.lost),
       loads(h.loop, config.autostop_idle),
       drains(changed),
       publisher(h.loop, desired, observed, drains, given.keys, changed,
@@ -116,6 +118,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
               loads,
               drains,
               config.autostop_idle,
+              config.silence,
               config.times},
       callers(desired, {.own = config.own_uid, .router = config.router_uid}),
       peers(h, desired, config.node, config.link_socket),
@@ -138,6 +141,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   explain.add_routes(public_routes, token);
   execs.add_routes(public_routes, token);
   nodes.add_routes(public_routes, token);
+  scales.add_routes(public_routes, token);
   secrets.add_routes(public_routes, token);
   registries.add_routes(public_routes, token);
   resealer.add_routes(public_routes, token);

@@ -32,6 +32,7 @@ struct ControlConfig {
   std::uint32_t router_uid = 0;            // may read the routes
   config::StoreConfig store;               // where the state is kept
   Duration autostop_idle = kAutostopIdle;  // without requests, before a machine may rest
+  SilenceTimes silence;
   DeployTimes times;
 };
 

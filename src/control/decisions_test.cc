@@ -1,9 +1,8 @@
-// The pure decisions of control: routes, placement, states as shown, housekeeping.
+// The pure decisions of control: routes, states as shown, housekeeping.
 #include <doctest/doctest.h>
 
 #include "control/housekeeping.h"
 #include "control/machine_view.h"
-#include "control/placement.h"
 #include "control/routes.h"
 
 namespace perigee::control {
@@ -131,27 +130,6 @@ TEST_CASE("a machine that fails its checks is no healthy target, and the route s
   up.checks.clear();
   up.listening = false;
   CHECK(route().targets[0].readiness == model::Readiness::pending);
-}
-
-TEST_CASE("a machine is placed where most memory is left, in its region") {
-  const std::vector<NodeRoom> nodes{
-      {NodeId("a"), RegionCode("iad"), false, 1024, 512},
-      {NodeId("b"), RegionCode("iad"), false, 2048, 1024},
-      {NodeId("c"), RegionCode("fra"), false, 8192, 0},
-      {NodeId("d"), RegionCode("iad"), true, 9999, 0},
-  };
-  const model::Guest small;  // 256 MiB
-  CHECK(place(nodes, RegionCode("iad"), small)->node == NodeId("b"));
-  CHECK(place(nodes, RegionCode(), small)->node == NodeId("c"));
-  const auto elsewhere = place(nodes, RegionCode("syd"), small);
-  CHECK(elsewhere.error().code == Code::invalid_argument);
-  const auto big = place(nodes, RegionCode("iad"), {.memory_mib = 2048});
-  CHECK(big.error().code == Code::resource_exhausted);
-  CHECK(big.error().context ==
-        "no room for a machine of 2048 MiB: node b has 1024 of 2048 MiB left; stop or destroy "
-        "machines, or ask for less memory");
-  CHECK(place({nodes[3]}, RegionCode(), small).error().code == Code::unavailable);
-  CHECK(place({}, RegionCode(), small).error().code == Code::unavailable);
 }
 
 TEST_CASE("the state as shown joins what is wanted and what is seen") {

@@ -1,6 +1,8 @@
-// Drains: the machines that are on their way to rest for want of requests, in memory. Such a
-// machine still runs but is shown to the routers as one that rests: requests that are there end, a
-// new one brings it back. A restart of control forgets them: the machines run on.
+// Drains: the machines that run but get no new requests, because they are about to rest for want of
+// requests, or to be removed. In memory: a restart of control forgets them, and they run on.
+//
+// One about to rest is shown to the routers as one that rests: a new request brings it back. One
+// that is about to be removed is not shown at all.
 #pragma once
 
 #include <map>
@@ -15,10 +17,12 @@ class Drains {
   enum class Phase {
     draining,  // may be called off
     ordered,   // the order to rest is on its way to the store
+    leaving,   // it is about to be removed
   };
   explicit Drains(async::Notify& changed) : changed_(changed) {}
 
   void begin(const MachineId& machine) { set(machine, Phase::draining); }
+  void leave(const MachineId& machine) { set(machine, Phase::leaving); }
   void ordered(const MachineId& machine) { set(machine, Phase::ordered); }
   void end(const MachineId& machine) {
     if (machines_.erase(machine) > 0) changed_.notify_all();

@@ -7,6 +7,7 @@
 #include "control/housekeeping.h"
 #include "control/release_reconciler.h"
 #include "control/resealer.h"
+#include "control/scale_reconciler.h"
 #include "control/scheduler.h"
 
 namespace perigee::control {
@@ -36,6 +37,11 @@ async::Task<void> start_on_time(const Context& context, Fleet&) {
   co_await scheduler.run();
 }
 
+async::Task<void> keep_scale(const Context& context, Fleet&) {
+  ScaleReconciler reconciler(context);
+  co_await reconciler.run();
+}
+
 async::Task<void> reseal(const Context& context, Fleet& fleet) {
   Resealer resealer(context, fleet);
   co_await resealer.run();
@@ -48,11 +54,12 @@ LedTasks::LedTasks(const Context& context, store::Store& store, Fleet& fleet,
     : context_(context), fleet_(fleet), leadership_(context.host.loop, store, std::move(config)) {}
 
 async::Task<void> LedTasks::run() {
-  constexpr std::array<std::pair<const char*, Work>, 5> kTasks{{
+  constexpr std::array<std::pair<const char*, Work>, 6> kTasks{{
       {"releases", carry_out_releases},
       {"autostop", put_to_rest},
       {"housekeeping", keep_house},
       {"schedules", start_on_time},
+      {"scale", keep_scale},
       {"keys", reseal},
   }};
   async::TaskGroup tasks(context_.host.loop);

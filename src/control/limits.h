@@ -55,6 +55,16 @@ inline constexpr Duration kLeaseMax = 3600s;
 inline constexpr Duration kScheduleLook = 30s;  // at least so often
 inline constexpr Duration kScheduleAgain = 1s;
 
+// Nodes and placement.
+inline constexpr Duration kLostAfter = 60s;      // a node silent for so long is given up, unless
+                                                 // perigeed.toml says else
+inline constexpr int kMassLossFactor = 10;       // so many times longer where most nodes are silent
+inline constexpr Duration kScaleLook = 1s;       // at least so often
+inline constexpr Duration kScalePause = 200ms;   // between two looks
+inline constexpr Duration kScaleRetry = 5s;      // after a failure
+inline constexpr std::size_t kMaxRemovals = 32;  // of one app at once
+inline constexpr int kPerformanceOvercommit = 2;  // a deploy runs old and new machines at once
+
 // Rest and wake.
 inline constexpr Duration kAutostopIdle = 60s;  // without requests, unless perigeed.toml says else
 inline constexpr Duration kAutostopInterval = 1s;  // between two looks

@@ -4,7 +4,6 @@
 #include <span>
 
 #include "control/limits.h"
-#include "control/placement.h"
 
 namespace perigee::control {
 namespace {
@@ -13,27 +12,6 @@ using model::DesiredState;
 using model::Origin;
 
 constexpr std::size_t kMachineIdBytes = 7;  // 14 hex digits
-
-std::int64_t used_by(const model::Machine& machine, const NodeId& node) {
-  return machine.node == node && machine.desired == DesiredState::started
-             ? machine.config.guest.memory_mib
-             : 0;
-}
-
-std::vector<NodeRoom> rooms(const Context& context, const std::vector<model::Machine>& planned) {
-  std::vector<NodeRoom> out;
-  for (const auto& [id, node] : context.observed.nodes()) {
-    NodeRoom room{.node = id,
-                  .region = node.report.region,
-                  .lost = node.lost,
-                  .memory_mib = node.report.memory_mib};
-    for (const auto& [machine, stored] : context.desired.machines())
-      room.used_mib += used_by(stored.value, id);
-    for (const model::Machine& machine : planned) room.used_mib += used_by(machine, id);
-    out.push_back(std::move(room));
-  }
-  return out;
-}
 
 model::Machine touched(model::Machine machine, Origin origin, WallTime now) {
   machine.desired_sequence += 1;
@@ -67,15 +45,15 @@ model::StringMap sealed_secrets(const Context& context, const AppName& app) {
 }
 
 Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
-                                    const std::vector<model::Machine>& planned) {
-  const std::size_t have = context.desired.machines_of(wanted.app).size() + planned.size();
+                                    const Planned& planned) {
+  const std::size_t have = context.desired.machines_of(wanted.app).size() + planned.machines.size();
   if (have >= kMaxMachinesPerApp)
     return fail(Code::resource_exhausted, "app \"{}\" has {} machines: that is the most",
                 wanted.app, have);
-  std::vector<NodeRoom> nodes = rooms(context, planned);
+  std::vector<NodeRoom> nodes = node_rooms(context, wanted.app, planned);
   if (!wanted.node.empty())
     std::erase_if(nodes, [&](const NodeRoom& room) { return room.node != wanted.node; });
-  TRY(const NodeRoom room, place(nodes, wanted.region, wanted.config.guest));
+  TRY(const NodeRoom room, place(nodes, {wanted.region, wanted.config.guest, wanted.disk_mib}));
   model::Machine machine;
   machine.id = MachineId(sys::random_hex(context.host.entropy, kMachineIdBytes));
   machine.name = wanted.name.empty()
@@ -89,9 +67,10 @@ Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
   machine.secrets = sealed_secrets(context, machine.app);
   machine.image = std::move(wanted.image);
   machine.desired = wanted.desired;
-  machine.origin = wanted.release == 0 ? Origin::user : Origin::deploy;
+  machine.origin = wanted.origin;
   machine.cordoned = wanted.cordoned;
   machine.release = wanted.release;
+  machine.replaces = std::move(wanted.replaces);
   machine.created_at = machine.updated_at = context.host.clock.wall();
   return machine;
 }

@@ -3,24 +3,28 @@
 #pragma once
 
 #include "control/context.h"
+#include "control/node_rooms.h"
 
 namespace perigee::control {
 
 struct NewMachine {
   AppName app{};
-  std::string name{};   // empty: made up
-  RegionCode region{};  // empty: where there is room
-  NodeId node{};        // where its volume is; empty: where there is room
+  std::string name{};         // empty: made up
+  RegionCode region{};        // empty: where there is room
+  NodeId node{};              // where its volume is; empty: where there is room
+  std::int64_t disk_mib = 0;  // of the volumes that are made for it
   model::MachineConfig config{};
   model::ImageRef image{};
   std::int64_t release = 0;
+  MachineId replaces{};
   bool cordoned = false;
   model::DesiredState desired = model::DesiredState::started;
+  model::Origin origin = model::Origin::user;
 };
 
-// Chooses node and ids; `planned` are machines that the same transaction creates already.
+// Chooses node and ids.
 Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
-                                    const std::vector<model::Machine>& planned);
+                                    const Planned& planned);
 // What an app's secrets are now, as a new version of a machine takes them with it: a machine keeps
 // those that it was made with, whatever is staged meanwhile.
 model::StringMap sealed_secrets(const Context& context, const AppName& app);

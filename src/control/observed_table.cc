@@ -1,12 +1,11 @@
 #include "control/observed_table.h"
 
 #include "base/log.h"
-#include "control/limits.h"
 
 namespace perigee::control {
 
-ObservedTable::ObservedTable(async::Loop& loop, async::Notify& changed)
-    : loop_(loop), changed_(changed), start_(loop.now()) {}
+ObservedTable::ObservedTable(async::Loop& loop, async::Notify& changed, Duration lease)
+    : loop_(loop), changed_(changed), lease_(lease), start_(loop.now()) {}
 
 void ObservedTable::report(model::NodeReport report) {
   Node& node = nodes_[report.node];
@@ -29,14 +28,13 @@ async::Task<void> ObservedTable::expire() {
     co_await loop_.sleep(500ms);
     bool any = false;
     for (auto& [id, node] : nodes_) {
-      if (node.lost || loop_.now() - node.at < kNodeLease) continue;
-      log_warning("control", "node {} has not reported for {} s: lost", id,
-                  to_ms(kNodeLease) / 1000);
+      if (node.lost || loop_.now() - node.at < lease_) continue;
+      log_warning("control", "node {} has not reported for {} s: lost", id, to_ms(lease_) / 1000);
       node.lost = any = true;
     }
     // Nodes of the store that were never heard of become lost at this moment, too.
     const Duration age = loop_.now() - start_;
-    if (any || (age >= kNodeLease && age < kNodeLease + 1s)) changed_.notify_all();
+    if (any || (age >= lease_ && age < lease_ + 1s)) changed_.notify_all();
   }
 }
 
@@ -55,9 +53,23 @@ const ObservedTable::Node* ObservedTable::node(const NodeId& id) const {
   return found == nodes_.end() ? nullptr : &found->second;
 }
 
+Duration ObservedTable::silence(const NodeId& id) const {
+  const Node* known = node(id);
+  return loop_.now() - (known == nullptr ? start_ : known->at);
+}
+
+void ObservedTable::forget(const NodeId& id) {
+  const auto found = nodes_.find(id);
+  if (found == nodes_.end()) return;
+  for (const auto& status : found->second.report.machines) machines_.erase(status.id);
+  for (const auto& status : found->second.report.volumes) volumes_.erase(status.id);
+  nodes_.erase(found);
+  changed_.notify_all();
+}
+
 bool ObservedTable::lost(const NodeId& id) const {
   if (const Node* known = node(id)) return known->lost;
-  return loop_.now() - start_ >= kNodeLease;
+  return loop_.now() - start_ >= lease_;
 }
 
 }  // namespace perigee::control

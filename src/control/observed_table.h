@@ -17,7 +17,7 @@ class ObservedTable {
     bool lost = false;  // its lease has run out
   };
 
-  ObservedTable(async::Loop& loop, async::Notify& changed);
+  ObservedTable(async::Loop& loop, async::Notify& changed, Duration lease);
   void report(model::NodeReport report);
   // Marks the nodes whose lease has run out, for ever.
   async::Task<void> expire();
@@ -30,10 +30,15 @@ class ObservedTable {
   bool reported(const NodeId& id) const { return nodes_.contains(id); }
   // Without a report within the lease, or never heard of since a start longer ago than that.
   bool lost(const NodeId& id) const;
+  // Since its last report, or since our start where there was none.
+  Duration silence(const NodeId& id) const;
+  // A node that was removed from the fleet.
+  void forget(const NodeId& id);
 
  private:
   async::Loop& loop_;
   async::Notify& changed_;
+  Duration lease_;
   MonotonicTime start_;
   std::map<NodeId, Node> nodes_;
   std::map<MachineId, model::MachineStatus> machines_;

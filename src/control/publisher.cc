@@ -191,7 +191,8 @@ void Publisher::publish_routes() {
     input->second.machines.push_back({.machine = machine,
                                       .status = observed_.status(id),
                                       .node_lost = observed_.lost(machine.node),
-                                      .draining = drains_.contains(id)});
+                                      .draining = drains_.contains(id),
+                                      .leaving = drains_.is(id, Drains::Phase::leaving)});
   }
   for (auto& [name, input] : inputs) {
     model::AppRoute route = derive_route(input);
@@ -208,8 +209,9 @@ void Publisher::publish_routes() {
 }
 
 bool Publisher::all_reported() const {
-  return std::ranges::all_of(desired_.nodes(),
-                             [&](const auto& node) { return observed_.reported(node.first); });
+  return std::ranges::all_of(desired_.nodes(), [&](const auto& node) {
+    return !node.second.value.runs_machines() || observed_.reported(node.first);
+  });
 }
 
 async::Task<bool> Publisher::wait_reported() {

@@ -86,6 +86,9 @@ struct NodeRecord {
   bool draining = false;                        // its machines are being moved away
   std::optional<model::Membership> membership;  // nullopt: it is no part of a fleet
   bool operator==(const NodeRecord&) const = default;
+
+  // A worker of it is to report. Otherwise it is an edge: it takes users in and hands them on.
+  bool runs_machines() const { return !membership || membership->runs("worker"); }
 };
 json::Value to_json(const NodeRecord& record);
 Result<NodeRecord> node_record_from(const json::Value& value);

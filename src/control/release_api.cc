@@ -10,6 +10,7 @@
 #include "control/app_api.h"
 #include "control/lease_api.h"
 #include "control/limits.h"
+#include "control/release_machines.h"
 #include "control/release_reconciler.h"
 #include "model/json.h"
 #include "model/limits.h"
@@ -20,7 +21,7 @@ namespace {
 using api::Call;
 using api::Reply;
 
-constexpr int kMaxCount = 64;
+constexpr int kMaxCount = model::kMaxScale;
 
 json::Value view(const ReleaseRecord& record) {
   json::Value out = to_json(record);
@@ -63,6 +64,12 @@ std::vector<std::int64_t> outlived(const DesiredTable& desired, const model::App
   const std::size_t excess = all + 1 > kKeptReleases ? all + 1 - kKeptReleases : 0;
   finished.resize(std::min(excess, finished.size()));
   return finished;
+}
+
+// A deploy that says how many changes what is kept, else the next look would undo it.
+void keep_count(model::Scale& scale, int count) {
+  scale.count = count;
+  scale.region_counts.clear();
 }
 
 async::Task<bool> more_than(const DesiredTable& desired, async::Notify& changed,
@@ -110,16 +117,13 @@ Result<ReleaseRecord> ReleaseApi::again(const model::App& app) const {
   record.release.config = current.value.release.config;
   record.release.status = model::ReleaseStatus::running;  // there is nothing to resolve
   record.region = current.value.region;
-  const auto machines = context_.desired.machines_of(app.name);
-  const auto have = std::ranges::count_if(
-      machines, [&](const auto& stored) { return stored.value.release == app.current_release; });
-  record.count = static_cast<int>(std::clamp<std::ptrdiff_t>(have, 1, kMaxCount));
+  record.count = std::min(usual_count(context_, app, record), kMaxCount);
   return record;
 }
 
-Result<ReleaseRecord> ReleaseApi::read(const AppName& app, const json::Value& body) const {
+Result<ReleaseRecord> ReleaseApi::read(const model::App& app, const json::Value& body) const {
   ReleaseRecord record;
-  record.release.app = app;
+  record.release.app = app.name;
   TRY(const std::string image, body.require_string("image"));
   const json::Value* config = body.find("config");
   if (config != nullptr && !config->is_null()) {
@@ -139,10 +143,7 @@ Result<ReleaseRecord> ReleaseApi::read(const AppName& app, const json::Value& bo
   if (!region.empty()) {
     TRY_AS(record.region, model::parse_region(region), "region");
   }
-  const auto machines = context_.desired.machines_of(app);
-  const auto have =
-      std::ranges::count_if(machines, [](const auto& stored) { return stored.value.release != 0; });
-  TRY(const std::int64_t count, body.optional_int("count", std::max<std::int64_t>(1, have)));
+  TRY(const std::int64_t count, body.optional_int("count", usual_count(context_, app, record)));
   if (count < 1 || count > kMaxCount)
     return fail(Code::invalid_argument, "count: from 1 to {}", kMaxCount);
   record.count = static_cast<int>(count);
@@ -154,8 +155,9 @@ async::Task<Result<Reply>> ReleaseApi::create(Call& call) {
   CO_TRY(const Stored<model::App> stored, context_.desired.app(name));
   CO_TRY_VOID(check_leases_of(context_, name, lease_nonce(call)));
   CO_TRY(const bool redeploy, call.body.optional_bool("redeploy", false));
-  CO_TRY(ReleaseRecord record, redeploy ? again(stored.value) : read(name, call.body));
+  CO_TRY(ReleaseRecord record, redeploy ? again(stored.value) : read(stored.value, call.body));
   model::App app = stored.value;
+  if (call.body.find("count") != nullptr && app.scale.is_set()) keep_count(app.scale, record.count);
   app.last_release += 1;
   record.release.version = app.last_release;
   record.release.created_at = context_.host.clock.wall();

@@ -18,7 +18,7 @@ class ReleaseApi {
   async::Task<Result<api::Reply>> show(api::Call& call);
   async::Task<Result<void>> events(api::Call& call, http::ResponseWriter& response);
   Result<ReleaseRecord> again(const model::App& app) const;
-  Result<ReleaseRecord> read(const AppName& app, const json::Value& body) const;
+  Result<ReleaseRecord> read(const model::App& app, const json::Value& body) const;
 
   const Context& context_;
 };

@@ -8,6 +8,7 @@
 #include "control/machine_frontend.h"
 #include "control/registry_logins.h"
 #include "control/release_machines.h"
+#include "control/route_drain.h"
 #include "model/limits.h"
 
 namespace perigee::control {
@@ -69,7 +70,7 @@ async::Task<void> ReleaseReconciler::carry_out(ReleaseReconciler& self, ReleaseI
     if (auto news = news_of(seen->view); !news.empty()) {
       done = co_await self.tell_progress(*std::move(seen), std::move(news));
     } else if (step.kind == ReleaseStep::Kind::drain) {
-      done = co_await self.drain();
+      co_await drain_routes(self.context_);
       drained = true;
     } else {
       done = co_await self.take(*std::move(seen), step);
@@ -124,7 +125,8 @@ async::Task<Result<void>> ReleaseReconciler::take(Seen seen, ReleaseStep step) {
     case ReleaseStep::Kind::activate:
       co_return co_await activate(std::move(seen));
     case ReleaseStep::Kind::drain:
-      co_return co_await drain();
+      co_await drain_routes(context_);
+      co_return Result<void>();
     case ReleaseStep::Kind::retire:
       co_return co_await retire(std::move(seen));
     case ReleaseStep::Kind::succeed:
@@ -204,14 +206,23 @@ async::Task<Result<void>> ReleaseReconciler::take_over(Seen seen, MachineId id) 
   co_return co_await context_.commit(std::move(transaction));
 }
 
+// A node may come back: what is unavailable is tried again for a while.
+async::Task<Result<void>> ReleaseReconciler::fail_placement(Seen seen, Error error) {
+  const WallTime patience = seen.view.release.release.created_at + kPlacementPatience;
+  const bool may_come = error.code == Code::unavailable;
+  if (may_come && context_.host.clock.wall() < patience) co_return co_await wait(patience);
+  co_return co_await fail_release(std::move(seen), std::move(error.context), {});
+}
+
 async::Task<Result<void>> ReleaseReconciler::create(Seen seen, int missing) {
   ReleaseRecord& record = seen.view.release;
-  const Result<PlannedMachines> planned = plan_machines(context_, record, missing);
-  if (!planned) {
-    const WallTime patience = record.release.created_at + kPlacementPatience;
-    const bool may_come = planned.error().code == Code::unavailable;
-    if (may_come && context_.host.clock.wall() < patience) co_return co_await wait(patience);
-    co_return co_await fail_release(std::move(seen), planned.error().context, {});
+  const Result<Places> places = places_for(context_, seen.view.app, record, missing);
+  if (!places) co_return co_await fail_placement(std::move(seen), places.error());
+  const auto planned = plan_machines(context_, record, Entry::at_switch, places->additions);
+  if (!planned) co_return co_await fail_placement(std::move(seen), planned.error());
+  if (!places->left_out.empty()) {
+    record.count -= missing - static_cast<int>(places->additions.size());
+    add_event(record, "step", places->left_out);
   }
   store::Transaction transaction;
   transaction.expect(app_key(record.release.app), seen.app);
@@ -250,15 +261,6 @@ async::Task<Result<void>> ReleaseReconciler::activate(Seen seen) {
   add_event(record, "step", fmt::format("requests go to v{} now", version));
   put(transaction, record, seen.release);
   co_return co_await context_.commit(std::move(transaction));
-}
-
-// Every router has been sent the switch, and requests that came before it have had some time.
-async::Task<Result<void>> ReleaseReconciler::drain() {
-  async::Loop& loop = context_.host.loop;
-  const std::int64_t revision = context_.publisher.refresh();
-  co_await context_.publisher.routes().delivered(revision, loop.now() + kRoutesDelivery);
-  co_await loop.sleep(context_.times.drain);
-  co_return Result<void>();
 }
 
 async::Task<Result<void>> ReleaseReconciler::retire(Seen seen) {

@@ -36,8 +36,8 @@ class ReleaseReconciler {
   async::Task<Result<void>> resolve(Seen seen);
   async::Task<Result<void>> take_over(Seen seen, MachineId id);
   async::Task<Result<void>> create(Seen seen, int missing);
+  async::Task<Result<void>> fail_placement(Seen seen, Error error);
   async::Task<Result<void>> activate(Seen seen);
-  async::Task<Result<void>> drain();
   async::Task<Result<void>> retire(Seen seen);
   async::Task<Result<void>> succeed(Seen seen);
   async::Task<Result<void>> fail_release(Seen seen, std::string reason, MachineId culprit);

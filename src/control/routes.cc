@@ -110,7 +110,8 @@ model::AppRoute derive_route(const RouteInput& input) {
     route.private_key = input.certificate->private_key;
   }
   for (const RouteMachine& each : input.machines) {
-    if (each.machine.cordoned || each.node_lost || each.status == nullptr) continue;
+    if (each.machine.cordoned || each.leaving || each.node_lost) continue;
+    if (each.status == nullptr) continue;
     if (route.services.empty()) continue;
     if (each.status->private_ip.empty() && !may_wake(each)) continue;
     if (serves(each.machine.config, route.services)) route.targets.push_back(target_of(each));

@@ -15,6 +15,7 @@ struct RouteMachine {
   const model::MachineStatus* status = nullptr;  // null: not reported yet
   bool node_lost = false;
   bool draining = false;  // about to rest: no new requests, though it runs
+  bool leaving = false;   // about to be removed: likewise, and no request brings it back
 };
 
 struct RouteInput {

@@ -1,11 +1,12 @@
 #include "control/volume_api.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "control/app_api.h"
 #include "control/limits.h"
 #include "control/machine_view.h"
-#include "control/placement.h"
+#include "control/node_rooms.h"
 #include "control/volume_frontend.h"
 #include "model/json.h"
 #include "model/limits.h"
@@ -51,17 +52,17 @@ Result<Source> source_of(const Context& context, const AppName& app, const Snaps
   return fail(Code::not_found, "snapshot_id: app \"{}\" has no snapshot \"{}\"", app, id);
 }
 
-// The node of the region with the most room.
-Result<NodeId> node_with_room(const Context& context, const RegionCode& region,
+// The node of the region that takes machines and has the most room.
+Result<NodeId> node_with_room(const Context& context, const AppName& app, const RegionCode& region,
                               std::int64_t size_mib) {
-  Result<NodeId> best = fail(Code::unavailable, "no node{}{} reports at the moment",
+  Result<NodeId> best = fail(Code::unavailable, "no node{}{} takes volumes at the moment",
                              region.empty() ? "" : " of region ", region);
-  std::int64_t most = -1;
-  for (const auto& [id, node] : context.observed.nodes()) {
-    if (node.lost || (!region.empty() && node.report.region != region)) continue;
-    if (node.report.disk_free_mib <= most) continue;
-    most = node.report.disk_free_mib;
-    best = id;
+  std::int64_t most = std::numeric_limits<std::int64_t>::min();
+  for (const NodeRoom& node : node_rooms(context, app, {})) {
+    if (node.state != NodeRoom::State::ready) continue;
+    if ((!region.empty() && node.region != region) || node.disk_mib <= most) continue;
+    most = node.disk_mib;
+    best = node.node;
   }
   if (best) TRY_VOID(check_room(context, *best, size_mib, {}));
   return best;
@@ -132,7 +133,7 @@ async::Task<Result<Reply>> VolumeApi::create(Call& call) {
   if (snapshot.empty()) {
     if (wanted.size_mib == 0) wanted.size_mib = model::kUsualVolumeMib;
     CO_TRY(wanted.encrypted, call.body.optional_bool("encrypted", model::kVolumesAreEncrypted));
-    CO_TRY(wanted.node, node_with_room(context_, wanted.region, wanted.size_mib));
+    CO_TRY(wanted.node, node_with_room(context_, app, wanted.region, wanted.size_mib));
   } else {  // where the snapshot is, and at least as large
     CO_TRY(const Source source, source_of(context_, app, SnapshotId(snapshot)));
     wanted.node = source.volume.node;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "control/limits.h"
+#include "control/node_rooms.h"
 #include "crypto/aead.h"
 #include "crypto/xts.h"
 #include "model/json.h"
@@ -20,12 +21,6 @@ std::string random_id(sys::Host& host, std::string_view prefix) {
   std::string out(prefix);
   for (const std::uint8_t byte : random) out.push_back(kDigits[byte & 31U]);
   return out;
-}
-
-// What a volume can still grow on disk.
-std::int64_t promised(const model::Volume& volume, const model::VolumeStatus* status) {
-  const std::int64_t used = status == nullptr ? 0 : status->used_mib;
-  return std::max<std::int64_t>(volume.size_mib - used, 0);
 }
 
 bool is_free(const model::Volume& volume) {
@@ -73,13 +68,7 @@ Result<void> check_room(const Context& context, const NodeId& node, std::int64_t
   const ObservedTable::Node* known = context.observed.node(node);
   if (known == nullptr || known->lost)
     return fail(Code::unavailable, "node {} does not report at the moment", node);
-  std::int64_t room = known->report.disk_free_mib;
-  for (const auto& [id, stored] : context.desired.volumes()) {
-    if (stored.value.node == node) room -= promised(stored.value, context.observed.status(id));
-  }
-  for (const model::Volume& volume : planned) {
-    if (volume.node == node) room -= volume.size_mib;
-  }
+  const std::int64_t room = disk_left(context, node, planned);
   if (more_mib <= room) return {};
   return fail(Code::resource_exhausted,
               "node {} has {} MiB of disk left for volumes, not {}; destroy volumes or snapshots "

@@ -13,11 +13,12 @@ constexpr EnumNames<DesiredState, 4> kDesiredStates{{{DesiredState::started, "st
                                                      {DesiredState::stopped, "stopped"},
                                                      {DesiredState::suspended, "suspended"},
                                                      {DesiredState::destroyed, "destroyed"}}};
-constexpr EnumNames<Origin, 5> kOrigins{{{Origin::user, "user"},
+constexpr EnumNames<Origin, 6> kOrigins{{{Origin::user, "user"},
                                          {Origin::deploy, "deploy"},
                                          {Origin::proxy, "proxy"},
                                          {Origin::autostop, "autostop"},
-                                         {Origin::schedule, "schedule"}}};
+                                         {Origin::schedule, "schedule"},
+                                         {Origin::scale, "scale"}}};
 constexpr EnumNames<ReleaseStatus, 4> kReleaseStatuses{{{ReleaseStatus::pending, "pending"},
                                                         {ReleaseStatus::running, "running"},
                                                         {ReleaseStatus::succeeded, "succeeded"},
@@ -84,12 +85,14 @@ Result<ImageRef> image_ref_from(const json::Value& value) {
 }
 
 json::Value to_json(const App& app) {
-  return json::object({{"name", app.name.str()},
-                       {"id", app.id},
-                       {"created_at_ns", app.created_at.ns},
-                       {"current_release", app.current_release},
-                       {"last_release", app.last_release},
-                       {"egress", to_json(app.egress)}});
+  json::Value out = json::object({{"name", app.name.str()},
+                                  {"id", app.id},
+                                  {"created_at_ns", app.created_at.ns},
+                                  {"current_release", app.current_release},
+                                  {"last_release", app.last_release},
+                                  {"egress", to_json(app.egress)}});
+  if (app.scale != Scale()) out.set("scale", to_json(app.scale));
+  return out;
 }
 
 Result<App> app_from(const json::Value& value) {
@@ -101,6 +104,9 @@ Result<App> app_from(const json::Value& value) {
   TRY(app.current_release, value.optional_int("current_release", 0));
   TRY(app.last_release, value.optional_int("last_release", 0));
   TRY(app.egress, egress_in(value));
+  if (const json::Value* scale = value.find("scale")) {
+    TRY_AS(app.scale, scale_from(*scale), "scale");
+  }
   return app;
 }
 
@@ -123,6 +129,7 @@ json::Value to_json(const Machine& machine) {
                                   {"release", machine.release},
                                   {"created_at_ns", machine.created_at.ns},
                                   {"updated_at_ns", machine.updated_at.ns}});
+  if (!machine.replaces.empty()) out.set("replaces", machine.replaces.str());
   if (machine.egress != EgressPolicy()) out.set("egress", to_json(machine.egress));
   if (machine.stop_override) out.set("stop_override", to_json(*machine.stop_override));
   return out;
@@ -148,6 +155,8 @@ Result<Machine> machine_from(const json::Value& value) {
   TRY(machine.desired_sequence, value.optional_int("desired_sequence", 1));
   TRY(machine.origin, enum_in(kOrigins, value, "origin", Origin::user));
   TRY(machine.cordoned, value.optional_bool("cordoned", false));
+  TRY(const std::string replaces, value.optional_string("replaces"));
+  machine.replaces = MachineId(replaces);
   TRY(machine.scheduled_at, time_in(value, "scheduled_at_ns"));
   if (const json::Value* stop = value.find("stop_override"); stop != nullptr && stop->is_object()) {
     TRY_AS(machine.stop_override, stop_config_from(*stop, {}), "stop_override");

@@ -62,6 +62,7 @@ Machine sample_machine() {
   machine.stop_override = StopConfig{.signal = "SIGQUIT", .timeout = 7s};
   machine.scheduled_at = {1'584'435'600'000'000'003};
   machine.cordoned = true;
+  machine.replaces = MachineId("148e0000000000");
   machine.release = 2;
   machine.created_at = {1'584'435'600'000'000'001};
   machine.updated_at = {1'584'435'600'000'000'002};
@@ -109,6 +110,13 @@ TEST_CASE("every document survives a round trip") {
                        .created_at = {3},
                        .current_release = 1,
                        .last_release = 2},
+                   app_from);
+  Scale scale{.all_regions = true,
+              .regions = {RegionCode("iad"), RegionCode("fra")},
+              .count = 7,
+              .region_counts = {{RegionCode("fra"), 2}},
+              .max_per_region = 3};
+  check_round_trip(App{.name = AppName("a"), .id = "i", .created_at = {3}, .scale = scale},
                    app_from);
   check_round_trip(NodeReport{.node = NodeId("n"),
                               .region = RegionCode("iad"),
@@ -377,6 +385,18 @@ TEST_CASE("an informational check holds nobody back from routing") {
   status.checks = {{"extra", CheckHealth::critical, "", {}}};
   CHECK(readiness(config, status) == Readiness::unchecked);
   CHECK_FALSE(all_checks_pass(config, status));
+}
+
+TEST_CASE("a scale names the member that is wrong") {
+  const auto complaint = [](const char* text) {
+    const auto scale = scale_from(json::parse(text).value());
+    return scale ? std::string("fine") : scale.error().context;
+  };
+  CHECK(complaint("{}") == "fine");
+  CHECK(complaint(R"({"regions": ["iad", "Frankfurt"]})").starts_with("regions[1]: 'Frankfurt'"));
+  CHECK(complaint(R"({"count": -1})") == "count: -1 is not from 0 to 256");
+  CHECK(complaint(R"({"region_counts": [{"region": "fra", "count": 1000}]})") ==
+        "region_counts[0]: count: 1000 is not from 0 to 256");
 }
 
 TEST_CASE("a membership and a route's node survive a round trip") {

@@ -12,6 +12,7 @@
 
 #include "base/id.h"
 #include "base/time.h"
+#include "model/scale.h"
 #include "model/volume.h"
 
 namespace perigee::model {
@@ -174,6 +175,7 @@ struct App {
   std::int64_t current_release = 0;  // 0: none has succeeded yet
   std::int64_t last_release = 0;     // the newest number given out
   EgressPolicy egress = {};
+  Scale scale = {};
   bool operator==(const App&) const = default;
 };
 
@@ -186,6 +188,7 @@ enum class Origin {
   proxy,     // a request that found no machine running
   autostop,  // no requests for a while
   schedule,
+  scale,  // where the app runs and how often, or what has become of its nodes
 };
 
 struct Machine {
@@ -206,6 +209,7 @@ struct Machine {
   // How this stop or restart differs from config.stop; goes with the next change of `desired`.
   std::optional<StopConfig> stop_override;
   bool cordoned = false;  // kept out of routing
+  MachineId replaces;     // made in the place of this one, whose node drains or was lost
   WallTime scheduled_at;  // the newest slot of its schedule that was seen to; 0: none yet
   std::int64_t release = 0;
   WallTime created_at;

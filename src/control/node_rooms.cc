@@ -1,0 +1,73 @@
+#include "control/node_rooms.h"
+
+#include <algorithm>
+
+namespace perigee::control {
+namespace {
+
+// What a volume can still grow on disk.
+std::int64_t promised(const model::Volume& volume, const model::VolumeStatus* status) {
+  const std::int64_t used = status == nullptr ? 0 : status->used_mib;
+  return std::max<std::int64_t>(volume.size_mib - used, 0);
+}
+
+NodeRoom::State state_of(const Context& context, const NodeId& node, const NodeRecord& record) {
+  if (!context.observed.reported(node) || context.observed.lost(node)) return NodeRoom::State::lost;
+  if (record.draining) return NodeRoom::State::draining;
+  return record.cordoned ? NodeRoom::State::cordoned : NodeRoom::State::ready;
+}
+
+void count_machine(const model::Machine& machine, const AppName& app, NodeRoom& room) {
+  if (machine.desired == model::DesiredState::destroyed) return;
+  room.of_app += machine.app == app ? 1 : 0;
+  if (machine.desired != model::DesiredState::started) return;
+  ++room.machines;
+  room.used_mib += machine.config.guest.memory_mib;
+  if (machine.config.guest.cpu_kind == "performance")
+    room.performance_cpus += machine.config.guest.cpus;
+}
+
+}  // namespace
+
+std::vector<NodeRoom> node_rooms(const Context& context, const AppName& app,
+                                 const Planned& planned) {
+  std::map<NodeId, NodeRoom> rooms;
+  for (const auto& [id, stored] : context.desired.nodes()) {
+    const NodeRecord& record = stored.value;
+    if (!record.runs_machines()) continue;
+    NodeRoom& room = rooms[id];
+    room.node = id;
+    room.region = record.region;
+    room.state = state_of(context, id, record);
+    room.disk_mib = disk_left(context, id, planned.volumes);
+    if (const ObservedTable::Node* seen = context.observed.node(id)) {
+      room.memory_mib = seen->report.memory_mib;
+      room.cpus = seen->report.cpus;
+    }
+  }
+  const auto count = [&](const model::Machine& machine) {
+    const auto room = rooms.find(machine.node);
+    if (room != rooms.end()) count_machine(machine, app, room->second);
+  };
+  for (const auto& [id, stored] : context.desired.machines()) count(stored.value);
+  for (const model::Machine& machine : planned.machines) count(machine);
+  std::vector<NodeRoom> out;
+  for (auto& [id, room] : rooms) out.push_back(std::move(room));
+  return out;
+}
+
+std::int64_t disk_left(const Context& context, const NodeId& node,
+                       const std::vector<model::Volume>& planned) {
+  const ObservedTable::Node* known = context.observed.node(node);
+  if (known == nullptr) return 0;
+  std::int64_t room = known->report.disk_free_mib;
+  for (const auto& [id, stored] : context.desired.volumes()) {
+    if (stored.value.node == node) room -= promised(stored.value, context.observed.status(id));
+  }
+  for (const model::Volume& volume : planned) {
+    if (volume.node == node) room -= volume.size_mib;
+  }
+  return room;
+}
+
+}  // namespace perigee::control

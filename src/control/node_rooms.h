@@ -1,0 +1,27 @@
+// node_rooms: the nodes as placement sees them, from what is wanted of them and what they report.
+// The one place where control adds up what a node has left.
+#pragma once
+
+#include <vector>
+
+#include "control/context.h"
+#include "control/placement.h"
+
+namespace perigee::control {
+
+// What the same transaction makes already.
+struct Planned {
+  std::vector<model::Machine> machines = {};
+  std::vector<model::Volume> volumes = {};
+};
+
+// All nodes that run machines, by name, as far as they are known: those that have never reported
+// since control started are lost. `app` counts as the one that asks.
+std::vector<NodeRoom> node_rooms(const Context& context, const AppName& app,
+                                 const Planned& planned);
+
+// Disk for more volumes; 0 where the node is not known.
+std::int64_t disk_left(const Context& context, const NodeId& node,
+                       const std::vector<model::Volume>& planned);
+
+}  // namespace perigee::control

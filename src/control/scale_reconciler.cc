@@ -1,0 +1,205 @@
+#include "control/scale_reconciler.h"
+
+#include <algorithm>
+
+#include "async/combine.h"
+#include "base/log.h"
+#include "control/limits.h"
+#include "control/machine_frontend.h"
+#include "control/release_machines.h"
+#include "control/release_reconciler.h"
+#include "control/route_drain.h"
+
+namespace perigee::control {
+namespace {
+
+async::Task<bool> one_change(async::Notify& changed) {
+  co_await changed.wait();
+  co_return true;
+}
+
+bool has_work(const ScalePlan& plan) {
+  return !plan.add.empty() || !plan.remove.empty();
+}
+
+const Stored<model::Machine>* find(const StoredMachines& machines, const MachineId& id) {
+  const auto found =
+      std::ranges::find_if(machines, [&](const auto& each) { return each.value.id == id; });
+  return found == machines.end() ? nullptr : &*found;
+}
+
+std::map<AppName, StoredMachines> machines_by_app(const DesiredTable& desired) {
+  std::map<AppName, StoredMachines> out;
+  for (const auto& [id, stored] : desired.machines()) {
+    if (stored.value.desired != model::DesiredState::destroyed)
+      out[stored.value.app].push_back(stored);
+  }
+  return out;
+}
+
+// New machines of a release have the secrets of those that are there: what is staged waits for a
+// deploy.
+void take_secrets(const StoredMachines& from, std::vector<model::Machine>& into) {
+  for (model::Machine& machine : into) {
+    const auto sibling = std::ranges::find_if(
+        from, [&](const auto& each) { return each.value.release == machine.release; });
+    if (sibling != from.end()) machine.secrets = sibling->value.secrets;
+  }
+}
+
+// Only what is on a node that was given up, of a release that is still being deployed: the deploy
+// makes another in its place.
+ScalePlan without_lost(const FleetView& fleet, const StoredMachines& machines,
+                       const model::Release& release) {
+  ScalePlan plan;
+  for (const auto& each : machines) {
+    const model::Machine& machine = each.value;
+    const bool lost = machine.release == release.version && fleet.gone.contains(machine.node);
+    if (lost && machine.config.mounts.empty())
+      plan.remove.push_back(
+          {machine.id, fmt::format("its node {} was lost", machine.node), Removal::How::given_up});
+  }
+  return plan;
+}
+
+}  // namespace
+
+ScaleReconciler::ScaleReconciler(const Context& context)
+    : context_(context), tasks_(context.host.loop) {}
+
+async::Task<void> ScaleReconciler::run() {
+  async::Loop& loop = context_.host.loop;
+  co_await context_.publisher.settled();
+  for (;;) {
+    look();
+    co_await loop.sleep(kScalePause);
+    co_await async::until(loop, loop.now() + kScaleLook, one_change(context_.changed));
+  }
+}
+
+void ScaleReconciler::look() {
+  const FleetView fleet = fleet_view(context_);
+  const MonotonicTime now = context_.host.loop.now();
+  std::erase_if(retry_at_, [&](const auto& each) { return each.second <= now; });
+  std::map<AppName, StoredMachines> machines = machines_by_app(context_.desired);
+  for (const auto& [name, app] : context_.desired.apps()) {
+    if (busy_.contains(name) || retry_at_.contains(name)) continue;
+    std::vector<Job> jobs = jobs_of(fleet, app, machines[name]);
+    if (jobs.empty()) continue;
+    busy_.insert(name);
+    if (!tasks_.spawn(carry_out(*this, name, std::move(jobs)))) busy_.erase(name);
+  }
+}
+
+std::vector<ScaleReconciler::Job> ScaleReconciler::jobs_of(const FleetView& fleet,
+                                                           const Stored<model::App>& app,
+                                                           const StoredMachines& machines) const {
+  std::vector<Job> jobs;
+  const auto newest = context_.desired.release(app.value.name, app.value.last_release);
+  const auto current = context_.desired.release(app.value.name, app.value.current_release);
+  if (newest && !is_finished(newest->value.release)) {
+    ScalePlan plan = without_lost(fleet, machines, newest->value.release);
+    if (has_work(plan)) jobs.push_back({app, newest->value, machines, std::move(plan)});
+  } else if (current) {
+    ScalePlan plan = plan_scale(scale_view(context_, fleet, app.value, current->value, machines));
+    if (has_work(plan)) jobs.push_back({app, current->value, machines, std::move(plan)});
+  }
+  for (HandMade& each : hand_made_views(context_, fleet, machines)) {
+    ScalePlan plan = plan_scale(each.view);
+    if (has_work(plan)) jobs.push_back({app, {}, std::move(each.machines), std::move(plan)});
+  }
+  return jobs;
+}
+
+async::Task<void> ScaleReconciler::carry_out(ScaleReconciler& self, AppName app,
+                                             std::vector<Job> jobs) {
+  for (Job& job : jobs) {
+    Result<void> done = co_await self.make(job);
+    if (done) done = co_await self.give_up(job);
+    if (done) done = co_await self.remove(std::move(job));
+    if (done || done.error().code == Code::conflict) continue;  // another look will tell
+    log_warning("control", "scale {}: {}", app, done.error().context);
+    self.retry_at_[app] = self.context_.host.loop.now() + kScaleRetry;
+  }
+  self.busy_.erase(app);
+}
+
+// Of machines that were made by hand, in their place: the same in all but where they are.
+Result<std::vector<model::Machine>> ScaleReconciler::copies_of(const Job& job) const {
+  Planned planned;
+  for (const Addition& each : job.plan.add) {
+    const Stored<model::Machine>* old = find(job.machines, each.replaces);
+    if (old == nullptr) continue;
+    const bool runs = old->value.desired == model::DesiredState::started;
+    NewMachine wanted{.app = old->value.app,
+                      .name = old->value.name,
+                      .region = each.region,
+                      .config = old->value.config,
+                      .image = old->value.image,
+                      .replaces = each.replaces,
+                      .cordoned = old->value.cordoned,
+                      .desired = runs ? model::DesiredState::started : model::DesiredState::stopped,
+                      .origin = model::Origin::scale};
+    TRY(model::Machine copy, make_machine(context_, std::move(wanted), planned));
+    copy.secrets = old->value.secrets;
+    copy.scheduled_at = old->value.scheduled_at;  // its schedule goes on
+    copy.created_at = old->value.created_at;
+    planned.machines.push_back(std::move(copy));
+  }
+  return std::move(planned.machines);
+}
+
+async::Task<Result<void>> ScaleReconciler::make(Job job) {
+  if (job.plan.add.empty()) co_return Result<void>();
+  PlannedMachines planned;
+  if (job.release.release.version == 0) {
+    CO_TRY(planned.machines, copies_of(job));
+  } else {
+    CO_TRY(planned, plan_machines(context_, job.release, Entry::at_once, job.plan.add));
+    take_secrets(job.machines, planned.machines);
+  }
+  store::Transaction transaction;
+  transaction.expect(app_key(job.app.value.name), job.app.revision);
+  for (const model::Machine& machine : planned.machines) {
+    put(transaction, machine, 0);
+    log_info("control", "machine {} ({}) is made on {} ({}){}{}", machine.id, machine.app,
+             machine.node, machine.region, machine.replaces.empty() ? "" : " in the place of ",
+             machine.replaces);
+  }
+  for (const auto& [volume, revision] : planned.volumes) put(transaction, volume, revision);
+  co_return co_await context_.commit(std::move(transaction));
+}
+
+async::Task<Result<void>> ScaleReconciler::give_up(Job job) {
+  co_return co_await destroy(std::move(job), Removal::How::given_up);
+}
+
+async::Task<Result<void>> ScaleReconciler::remove(Job job) {
+  std::vector<Removal>& removals = job.plan.remove;
+  std::erase_if(removals, [](const Removal& each) { return each.how != Removal::How::drained; });
+  if (removals.size() > kMaxRemovals) removals.resize(kMaxRemovals);
+  if (removals.empty()) co_return Result<void>();
+  const std::vector<Removal> leaving = removals;
+  for (const Removal& each : leaving) context_.drains.leave(each.machine);
+  co_await drain_routes(context_);
+  const Result<void> done = co_await destroy(std::move(job), Removal::How::drained);
+  for (const Removal& each : leaving) context_.drains.end(each.machine);
+  co_return done;
+}
+
+async::Task<Result<void>> ScaleReconciler::destroy(Job job, Removal::How how) {
+  store::Transaction transaction;
+  for (const Removal& each : job.plan.remove) {
+    const Stored<model::Machine>* machine = find(job.machines, each.machine);
+    if (machine == nullptr || each.how != how) continue;
+    log_info("control", "machine {} ({}) goes: {}", each.machine, machine->value.app, each.why);
+    put(transaction,
+        ordered(machine->value, model::DesiredState::destroyed, model::Origin::scale,
+                context_.host.clock.wall()),
+        machine->revision);
+  }
+  if (transaction.changes.empty()) co_return Result<void>();
+  co_return co_await context_.commit(std::move(transaction));
+}
+
+}  // namespace perigee::control
