@@ -2,6 +2,7 @@
 and what an app's egress policy makes of that, at once."""
 
 import json
+import re
 import time
 import urllib.request
 
@@ -38,6 +39,10 @@ class EgressTest(Scenario):
         told = shell_app.run(address, 'ip -6 addr show dev eth0 scope global')
         return next(word.split('/')[0] for word in told.split() if word.startswith('fd'))
 
+    def addresses_of(self, name):
+        told = shell_app.run(self.first, f'nslookup -type=aaaa {name}')
+        return set(re.findall(r'^Address: (fd[0-9a-f:]+)$', told, re.MULTILINE))
+
     def scenario_a_machine_reaches_the_internet_by_both_protocols_as_its_host(self):
         self.assertTrue(self.reached(internet.SERVER4, 80, f'you are {internet.HOST4}\n'))
         self.assertTrue(self.reached(internet.SERVER6, 443, f'you are {internet.HOST6}\n'))
@@ -56,6 +61,19 @@ class EgressTest(Scenario):
         self.assertFalse(self.reached(self.other, shell_app.PORT))
         self.assertFalse(self.reached(other6, shell_app.PORT))
         self.assertEqual(self.node.get('other')[0], 200)  # it is there, for whom it is meant
+
+    def scenario_machines_find_their_own_app_by_name_and_no_other(self):
+        ids = [one['id'] for one in self.node.machines('shell')]
+        wanted = {self.address6(self.first), self.address6(self.second)}
+        self.assertEqual(self.addresses_of('shell.internal'), wanted)
+        self.assertEqual(self.addresses_of('loc.shell.internal'), wanted)
+        one = [self.addresses_of(f'{machine}.vm.shell.internal') for machine in ids]
+        self.assertEqual(set.union(*one), wanted)
+        self.assertEqual([len(each) for each in one], [1, 1])
+        for name in ('other.internal', 'nowhere.shell.internal'):
+            self.assertEqual(self.addresses_of(name), set(), name)
+        connected, _ = shell_app.connects(self.first, 'shell.internal', shell_app.PORT)
+        self.assertTrue(connected)
 
     def scenario_bandwidth_and_disk_operations_are_bounded_as_configured(self):
         for address in (self.first, self.other):

@@ -11,7 +11,9 @@
 #include "async/task_group.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "bin/name_service.h"
 #include "bin/role.h"
+#include "mesh/device.h"
 #include "supervisor/pid_file.h"
 #include "sys/cgroup.h"
 #include "sys/forwarding.h"
@@ -81,15 +83,22 @@ std::string private_network6(const std::string& state, const NodeId& node) {
                      (bits >> 24) & 0xffff);
 }
 
+Result<std::string> gateway_of(const worker::Config& config) {
+  TRY(const worker::AddressPool pool, worker::AddressPool::open(config.network));
+  return pool.gateway();
+}
+
 Result<vm::FirewallSettings> firewall_settings(const RoleContext& context,
                                                const worker::Config& config) {
-  TRY(const worker::AddressPool pool, worker::AddressPool::open(config.network));
+  TRY(const std::string gateway, gateway_of(config));
   return vm::FirewallSettings{.table = vm::firewall_table(context.paths.state),
                               .tap_group = config.tap_group,
                               .network = config.network,
                               .network6 = config.network6 + "/64",
-                              .gateway = pool.gateway(),
+                              .gateway = gateway,
+                              .mesh = mesh::interface_name(context.paths.state),
                               .nameservers = config.nameservers,
+                              .resolver = config.resolver,
                               .reachable = context.node.reachable};
 }
 
@@ -184,7 +193,13 @@ Result<void> worker_main(RoleContext context) {
            driver->refused().empty() ? "" : "; refused ", driver->refused());
   worker::HostVolumeDisks disks(host);
   worker::ImageStore images(host, context.paths.state, control);
-  const worker::Config config = worker_config(context);
+  worker::Config config = worker_config(context);
+  TRY(config.resolver, gateway_of(config));
+  auto names = NameService::open(context.host, config.resolver);
+  if (!names) {
+    log_warning("worker", "{}: machines find no names under .internal", names.error().context);
+    config.resolver.clear();
+  }
   TRY(vm::FirewallSettings settings, firewall_settings(context, config));
   NftFabric fabric(host, std::move(settings));
   worker::HttpControlLink link(host, control, context.node.node);
@@ -196,6 +211,7 @@ Result<void> worker_main(RoleContext context) {
   async::Loop& loop = context.host.loop();
   async::TaskGroup serving(loop);
   serving.spawn(metrics.serve(std::move(scraped)));
+  if (names) (*names)->serve(serving, *worker, config.nameservers);
   loop.run(async::first_of(loop, keep(worker->run(std::move(listener)), result),
                            keep(live(context, *worker, table), result)));
   return result;

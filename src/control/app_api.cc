@@ -1,5 +1,6 @@
 #include "control/app_api.h"
 
+#include "control/app_numbers.h"
 #include "control/limits.h"
 #include "control/machine_frontend.h"
 #include "model/json.h"
@@ -75,6 +76,7 @@ async::Task<Result<api::Reply>> AppApi::create(api::Call& call) {
   const std::string host = context_.publisher.host_of(app.name);
   CO_TRY(const CertificateRecord certificate, context_.certificates.issue(host));
   store::Transaction transaction;
+  give_number(context_, transaction, app);
   put(transaction, app, 0);
   transaction.put(certificate_key(host), to_json(certificate).dump());
   const Result<void> done = co_await context_.commit(std::move(transaction));
@@ -98,6 +100,7 @@ async::Task<Result<api::Reply>> AppApi::destroy(api::Call& call) {
   store::Transaction transaction;
   transaction.expect(app_key(name), app.revision);
   transaction.remove(app_key(name));
+  transaction.remove(app_number_key(app.value.number));
   transaction.remove(certificate_key(context_.publisher.host_of(name)));
   for (auto at = context_.desired.releases().lower_bound({name, 0});
        at != context_.desired.releases().end() && at->first.first == name; ++at)

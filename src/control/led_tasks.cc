@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "control/app_numbers.h"
 #include "control/autostopper.h"
 #include "control/housekeeping.h"
 #include "control/release_reconciler.h"
@@ -29,6 +30,7 @@ async::Task<void> keep_house(const Context& context, Fleet&) {
   duties.spawn(housekeeping.tend_machines());
   duties.spawn(housekeeping.renew_certificates());
   duties.spawn(housekeeping.expire_snapshots());
+  duties.spawn(number_apps(context));
   co_await duties.drained();
 }
 

@@ -6,14 +6,20 @@
 #include "base/log.h"
 #include "control/limits.h"
 #include "control/routes.h"
+#include "mesh/address_plan.h"
 #include "model/join.h"
 #include "model/json.h"
+#include "model/limits.h"
 
 namespace perigee::control {
 namespace {
 
 std::string route_key(const AppName& app) {
   return "/routes/" + app.str();
+}
+
+std::string names_key(const AppName& app) {
+  return "/names/" + app.str();
 }
 
 const model::Release* release_at(const DesiredTable& desired, const AppName& app,
@@ -66,6 +72,7 @@ async::Task<void> Publisher::run() {
 }
 
 std::int64_t Publisher::refresh() {
+  collect_names();
   for (auto& [id, node] : nodes_) publish_node(id, node);
   publish_fleet();
   publish_members();
@@ -77,6 +84,7 @@ Feed& Publisher::node(const NodeId& id) {
   auto found = nodes_.find(id);
   if (found == nodes_.end()) {
     found = nodes_.emplace(id, NodeFeed(std::make_unique<Feed>(loop_, epoch_))).first;
+    collect_names();
     publish_node(id, found->second);
   }
   return *found->second.feed;
@@ -87,6 +95,7 @@ void Publisher::publish_node(const NodeId& id, NodeFeed& node) {
   publish_registries(node);
   publish_objects(id, desired_.volumes(), volume_key, node.volumes, *node.feed);
   publish_machines(id, node);
+  publish_names(node);
 }
 
 void Publisher::publish_registries(NodeFeed& node) {
@@ -104,13 +113,26 @@ void Publisher::publish_registries(NodeFeed& node) {
   });
 }
 
-// Each with its app's egress policy.
+// Empty where there is no fleet, or the node is not in it.
+std::string Publisher::private_network(const NodeId& node, const model::App& app) const {
+  const auto found = desired_.nodes().find(node);
+  const bool joined = desired_.fleet() && found != desired_.nodes().end() &&
+                      found->second.value.membership && app.number != 0;
+  if (!joined) return "";
+  const auto fleet = mesh::FleetPrefix::parse(desired_.fleet()->value.prefix + "::/48");
+  const auto index = mesh::NodeIndex::make(found->second.value.membership->index);
+  if (!fleet || !index) return "";
+  return mesh::AppNetwork(*fleet, *index, app.number).str();
+}
+
+// Each with its app's egress policy and network.
 void Publisher::publish_machines(const NodeId& id, NodeFeed& node) {
   for (const auto& [machine_id, stored] : desired_.machines()) {
     if (stored.value.node != id) continue;
     const auto app = desired_.apps().find(stored.value.app);
     const bool has_app = app != desired_.apps().end();
-    const Source source{stored.revision, has_app ? app->second.revision : 0};
+    const Source source{stored.revision, has_app ? app->second.revision : 0,
+                        has_app ? private_network(id, app->second.value) : ""};
     Source& published = node.machines[machine_id];
     if (published == source) continue;
     published = source;
@@ -118,6 +140,7 @@ void Publisher::publish_machines(const NodeId& id, NodeFeed& node) {
     // Without its app it is about to be destroyed: nothing is open to it any more.
     machine.egress =
         has_app ? app->second.value.egress : model::EgressPolicy{.kind = model::EgressKind::closed};
+    machine.private_network = source.private_network;
     node.feed->set(machine_key(machine_id), model::to_json(machine).dump());
   }
   std::erase_if(node.machines, [&](const auto& each) {
@@ -126,6 +149,40 @@ void Publisher::publish_machines(const NodeId& id, NodeFeed& node) {
     node.feed->set(machine_key(each.first), std::nullopt);
     return true;
   });
+}
+
+// Where each app's running machines are.
+void Publisher::collect_names() {
+  names_.clear();
+  for (const auto& [id, stored] : desired_.machines()) {
+    model::AppNames& names = names_[stored.value.app];
+    names.app = stored.value.app;
+    const model::MachineStatus* status = observed_.status(id);
+    const bool runs = status != nullptr && status->state == model::MachineState::started &&
+                      !status->private_ip6.empty() && !observed_.lost(stored.value.node);
+    if (!runs || names.machines.size() == model::kMaxNamedMachines) continue;
+    names.machines.push_back({id, stored.value.region, status->private_ip6});
+  }
+}
+
+// Of the apps with machines on this node.
+void Publisher::publish_names(NodeFeed& node) {
+  std::map<AppName, model::AppNames> names;
+  for (const auto& [id, source] : node.machines) {
+    const auto machine = desired_.machines().find(id);
+    if (machine == desired_.machines().end()) continue;
+    const auto found = names_.find(machine->second.value.app);
+    if (found != names_.end()) names.insert(*found);
+  }
+  for (const auto& [app, value] : names) {
+    const auto known = node.names.find(app);
+    if (known != node.names.end() && known->second == value) continue;
+    node.feed->set(names_key(app), model::to_json(value).dump());
+  }
+  for (const auto& [app, value] : node.names) {
+    if (!names.contains(app)) node.feed->set(names_key(app), std::nullopt);
+  }
+  node.names = std::move(names);
 }
 
 // A node that has joined, so that routers can reach the machines there.

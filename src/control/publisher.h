@@ -1,6 +1,7 @@
 // Publisher: keeps the feeds true: one for the routers (routes of all apps, nodes of the fleet),
 // one for the links (who is in the fleet, which keys there are), one per node (its machines and
-// volumes), derived from desired and observed state at every change.
+// volumes, and where the other machines of their apps are), derived from desired and observed state
+// at every change.
 #pragma once
 
 #include <map>
@@ -12,6 +13,7 @@
 #include "control/feed.h"
 #include "control/observed_table.h"
 #include "model/fleet.h"
+#include "model/names.h"
 #include "secrets/key_file.h"
 
 namespace perigee::control {
@@ -40,6 +42,7 @@ class Publisher {
   struct Source {
     store::Revision machine = 0;
     store::Revision app = 0;
+    std::string private_network;
     bool operator==(const Source&) const = default;
   };
   struct NodeFeed {
@@ -48,15 +51,19 @@ class Publisher {
     std::map<MachineId, Source> machines;  // as published
     std::map<VolumeId, store::Revision> volumes;
     std::map<std::string, store::Revision> registries;
+    std::map<AppName, model::AppNames> names;
   };
   bool all_reported() const;
   async::Task<bool> wait_reported();
   void publish_node(const NodeId& id, NodeFeed& node);
   void publish_registries(NodeFeed& node);
   void publish_machines(const NodeId& id, NodeFeed& node);
+  void collect_names();
+  void publish_names(NodeFeed& node);
   void publish_routes();
   void publish_fleet();
   void publish_members();
+  std::string private_network(const NodeId& node, const model::App& app) const;
 
   async::Loop& loop_;
   const DesiredTable& desired_;
@@ -72,6 +79,7 @@ class Publisher {
   std::map<AppName, model::AppRoute> published_;  // what `routes_` holds
   std::map<NodeId, model::RouteNode> published_fleet_;
   std::map<NodeId, store::Revision> published_members_;
+  std::map<AppName, model::AppNames> names_;  // as of the last change
   std::map<NodeId, NodeFeed> nodes_;
 };
 

@@ -170,6 +170,9 @@ Result<JoinTokenRecord> join_token_record_from(const json::Value& value) {
 std::string join_token_key(std::string_view id) {
   return fmt::format("/join-tokens/{}", id);
 }
+std::string app_number_key(std::uint32_t number) {
+  return fmt::format("/app-numbers/{:08x}", number);
+}
 std::string app_key(const AppName& app) {
   return "/apps/" + app.str();
 }

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <span>
 
 namespace perigee::mesh {
@@ -14,6 +15,22 @@ constexpr std::size_t kSubnetByte = 6;
 constexpr std::size_t kAppByte = 8;
 constexpr std::size_t kLastByte = 12;
 constexpr const char* kAppMask = "ffff:ffff:ffff:0:ffff:ffff::";
+
+constexpr int kAppBits = 96;
+
+std::uint32_t take(const Prefix& prefix, std::size_t at, std::size_t size) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < size; ++i) value = value << 8 | prefix.bytes.at(at + i);
+  return value;
+}
+
+// Its first `length` bits, of whole bytes.
+Prefix cut(const Prefix& prefix, int length) {
+  Prefix out = prefix;
+  out.length = length;
+  std::fill(out.bytes.begin() + length / 8, out.bytes.end(), std::uint8_t{0});
+  return out;
+}
 
 void put(Prefix& prefix, std::size_t at, std::uint32_t value, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) {
@@ -74,6 +91,22 @@ Prefix FleetPrefix::machines(NodeIndex node) const {
 std::string FleetPrefix::machine_address(NodeIndex node, std::uint32_t app,
                                          std::uint32_t machine) const {
   return address(node.value(), app, machine).address();
+}
+
+Result<AppNetwork> AppNetwork::parse(std::string_view text) {
+  const std::string what = fmt::format("app's network '{}'", text);
+  TRY_AS(const Prefix prefix, Prefix::parse(text), what);
+  TRY_AS(const FleetPrefix fleet, FleetPrefix::parse(cut(prefix, kFleetBits).str()), what);
+  TRY_AS(const NodeIndex node, NodeIndex::make(take(prefix, kSubnetByte, 2)), what);
+  const std::uint32_t app = take(prefix, kAppByte, 4);
+  if (app == 0 || prefix.length != kAppBits) {
+    return fail(Code::invalid_argument, "{}: not a /{} with an app's number", what, kAppBits);
+  }
+  return AppNetwork(fleet, node, app);
+}
+
+std::string AppNetwork::str() const {
+  return fmt::format("{}/{}", machine(0), kAppBits);
 }
 
 AppMatch FleetPrefix::app(std::uint32_t app) const {

@@ -64,4 +64,28 @@ class FleetPrefix {
   Prefix prefix_;
 };
 
+// The network of an app's machines on one node, and each machine's address in it.
+class AppNetwork {
+ public:
+  AppNetwork(FleetPrefix fleet, NodeIndex node, std::uint32_t app)
+      : fleet_(fleet), node_(node), app_(app) {}
+  // "fd12:3456:789a:5:102:304::/96"; neither node nor app may be 0.
+  static Result<AppNetwork> parse(std::string_view text);
+  std::string str() const;
+
+  std::string machine(std::uint32_t number) const {
+    return fleet_.machine_address(node_, app_, number);
+  }
+  std::string gateway(std::uint32_t number) const {  // the node, as its machines see it
+    return fleet_.machine_address(node_, 0, number);
+  }
+  AppMatch match() const { return fleet_.app(app_); }
+  bool operator==(const AppNetwork&) const = default;
+
+ private:
+  FleetPrefix fleet_;
+  NodeIndex node_;
+  std::uint32_t app_;
+};
+
 }  // namespace perigee::mesh

@@ -102,6 +102,22 @@ TEST_CASE("a fleet's network is a unique local /48, a node's index one of 65535"
   CHECK_FALSE(NodeIndex::make(65536).has_value());
 }
 
+TEST_CASE("an app's network on a node gives addresses, and is read back") {
+  const auto network = AppNetwork::parse("fd12:3456:789a:5:102:304::/96");
+  REQUIRE(network.has_value());
+  CHECK(network->str() == "fd12:3456:789a:5:102:304::/96");
+  CHECK(*network == AppNetwork(three_nodes().fleet, index_of(5), 0x01020304));
+  CHECK(network->machine(0x0ac90002) == "fd12:3456:789a:5:102:304:ac9:2");
+  CHECK(network->gateway(0x0ac90001) == "fd12:3456:789a:5::ac9:1");
+  CHECK(network->match().value == "fd12:3456:789a:0:102:304::");
+  for (const std::string_view bad :
+       {"", "fd12:3456:789a:5:102:304::/64", "fd12:3456:789a:0:102:304::/96",
+        "fd12:3456:789a:5::/96", "2001:db8:0:5:102:304::/96", "fd12:3456:789a:5:102:304::1/96"}) {
+    CAPTURE(bad);
+    CHECK(AppNetwork::parse(bad).error().code == Code::invalid_argument);
+  }
+}
+
 TEST_CASE("generated keys and fleet networks are valid, and no two are the same") {
   const auto host = *sys::PosixHost::open(1);
   std::set<std::string> seen;

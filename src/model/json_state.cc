@@ -1,5 +1,7 @@
 // JSON of desired state as the store and the feed hold it: ImageRef, App, Machine, Release. Times
 // are nanoseconds since 1970 ("created_at_ns").
+#include <limits>
+
 #include "base/text.h"
 #include "model/egress.h"
 #include "model/json.h"
@@ -50,6 +52,14 @@ Result<EgressPolicy> egress_in(const json::Value& value) {
   return parsed;
 }
 
+Result<std::uint32_t> app_number_in(const json::Value& value) {
+  TRY(const std::int64_t number, value.optional_int("number", 0));
+  if (number < 0 || number > std::numeric_limits<std::uint32_t>::max()) {
+    return fail(Code::invalid_argument, "number: {} is not in 0 to 2^32 - 1", number);
+  }
+  return static_cast<std::uint32_t>(number);
+}
+
 Result<ReleaseEvent> event_from(const json::Value& value) {
   ReleaseEvent event;
   TRY(event.at, time_in(value, "at_ns"));
@@ -90,7 +100,8 @@ json::Value to_json(const App& app) {
                                   {"created_at_ns", app.created_at.ns},
                                   {"current_release", app.current_release},
                                   {"last_release", app.last_release},
-                                  {"egress", to_json(app.egress)}});
+                                  {"egress", to_json(app.egress)},
+                                  {"number", static_cast<std::int64_t>(app.number)}});
   if (app.scale != Scale()) out.set("scale", to_json(app.scale));
   return out;
 }
@@ -107,6 +118,7 @@ Result<App> app_from(const json::Value& value) {
   if (const json::Value* scale = value.find("scale")) {
     TRY_AS(app.scale, scale_from(*scale), "scale");
   }
+  TRY(app.number, app_number_in(value));
   return app;
 }
 
@@ -131,6 +143,7 @@ json::Value to_json(const Machine& machine) {
                                   {"updated_at_ns", machine.updated_at.ns}});
   if (!machine.replaces.empty()) out.set("replaces", machine.replaces.str());
   if (machine.egress != EgressPolicy()) out.set("egress", to_json(machine.egress));
+  if (!machine.private_network.empty()) out.set("private_network", machine.private_network);
   if (machine.stop_override) out.set("stop_override", to_json(*machine.stop_override));
   return out;
 }
@@ -165,6 +178,7 @@ Result<Machine> machine_from(const json::Value& value) {
   TRY(machine.created_at, time_in(value, "created_at_ns"));
   TRY(machine.updated_at, time_in(value, "updated_at_ns"));
   TRY(machine.egress, egress_in(value));
+  TRY(machine.private_network, value.optional_string("private_network"));
   return machine;
 }
 

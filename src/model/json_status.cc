@@ -121,6 +121,7 @@ json::Value to_json(const MachineStatus& status) {
                                   {"state", name(status.state)},
                                   {"acted_sequence", status.acted_sequence},
                                   {"private_ip", status.private_ip},
+                                  {"private_ip6", status.private_ip6},
                                   {"listening", status.listening},
                                   {"listens_on", status.listens_on},
                                   {"restart_count", status.restart_count},
@@ -141,6 +142,7 @@ Result<MachineStatus> machine_status_from(const json::Value& value) {
   TRY(status.state, state_in(value, "state"));
   TRY(status.acted_sequence, value.optional_int("acted_sequence", 0));
   TRY(status.private_ip, value.optional_string("private_ip"));
+  TRY(status.private_ip6, value.optional_string("private_ip6"));
   TRY(status.listening, value.optional_bool("listening", false));
   TRY(status.listens_on, value.optional_string("listens_on"));
   TRY(status.restart_count, int_in(value, "restart_count", 0, 0, kMaxRestarts));
@@ -244,6 +246,7 @@ json::Value public_machine(const Machine& machine, const MachineStatus* status) 
     out.set("listening", status->listening);
     if (!status->listens_on.empty()) out.set("listens_on", status->listens_on);
     out.set("restart_count", status->restart_count);
+    if (!status->private_ip6.empty()) out.set("private_ip6", status->private_ip6);
     if (!status->error.empty()) out.set("error", status->error);
     if (status->started_at) out.set("started_at", to_rfc3339(*status->started_at));
   }

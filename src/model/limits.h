@@ -9,6 +9,8 @@ namespace perigee::model {
 
 inline constexpr std::size_t kMaxNodes = 4096;  // of a fleet
 
+inline constexpr std::size_t kMaxNamedMachines = 1024;  // of one app
+
 inline constexpr std::size_t kMaxMachineEvents = 32;
 inline constexpr std::size_t kMaxReleaseEvents = 512;
 inline constexpr std::size_t kMaxEnv = 512;

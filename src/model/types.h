@@ -176,6 +176,7 @@ struct App {
   std::int64_t last_release = 0;     // the newest number given out
   EgressPolicy egress = {};
   Scale scale = {};
+  std::uint32_t number = 0;  // in its machines' addresses (docs/formats/mesh.md); 0: none yet
   bool operator==(const App&) const = default;
 };
 
@@ -203,6 +204,8 @@ struct Machine {
   StringMap secrets;  // by name, sealed (docs/formats/sealed.md): those of this version
   ImageRef image;
   EgressPolicy egress = {};  // its app's: in the node feed alone
+  // Its app's on its node, "fd12:3456:789a:5:102:304::/96"; likewise. Empty: no fleet.
+  std::string private_network = {};
   DesiredState desired = DesiredState::started;
   std::int64_t desired_sequence = 1;  // +1 at every start or stop call: a repeated call acts again
   Origin origin = Origin::user;       // of the newest change of `desired`
@@ -289,6 +292,7 @@ struct MachineStatus {
   MachineState state = MachineState::created;
   std::int64_t acted_sequence = 0;  // Machine::desired_sequence that the worker has acted on
   std::string private_ip;           // the guest's address on its node, "10.201.0.2"
+  std::string private_ip6 = {};     // reached from all machines of its app in the fleet
   // The first service's internal_port accepts connections, or, where checks gate routing, they have
   // all passed and none is critical.
   bool listening = false;

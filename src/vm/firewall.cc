@@ -24,6 +24,8 @@ constexpr std::string_view kClosed4 =
 // Global unicast alone is open, without what carries IPv4 addresses in it (Teredo, 6to4).
 constexpr std::string_view kOpen6 = "2000::/3";
 constexpr std::string_view kTunnels6 = "2001::/32, 2002::/16";
+// What is 0 in the mesh address of a node, and never in a machine's (docs/formats/mesh.md).
+constexpr std::string_view kNotNode = "0:0:0:ffff:ffff:ffff:ffff:0";
 
 bool is_ipv6(std::string_view address) {
   return address.find(':') != std::string_view::npos;
@@ -59,10 +61,12 @@ std::string identity_sets(const std::vector<FirewallMachine>& machines) {
   const auto by6 = map_all(machines, [](const FirewallMachine& m) {
     return fmt::format("\"{}\" . {} . {}", m.tap, m.mac, m.address6);
   });
+  const auto addresses6 = map_all(machines, [](const FirewallMachine& m) { return m.address6; });
   return fmt::format(R"(  set guests {{ type ifname . ether_addr . ipv4_addr;{} }}
   set guests6 {{ type ifname . ether_addr . ipv6_addr;{} }}
+  set addresses6 {{ type ipv6_addr;{} }}
 )",
-                     elements(by4), elements(by6));
+                     elements(by4), elements(by6), elements(addresses6));
 }
 
 std::string rate_rules(const std::vector<FirewallMachine>& machines) {
@@ -109,11 +113,22 @@ std::string egress_rules(const EgressPolicy& egress) {
   return named + mail + rest + "    jump refuse\n";
 }
 
+std::optional<FleetMatch> fleet_of(const std::vector<FirewallMachine>& app) {
+  for (const FirewallMachine& machine : app) {
+    if (machine.fleet) return machine.fleet;
+  }
+  return std::nullopt;
+}
+
+std::string resolver_rule(std::string_view address) {
+  return fmt::format("    {} meta l4proto {{ tcp, udp }} th dport {} accept\n", to_network(address),
+                     kDns);
+}
+
 std::string resolver_rules(const FirewallSettings& settings) {
   std::string out;
   for (const std::string& address : settings.nameservers) {
-    out += fmt::format("    {} meta l4proto {{ tcp, udp }} th dport {} accept\n",
-                       to_network(address), kDns);
+    out += resolver_rule(address);
   }
   return out;
 }
@@ -127,10 +142,31 @@ std::string app_chain(const FirewallSettings& settings, const std::string& app,
   std::string out = fmt::format("  chain app_{} {{\n", app);
   out += fmt::format("    ip daddr {{ {} }} accept\n", join(own4, ", "));
   out += fmt::format("    ip6 daddr {{ {} }} accept\n", join(own6, ", "));
+  if (const auto fleet = fleet_of(machines)) {
+    out += fmt::format("    oifname \"{}\" ip6 daddr & {} == {} accept\n", settings.mesh,
+                       fleet->mask, fleet->value);
+  }
   const EgressPolicy& egress = machines.front().egress;
   if (egress.kind == EgressKind::closed) return out + "    jump refuse\n  }\n";
   out += resolver_rules(settings) + "    jump never\n";
   return out + egress_rules(egress) + "  }\n";
+}
+
+// Who may open connections to the machines from other nodes: those of the same app. That a packet
+// of the mesh is from the node that its address names is WireGuard's to see to.
+std::string fleet_rules(const Apps& apps) {
+  std::string chains;
+  std::vector<std::string> jumps;
+  for (const auto& [app, machines] : apps) {
+    const auto fleet = fleet_of(machines);
+    if (!fleet) continue;
+    chains += fmt::format("  chain fleet_{} {{\n    ip6 saddr & {} == {} accept\n    drop\n  }}\n",
+                          app, fleet->mask, fleet->value);
+    for (const FirewallMachine& machine : machines) {
+      if (machine.fleet) jumps.push_back(fmt::format("\"{}\" : goto fleet_{}", machine.tap, app));
+    }
+  }
+  return chains + fmt::format("  map fleet {{ type ifname : verdict;{} }}\n", elements(jumps));
 }
 
 std::string app_rules(const FirewallSettings& settings,
@@ -142,10 +178,12 @@ std::string app_rules(const FirewallSettings& settings,
   const auto jumps = map_all(machines, [](const FirewallMachine& m) {
     return fmt::format("\"{}\" : goto app_{}", m.tap, m.app);
   });
-  return chains + fmt::format("  map apps {{ type ifname : verdict;{} }}\n", elements(jumps));
+  return chains + fmt::format("  map apps {{ type ifname : verdict;{} }}\n", elements(jumps)) +
+         fleet_rules(apps);
 }
 
-// A resolver on the host itself is reached as one elsewhere is, unless the app is closed.
+// The node's own resolver answers every machine (and knows who may ask it what). Another one on the
+// host itself is reached as one elsewhere is, unless the app is closed.
 std::string host_rules(const FirewallSettings& settings,
                        const std::vector<FirewallMachine>& machines) {
   std::vector<std::string> open;
@@ -156,22 +194,25 @@ std::string host_rules(const FirewallSettings& settings,
   std::string out = fmt::format("  set open_taps {{ type ifname;{} }}\n", elements(open));
   out += R"(  chain to_host {
     ct direction reply ct state established,related accept
-    iifname != @open_taps drop
 )";
+  if (!settings.resolver.empty()) out += resolver_rule(settings.resolver);
+  out += "    iifname != @open_taps drop\n";
   return out + resolver_rules(settings) + "    drop\n  }\n";
 }
 
 std::string never_rules(const FirewallSettings& settings) {
-  std::string out = fmt::format(R"(  chain refuse {{
+  std::string out =
+      fmt::format(R"(  chain refuse {{
     meta l4proto tcp reject with tcp reset
     reject with icmpx admin-prohibited
   }}
   chain never {{
     oifgroup {0:#x} jump refuse
+    oifname "{3}" jump refuse
     ip daddr {1} jump refuse
     ip6 daddr {2} jump refuse
 )",
-                                settings.tap_group, settings.network, settings.network6);
+                  settings.tap_group, settings.network, settings.network6, settings.mesh);
   for (const std::string& network : settings.reachable) {
     out += fmt::format("    {} return\n", to_network(network));
   }
@@ -186,7 +227,8 @@ std::string never_rules(const FirewallSettings& settings) {
 // Chains that hang on the kernel's hooks. What is sent to a machine that is gone is refused here:
 // without its tap the default route would carry it off this host, where anyone may answer. A policy
 // is asked about every packet of a connection that a machine has opened, so that a change counts
-// for those that are open.
+// for those that are open. From the mesh only nodes speak to this host, and only machines to
+// machines: nothing is passed on to anywhere else.
 std::string hooks(const FirewallSettings& settings) {
   return fmt::format(R"(  chain guard {{
     iifname . ether saddr . ip saddr @guests return
@@ -211,6 +253,7 @@ std::string hooks(const FirewallSettings& settings) {
   }}
   chain to_machine {{
     ct state established,related accept
+    iifname "{4}" oifname vmap @fleet
     drop
   }}
   chain prerouting {{
@@ -221,11 +264,13 @@ std::string hooks(const FirewallSettings& settings) {
   chain input {{
     type filter hook input priority filter - 10; policy accept;
     iifgroup {0:#x} jump to_host
+    iifname "{4}" ip6 saddr & {5} != :: drop
   }}
   chain forward {{
     type filter hook forward priority filter - 10; policy accept;
     iifgroup {0:#x} jump from_machine
     oifgroup {0:#x} jump to_machine
+    iifname "{4}" drop
     ip daddr {1} jump gone
     ip6 daddr {2} jump gone
   }}
@@ -240,11 +285,14 @@ std::string hooks(const FirewallSettings& settings) {
   }}
   chain nat {{
     type nat hook postrouting priority srcnat; policy accept;
+    oifname "{4}" accept
     ip saddr {1} oifgroup != {0:#x} masquerade
     ip6 saddr {2} oifgroup != {0:#x} masquerade
+    ip6 saddr @addresses6 oifgroup != {0:#x} masquerade
   }}
 )",
-                     settings.tap_group, settings.network, settings.network6, kMaxConnections);
+                     settings.tap_group, settings.network, settings.network6, kMaxConnections,
+                     settings.mesh, kNotNode);
 }
 
 // The host answers for the gateway, to whom it knows, and learns nothing from what it hears.

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +31,9 @@ struct FirewallSettings {
   std::string network;      // of the machines: "10.201.0.0/16"
   std::string network6;     // "fd12:3456:789a::/64"
   std::string gateway;      // the host on every tap: "10.201.0.1"
+  std::string mesh = {};    // the interface to the fleet's other nodes, whether it is there or not
   std::vector<std::string> nameservers = {};
+  std::string resolver = {};  // of this host, for every machine: the gateway's address, or none
   // Networks that are closed by default (private ones) and that this node's owner opens.
   std::vector<std::string> reachable = {};
 };
@@ -49,14 +52,23 @@ struct EgressPolicy {
   bool operator==(const EgressPolicy&) const = default;
 };
 
+// By which the machines of an app in the whole fleet are known (mesh/address_plan.h): their address
+// under the mask is the value.
+struct FleetMatch {
+  std::string mask;
+  std::string value;
+  bool operator==(const FleetMatch&) const = default;
+};
+
 struct FirewallMachine {
   std::string app;
   std::string tap;
   std::string mac;
   std::string address;
   std::string address6;
-  EgressPolicy egress = {};  // the app's: the same for all its machines
-  int net_mbit = 0;          // per second and direction; 0: no bound
+  std::optional<FleetMatch> fleet = std::nullopt;  // its app's: the same for all its machines
+  EgressPolicy egress = {};                        // the app's: the same for all its machines
+  int net_mbit = 0;                                // per second and direction; 0: no bound
   bool operator==(const FirewallMachine&) const = default;
 };
 

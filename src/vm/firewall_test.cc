@@ -19,6 +19,7 @@ FirewallSettings settings() {
           .network = "10.201.0.0/16",
           .network6 = "fd00:1::/64",
           .gateway = "10.201.0.1",
+          .mesh = "pgw-0000002a",
           .nameservers = {"9.9.9.9", "2620:fe::fe"},
           .reachable = {"10.5.0.0/16", "fd00:5::/32"}};
 }
@@ -29,6 +30,11 @@ FirewallMachine machine(const std::string& app, int number) {
           .mac = "02:00:00:00:00:0" + std::to_string(number),
           .address = "10.201.0." + std::to_string(number),
           .address6 = "fd00:1::" + std::to_string(number)};
+}
+
+FirewallMachine in_fleet(FirewallMachine machine, const std::string& app) {
+  machine.fleet = FleetMatch{"ffff:ffff:ffff:0:ffff:ffff::", app};
+  return machine;
 }
 
 // The chain's rules, one a line.
@@ -92,12 +98,43 @@ TEST_CASE("a closed app reaches its own machines alone, a listed one what its li
 TEST_CASE("no policy opens other apps or private networks; the node's owner may open the latter") {
   const std::string never = chain(firewall_rules(settings(), {machine("web", 2)}), "never");
   CHECK(
-      never.starts_with("    oifgroup 0x2b jump refuse\n    ip daddr 10.201.0.0/16 jump refuse\n"
+      never.starts_with("    oifgroup 0x2b jump refuse\n    oifname \"pgw-0000002a\" jump refuse\n"
+                        "    ip daddr 10.201.0.0/16 jump refuse\n"
                         "    ip6 daddr fd00:1::/64 jump refuse\n"
                         "    ip daddr 10.5.0.0/16 return\n    ip6 daddr fd00:5::/32 return\n"));
   for (const char* network : {"169.254.0.0/16", "127.0.0.0/8", "192.168.0.0/16", "100.64.0.0/10"}) {
     CHECK(never.find(network) != std::string::npos);
   }
+}
+
+TEST_CASE("machines on other nodes are reached, and reach us, where they are of the same app") {
+  const FirewallMachine web = in_fleet(machine("web", 2), "fd12:3456:789a:0:0:7::");
+  const FirewallMachine old = machine("old", 3);  // booted before its node joined
+  const std::string rules = firewall_rules(settings(), {web, old});
+  CHECK(chain(rules, "app_web")
+            .find("    oifname \"pgw-0000002a\" ip6 daddr & ffff:ffff:ffff:0:ffff:ffff:: == "
+                  "fd12:3456:789a:0:0:7:: accept\n") != std::string::npos);
+  CHECK(chain(rules, "fleet_web") ==
+        "    ip6 saddr & ffff:ffff:ffff:0:ffff:ffff:: == fd12:3456:789a:0:0:7:: accept\n"
+        "    drop\n");
+  CHECK(rules.find(
+            "map fleet { type ifname : verdict; elements = { \"pg-2\" : goto fleet_web }; }") !=
+        std::string::npos);
+  CHECK(chain(rules, "app_old").find("pgw-") == std::string::npos);
+  CHECK(rules.find("chain fleet_old") == std::string::npos);
+}
+
+TEST_CASE(
+    "the node's resolver is reached by every machine, other resolvers by those of open apps") {
+  FirewallSettings with_resolver = settings();
+  with_resolver.resolver = "10.201.0.1";
+  const std::string to_host = chain(firewall_rules(with_resolver, {machine("web", 2)}), "to_host");
+  CHECK(to_host ==
+        "    ct direction reply ct state established,related accept\n"
+        "    ip daddr 10.201.0.1 meta l4proto { tcp, udp } th dport 53 accept\n"
+        "    iifname != @open_taps drop\n" +
+            std::string(kResolvers) + "    drop\n");
+  CHECK(chain(firewall_rules(settings(), {}), "to_host").find("10.201.0.1") == std::string::npos);
 }
 
 TEST_CASE("a bound on bandwidth holds for both directions of its machine alone") {
@@ -114,7 +151,7 @@ TEST_CASE("a bound on bandwidth holds for both directions of its machine alone")
 TEST_CASE("nft takes the rules, twice, with and without machines") {
   FirewallMachine slow = machine("web", 2);
   slow.net_mbit = 10;
-  FirewallMachine closed = machine("a-b-c", 3);
+  FirewallMachine closed = in_fleet(machine("a-b-c", 3), "fd12:3456:789a:0:0:7::");
   closed.egress.kind = EgressKind::closed;
   FirewallMachine listed = machine("mail", 4);
   listed.egress = {.kind = EgressKind::listed,

@@ -75,12 +75,16 @@ bool AddressPool::reserve(std::string_view address) {
   return true;
 }
 
+std::uint32_t AddressPool::value_of(std::string_view address) {
+  return parse_ipv4(address).value_or(0);
+}
+
 std::uint32_t AddressPool::number_of(std::string_view address) const {
-  return parse_ipv4(address).value_or(0) - (first_ - kFirstNumber);
+  return value_of(address) - (first_ - kFirstNumber);
 }
 
 std::string embedded_address(std::string_view prefix, std::string_view address) {
-  const std::uint32_t value = parse_ipv4(address).value_or(0);
+  const std::uint32_t value = AddressPool::value_of(address);
   return fmt::format("{}{:x}:{:x}", prefix, value >> 16, value & 0xffff);
 }
 

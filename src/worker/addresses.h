@@ -21,6 +21,8 @@ class AddressPool {
   // An address that a record holds; false where it is outside or taken.
   bool reserve(std::string_view address);
   void give_back(std::string_view address);
+  // An address as a number: 0x0ac90002 for 10.201.0.2.
+  static std::uint32_t value_of(std::string_view address);
   // An address's place in the network: 2 for the first machine's.
   std::uint32_t number_of(std::string_view address) const;
   std::size_t taken() const { return taken_.size(); }

@@ -31,8 +31,9 @@ struct Config {
   std::int64_t memory_mib = 1024;                      // for machines
   std::uint64_t upper_bytes = std::uint64_t{8} << 30;  // of a machine's writable disk
   std::vector<std::string> nameservers;                // of the guests
-  std::uint32_t first_vm_uid = vm::kFirstVmUid;        // with an address's number: its VMM's user
-  std::uint32_t allowed_uid = 0;                       // who, besides root, may use worker.sock
+  std::string resolver = {};  // that stands before them: answers .internal here; empty: none does
+  std::uint32_t first_vm_uid = vm::kFirstVmUid;  // with an address's number: its VMM's user
+  std::uint32_t allowed_uid = 0;                 // who, besides root, may use worker.sock
   LogRetention logs = {};
   std::string run_dir;       // below /run; empty: a restart of the host is not noticed
   std::string host_boot_id;  // the kernel's, of this boot of the host

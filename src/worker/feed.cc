@@ -11,6 +11,7 @@ constexpr std::int64_t kVersion = 1;
 constexpr std::string_view kMachines = "/machines/";
 constexpr std::string_view kVolumes = "/volumes/";
 constexpr std::string_view kRegistries = "/registries/";
+constexpr std::string_view kNames = "/names/";
 
 }  // namespace
 
@@ -81,6 +82,7 @@ Result<void> FeedReader::change(const json::Value& value) {
     revision_ = revision;
     sink_.registries_synced(all.registries);
     sink_.volumes_synced(all.volumes);
+    sink_.names_synced(all.apps);
     sink_.synced(all.machines);
     return {};
   }
@@ -91,6 +93,7 @@ Result<void> FeedReader::change(const json::Value& value) {
   if (key.starts_with(kMachines)) machine_change(MachineId(key.substr(kMachines.size())), content);
   if (key.starts_with(kVolumes)) volume_change(VolumeId(key.substr(kVolumes.size())), content);
   if (key.starts_with(kRegistries)) registry_change(key.substr(kRegistries.size()), content);
+  if (key.starts_with(kNames)) names_change(AppName(key.substr(kNames.size())), content);
   return {};
 }
 
@@ -120,6 +123,15 @@ void FeedReader::registry_change(std::string registry, const json::Value* conten
   if (login && login->registry == registry) return sink_.registry_wanted(*std::move(login));
   log_error("worker", "feed: registry {}: {}", registry,
             login ? "its name differs from its key" : login.error().context);
+}
+
+void FeedReader::names_change(AppName app, const json::Value* content) {
+  if (content == nullptr) return sink_.names_gone(std::move(app));
+  Result<model::AppNames> names = model::app_names_from(*content);
+  if (snapshot_) snapshot_->apps.insert(app);
+  if (names && names->app == app) return sink_.names_told(*std::move(names));
+  log_error("worker", "feed: names of {}: {}", app,
+            names ? "the app differs from the key" : names.error().context);
 }
 
 }  // namespace perigee::worker

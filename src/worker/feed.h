@@ -16,6 +16,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "json/json.h"
+#include "model/names.h"
 #include "model/registry.h"
 #include "model/types.h"
 
@@ -36,6 +37,9 @@ class FeedSink {
   virtual void registry_wanted(model::RegistryLogin login) = 0;
   virtual void registry_gone(std::string registry) = 0;
   virtual void registries_synced(const std::set<std::string>& registries) = 0;
+  virtual void names_told(model::AppNames names) = 0;
+  virtual void names_gone(AppName app) = 0;
+  virtual void names_synced(const std::set<AppName>& apps) = 0;  // likewise
 };
 
 class FeedReader {
@@ -55,6 +59,7 @@ class FeedReader {
   void machine_change(MachineId id, const json::Value* content);
   void volume_change(VolumeId id, const json::Value* content);
   void registry_change(std::string registry, const json::Value* content);
+  void names_change(AppName app, const json::Value* content);
 
   FeedSink& sink_;
   std::string buffer_;
@@ -66,6 +71,7 @@ class FeedReader {
     std::set<MachineId> machines;
     std::set<VolumeId> volumes;
     std::set<std::string> registries;
+    std::set<AppName> apps;
   };
   std::optional<Snapshot> snapshot_;  // while one is being read
 };

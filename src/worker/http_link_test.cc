@@ -118,6 +118,9 @@ class Recorder : public FeedSink {
     log += what + " ";
     changed.notify_all();
   }
+  void names_told(model::AppNames /*names*/) override {}
+  void names_gone(AppName /*app*/) override {}
+  void names_synced(const std::set<AppName>& /*apps*/) override {}
 };
 
 async::Task<void> until_log(Recorder& recorder, std::string log) {

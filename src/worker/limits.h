@@ -38,6 +38,9 @@ inline constexpr Duration kInquiryInterval = 15s;  // and between two such quest
 inline constexpr std::size_t kMaxRegistries = 256;
 inline constexpr std::uint64_t kMaxRegistriesFile = std::uint64_t{8} * 1024 * 1024;
 
+// Names.
+inline constexpr std::uint64_t kMaxNamesFile = std::uint64_t{64} << 20;
+
 // Volumes.
 inline constexpr std::size_t kMaxVolumes = 16384;   // on one node
 inline constexpr Duration kVolumeLook = 10s;        // between looks at how much is used

@@ -13,6 +13,7 @@
 #include "worker/listen_advice.h"
 #include "worker/machine_limits.h"
 #include "worker/machine_record.h"
+#include "worker/private_addresses.h"
 
 namespace perigee::worker {
 namespace {
@@ -55,12 +56,13 @@ vm::VmStatus unknown_vm(const MachineId& machine) {
 
 vm::FirewallMachine firewall_machine(const Tools& tools, const Record& record) {
   const MachineId& id = record.machine.id;
-  const std::string& address = record.status.private_ip;
+  const PrivateAddresses addresses = private_addresses(tools.addresses, tools.config, record);
   return {.app = record.machine.app.str(),
           .tap = vm::tap_name(id),
           .mac = vm::mac_address(id),
-          .address = address,
-          .address6 = embedded_address(tools.config.network6, address),
+          .address = record.status.private_ip,
+          .address6 = addresses.machine,
+          .fleet = addresses.fleet,
           .egress = egress_of(record.machine.egress),
           .net_mbit = limits_of(record.machine.config).net_mbit};
 }
@@ -393,9 +395,17 @@ async::Task<Result<void>> MachineReconciler::add_volumes(vm::VmSpec& spec,
   co_return Result<void>();
 }
 
+// What is resumed keeps the address that it has in its memory.
 async::Task<Result<void>> MachineReconciler::ensure_address() {
-  if (!record_.status.private_ip.empty()) co_return Result<void>();
-  CO_TRY(record_.status.private_ip, tools_.addresses.take());
+  model::MachineStatus& status = record_.status;
+  const model::MachineStatus before = status;
+  if (status.private_ip.empty()) {
+    CO_TRY(status.private_ip, tools_.addresses.take());
+  }
+  if (!may_resume(record_)) {
+    status.private_ip6 = wanted_address6(tools_.addresses, tools_.config, record_);
+  }
+  if (status == before) co_return Result<void>();
   tools_.network.put(record_.machine.id, firewall_machine(tools_, record_));
   co_return co_await save();
 }
@@ -431,10 +441,14 @@ async::Task<Result<vm::VmSpec>> MachineReconciler::make_spec() {
   spec.nic.mac = vm::mac_address(machine.id);
   spec.nic.address = record_.status.private_ip;
   spec.nic.gateway = tools_.addresses.gateway();
-  spec.nic.address6 = embedded_address(tools_.config.network6, spec.nic.address);
-  spec.nic.gateway6 = embedded_address(tools_.config.network6, spec.nic.gateway);
+  const PrivateAddresses addresses = private_addresses(tools_.addresses, tools_.config, record_);
+  spec.nic.address6 = addresses.machine;
+  spec.nic.gateway6 = addresses.gateway;
   spec.nic.group = tools_.config.tap_group;
   spec.nic.nameservers = tools_.config.nameservers;
+  if (!tools_.config.resolver.empty()) {
+    spec.nic.nameservers.insert(spec.nic.nameservers.begin(), tools_.config.resolver);
+  }
   co_return spec;
 }
 

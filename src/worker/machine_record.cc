@@ -296,6 +296,7 @@ void note_removed(Record& record, WallTime now) {
   acknowledge(record);
   record.boot = BootPhase::none;
   record.status.private_ip.clear();
+  record.status.private_ip6.clear();
   move_to(record, MachineState::destroyed, "destroy", Source::worker, now);
 }
 

@@ -151,6 +151,11 @@ class Recorder : public FeedSink {
   void volumes_synced(const std::set<VolumeId>& volumes) override {
     if (!volumes.empty()) log += "volumes=" + std::to_string(volumes.size()) + " ";
   }
+  void names_told(model::AppNames names) override { log += "names:" + names.app.str() + " "; }
+  void names_gone(AppName app) override { log += "-names:" + app.str() + " "; }
+  void names_synced(const std::set<AppName>& apps) override {
+    if (!apps.empty()) log += "names=" + std::to_string(apps.size()) + " ";
+  }
 };
 
 std::string change_line(int revision, const std::string& id) {
@@ -208,6 +213,28 @@ TEST_CASE("log-ins at registries come by the feed, and a name that differs from 
 )")
               .has_value());
   CHECK(recorder.log == "+me registries2 =0 -ghcr.io ");
+}
+
+TEST_CASE("names of apps come by the feed, and those that a snapshot lacks are known to be gone") {
+  Recorder recorder;
+  FeedReader reader(recorder);
+  const model::AppNames names{.app = AppName("hello"),
+                              .machines = {{MachineId("m1"), RegionCode("fra"), "fd00::1"}}};
+  const auto line = [&names](const std::string& app) {
+    return json::object(
+               {{"revision", 7}, {"key", "/names/" + app}, {"value", model::to_json(names)}})
+               .dump() +
+           "\n";
+  };
+  REQUIRE(reader
+              .feed(R"({"version":1,"epoch":"e1","revision":7,"snapshot":true})"
+                    "\n" +
+                    line("hello") + line("other") +  // the second one's key is another
+                    R"({"revision":7,"synced":true}
+{"revision":8,"key":"/names/hello","value":null}
+)")
+              .has_value());
+  CHECK(recorder.log == "names:hello names=2 =0 -names:hello ");
 }
 
 TEST_CASE("volumes come by the feed as machines do, and are all told before the machines are") {

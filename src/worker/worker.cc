@@ -64,6 +64,7 @@ Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver
       volumes_(
           host, config_.state_dir + "/volumes", disks, driver, changed_,
           [this](const MachineId& id) { return is_busy(id); }, unsealer_),
+      names_(host, config_.state_dir + "/names.json"),
       tools_{host_,    config_, driver_,   images,      store_,          volumes_, addresses_,
              network_, boots_,  unsealer_, registries_, check_attempts_, changed_, logs_},
       tasks_(host.loop) {}
@@ -77,6 +78,7 @@ async::Task<Result<void>> Worker::run(std::unique_ptr<sys::Listener> listener) {
   tasks_.spawn(follow_feed(*this));
   tasks_.spawn(send_reports(*this));
   tasks_.spawn(prune_logs(*this));
+  tasks_.spawn(NameBook::run(names_));
   if (listener) {
     WorkerApi api(host_, *this, config_.allowed_uid);
     http::Server server(host_, api, {});
@@ -90,6 +92,7 @@ async::Task<Result<void>> Worker::run(std::unique_ptr<sys::Listener> listener) {
 // ---- the start ----
 
 async::Task<Result<void>> Worker::take_up() {
+  co_await names_.load();
   CO_TRY_AS(MachineStore::Loaded loaded, co_await store_.load(), "the machines' records");
   CO_TRY_VOID_AS(co_await volumes_.load(), "the volumes' records");
   CO_TRY_VOID_AS(co_await registries_.load(), "the log-ins at registries");
@@ -231,6 +234,23 @@ void Worker::sweep() {
     it = gone_.erase(it);
     if (auto again = revived_.extract(id)) machine_wanted(std::move(again.mapped()));
   }
+}
+
+std::optional<dns::Client> Worker::name_client(const std::string& address) const {
+  for (const auto& [id, reconciler] : machines_) {
+    if (reconciler->status().private_ip != address) continue;
+    const model::Machine& machine = reconciler->machine();
+    dns::Client client{.view = {.app = machine.app.str()}};
+    client.outside = machine.egress.kind != model::EgressKind::closed;
+    const model::AppNames* names = names_.find(machine.app);
+    client.known = names != nullptr;
+    if (!client.known) return client;
+    for (const model::NamedMachine& each : names->machines) {
+      client.view.hosts.push_back({each.id.str(), each.region.str(), each.address});
+    }
+    return client;
+  }
+  return std::nullopt;
 }
 
 // ---- the tasks ----

@@ -12,12 +12,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "async/event.h"
 #include "async/task_group.h"
+#include "dns/server.h"
 #include "sys/host.h"
 #include "vm/driver.h"
 #include "worker/addresses.h"
@@ -30,6 +32,7 @@
 #include "worker/machine_reconciler.h"
 #include "worker/machine_store.h"
 #include "worker/metrics_source.h"
+#include "worker/name_book.h"
 #include "worker/volumes.h"
 
 namespace perigee::worker {
@@ -56,6 +59,8 @@ class Worker : private FeedSink {
   // The output of an app's machines that are gone, oldest first.
   async::Task<Result<std::vector<ArchivedLog>>> archived_logs(AppName app);
   const Config& config() const { return config_; }
+  // What the machine with that address may be told of names; nullopt: no machine has it.
+  std::optional<dns::Client> name_client(const std::string& address) const;
 
   model::NodeReport report() const;
   const MachineReconciler* find(const MachineId& id) const;
@@ -76,6 +81,9 @@ class Worker : private FeedSink {
   void registry_wanted(model::RegistryLogin login) override { registries_.want(std::move(login)); }
   void registry_gone(std::string registry) override { registries_.gone(registry); }
   void registries_synced(const std::set<std::string>& all) override { registries_.synced(all); }
+  void names_told(model::AppNames names) override { names_.set(std::move(names)); }
+  void names_gone(AppName app) override { names_.remove(app); }
+  void names_synced(const std::set<AppName>& apps) override { names_.keep_only(apps); }
 
   async::Task<Result<void>> take_up();
   async::Task<std::vector<vm::VmStatus>> adopt();
@@ -107,6 +115,7 @@ class Worker : private FeedSink {
   async::Semaphore check_attempts_;
   ChangeSignal changed_;
   Volumes volumes_;
+  NameBook names_;
   Tools tools_;
   std::map<MachineId, vm::VmStatus> found_;  // VMs that no reconciler has taken up yet
   std::set<MachineId> orphans_;              // directories without a record, until control is heard

@@ -26,6 +26,7 @@ class FakeControl {
   void want(model::Machine machine);
   void forget(const MachineId& id);
   void want(model::Volume volume);
+  void tell(model::AppNames names);
   void forget_volume(const VolumeId& id) { volumes_.erase(id); }
   void want(model::RegistryLogin login);
   void forget_registry(const std::string& registry);
@@ -44,6 +45,7 @@ class FakeControl {
   std::vector<std::pair<MachineId, std::optional<model::Machine>>> journal_;
   std::map<VolumeId, model::Volume> volumes_;               // sent whole at each change
   std::map<std::string, model::RegistryLogin> registries_;  // likewise
+  std::map<AppName, model::AppNames> names_;                // likewise
   std::optional<model::NodeReport> report_;
   ChangeSignal changed_;
   ChangeSignal told_;
@@ -60,6 +62,7 @@ class FakeLink : public ControlLink {
   void send_snapshot(FeedSink& sink);
   void send_volumes(FeedSink& sink);
   void send_registries(FeedSink& sink);
+  void send_names(FeedSink& sink);
   FakeControl& control_;
   sim::Node& node_;
 };

@@ -38,6 +38,11 @@ const model::VolumeStatus* FakeControl::status(const VolumeId& id) const {
   return nullptr;
 }
 
+void FakeControl::tell(model::AppNames names) {
+  names_[names.app] = std::move(names);
+  changed_.raise();
+}
+
 void FakeControl::go_away(bool away) {
   away_ = away;
   changed_.raise();
@@ -79,9 +84,19 @@ void FakeLink::send_registries(FeedSink& sink) {
   sink.registries_synced(all);
 }
 
+void FakeLink::send_names(FeedSink& sink) {
+  std::set<AppName> all;
+  for (const auto& [app, names] : control_.names_) {
+    sink.names_told(names);
+    all.insert(app);
+  }
+  sink.names_synced(all);
+}
+
 void FakeLink::send_snapshot(FeedSink& sink) {
   send_registries(sink);
   send_volumes(sink);
+  send_names(sink);
   std::set<MachineId> all;
   for (const auto& [id, machine] : control_.wanted_) {
     sink.machine_wanted(machine);
@@ -105,6 +120,7 @@ async::Task<void> FakeLink::follow(FeedSink& sink) {
       co_await loop.sleep(1ms);
       send_registries(sink);
       send_volumes(sink);
+      send_names(sink);
       for (; at < control_.journal_.size(); ++at) {
         const auto [id, machine] = control_.journal_[at];
         if (machine) {

@@ -101,15 +101,16 @@ class EchoServer {
   std::thread thread_;
 };
 
-// A connection of its own sends `data` and wants it back; false where that takes over 10 s or
-// fails.
+// A connection of its own sends `data` and wants it back; false where that fails, or nothing comes
+// for as long as `patience`.
 bool exchange(const Namespace& network, const std::string& address, std::uint16_t port,
-              const std::string& data);
+              const std::string& data, Duration patience = 10s);
 
 // A UDP socket, connected, that never fragments.
 sys::Fd udp_socket(const Namespace& network, const std::string& from, const std::string& to,
                    std::uint16_t port);
 sys::Fd udp_receiver(const Namespace& network, const std::string& address, std::uint16_t port);
+bool send_datagram(const sys::Fd& socket, int length);
 // The next datagram's length within 5 s; -1 without one.
 int receive_length(const sys::Fd& socket);
 

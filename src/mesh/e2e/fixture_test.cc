@@ -39,13 +39,18 @@ sys::Address address_of(const std::string& host, std::uint16_t port) {
   return *sys::Address::ip(host, port);
 }
 
+void set_patience(const sys::Fd& fd, Duration patience) {
+  const std::int64_t ms = to_ms(patience);
+  const timeval value{.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &value, sizeof value);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value);  // of connect(2) too
+}
+
 sys::Fd open_socket(const Namespace& network, int family, int type) {
   sys::Fd fd;
   network.within([&] { fd = sys::Fd(::socket(family, type | SOCK_CLOEXEC, 0)); });
   must(fd.valid(), "socket");
-  const timeval patience{.tv_sec = kPatienceMs / 1000, .tv_usec = 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  set_patience(fd, std::chrono::milliseconds(kPatienceMs));
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   return fd;
@@ -279,8 +284,9 @@ EchoServer::~EchoServer() {
 }
 
 bool exchange(const Namespace& network, const std::string& address, std::uint16_t port,
-              const std::string& data) {
+              const std::string& data, Duration patience) {
   const sys::Fd connection = open_socket(network, AF_INET6, SOCK_STREAM);
+  set_patience(connection, patience);
   const sys::Address to = address_of(address, port);
   if (::connect(connection.get(), to.raw(), to.raw_size()) < 0) return false;
   std::thread sender([&] { send_all(connection, data); });
@@ -312,6 +318,11 @@ sys::Fd udp_receiver(const Namespace& network, const std::string& address, std::
   sys::Fd fd = open_socket(network, AF_INET6, SOCK_DGRAM);
   bind_to(fd, address_of(address, port));
   return fd;
+}
+
+bool send_datagram(const sys::Fd& socket, int length) {
+  const std::string data(static_cast<std::size_t>(length), 'd');
+  return ::send(socket.get(), data.data(), data.size(), 0) == length;
 }
 
 int receive_length(const sys::Fd& socket) {

@@ -227,7 +227,8 @@ void Fixture::raise_firewall(const std::vector<VmSpec>& vms) {
                                   .tap_group = kTapGroup,
                                   .network = "10.201.0.0/16",
                                   .network6 = "fd00:1::/64",
-                                  .gateway = "10.201.0.1"};
+                                  .gateway = "10.201.0.1",
+                                  .mesh = "pgw-e2e"};
   std::vector<FirewallMachine> machines;
   for (const VmSpec& vm : vms) {
     machines.push_back({.app = "app-" + vm.machine.str(),
