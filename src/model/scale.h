@@ -27,9 +27,7 @@ struct Scale {
 
   // Somebody has said where or how many: it is kept so. Otherwise an app has the machines that its
   // deploys make.
-  bool is_set() const {
-    return has_regions() || count.has_value();
-  }
+  bool is_set() const { return has_regions() || count.has_value(); }
   bool has_regions() const { return all_regions || !regions.empty(); }
 };
 

@@ -204,14 +204,14 @@ TEST_CASE("a Dockerfile's image, by archive and by registry, is the tree that bu
                              archive + " docker://" + name);
   REQUIRE_MESSAGE(pushed.status == 0, pushed.out);
   BlobStore blobs(f.host, f.dir.path("pulled"));
-  const auto ref = f.run(resolve(f.host, blobs, *parse_reference(name)));
+  const auto ref = f.run(resolve(f.host, blobs, *parse_reference(name), {}));
   REQUIRE_MESSAGE(ref.has_value(), (ref ? "" : ref.error().context));
-  const auto fetched = f.run(fetch(f.host, blobs, *ref, nullptr));
+  const auto fetched = f.run(fetch(f.host, blobs, *ref, {}, nullptr));
   REQUIRE_MESSAGE(fetched.has_value(), (fetched ? "" : fetched.error().context));
   CHECK(fetched->config == image->config);
-  CHECK(
-      f.run(resolve(f.host, blobs, *parse_reference(registry.name() + "/team/no"))).error().code ==
-      Code::not_found);
+  CHECK(f.run(resolve(f.host, blobs, *parse_reference(registry.name() + "/team/no"), {}))
+            .error()
+            .code == Code::not_found);
 
   for (const int max_disks : {4, 16, 1}) {
     CAPTURE(max_disks);
