@@ -44,6 +44,7 @@ class EtcdCluster {
     std::unique_ptr<sys::Process> process;
     enum class State { down, running, stopped } state = State::down;
   };
+  void kill(Member& member);
   std::string client_url(const Member& member) const;
   std::string initial_cluster() const;
   void make_certificates();

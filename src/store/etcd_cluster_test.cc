@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <tuple>
 
 #include "store/etcd_cluster.h"
 
@@ -54,7 +55,7 @@ EtcdCluster::EtcdCluster(sys::PosixHost& host, Options options) : host_(host), a
 }
 
 EtcdCluster::~EtcdCluster() {
-  for (std::size_t i = 0; i < members_.size(); ++i) signal(i, SIGKILL);
+  for (Member& member : members_) kill(member);
   std::filesystem::remove_all(directory_);
 }
 
@@ -131,15 +132,19 @@ void EtcdCluster::start(std::size_t index) {
 
 void EtcdCluster::signal(std::size_t index, int number) {
   Member& member = members_[index];
-  if (member.state == Member::State::down) return;
+  if (number == SIGKILL) return kill(member);
+  REQUIRE(member.state != Member::State::down);
   CHECK(member.process->signal(number).has_value());
-  if (number == SIGKILL) {
-    host_.loop().run(member.process->wait());
-    member.process.reset();
-  }
-  member.state = number == SIGKILL   ? Member::State::down
-                 : number == SIGSTOP ? Member::State::stopped
-                                     : Member::State::running;
+  member.state = number == SIGSTOP ? Member::State::stopped : Member::State::running;
+}
+
+// Asserts nothing: the cluster that tests share ends after the last of them, when doctest has gone.
+void EtcdCluster::kill(Member& member) {
+  if (member.state == Member::State::down) return;
+  std::ignore = member.process->signal(SIGKILL);
+  host_.loop().run(member.process->wait());
+  member.process.reset();
+  member.state = Member::State::down;
 }
 
 std::optional<std::size_t> EtcdCluster::leader() {
