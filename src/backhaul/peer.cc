@@ -18,9 +18,9 @@ async::Task<void> sleep_for(async::Loop& loop, Duration time) {
 
 }  // namespace
 
-Peer::Peer(sys::Host& host, sys::Address at)
+Peer::Peer(sys::Host& host, const sys::Address& at)
     : host_(host),
-      at_(std::move(at)),
+      at_(at),
       next_dial_(host.loop.now()),
       changed_(host.loop),
       wake_(host.loop),

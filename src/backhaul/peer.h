@@ -27,7 +27,7 @@ using ConnectionPtr = std::shared_ptr<http2::Connection>;
 
 class Peer {
  public:
-  Peer(sys::Host& host, sys::Address at);
+  Peer(sys::Host& host, const sys::Address& at);
 
   // The one with the fewest streams, waited for while one is being made; null: none can be.
   async::Task<ConnectionPtr> connection(Deadline deadline);
