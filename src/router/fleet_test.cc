@@ -23,6 +23,14 @@ class MadeBody : public http::Body {
   std::uint64_t left_;
 };
 
+// A body of 64 MiB that was ever whole in memory, either way, would be beyond it. AddressSanitizer
+// keeps 256 MiB of freed memory back.
+#if __has_feature(address_sanitizer)
+constexpr std::size_t kMaxGrowthMib = 256 + 60;
+#else
+constexpr std::size_t kMaxGrowthMib = 40;
+#endif
+
 std::size_t peak_memory_mib() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -186,7 +194,7 @@ TEST_CASE_FIXTURE(Fleet, "64 MiB go to a machine of another node and back, in bo
   const auto total = loop().run(Go::run(*this));
   REQUIRE_MESSAGE(total.has_value(), total.error().context);
   CHECK(*total == kSize);
-  CHECK(peak_memory_mib() - before < 40);
+  CHECK(peak_memory_mib() - before < kMaxGrowthMib);
 }
 
 TEST_CASE_FIXTURE(Fleet, "a full machine refuses, and the request goes to another node") {
@@ -280,9 +288,8 @@ TEST_CASE_FIXTURE(Fleet, "an answer that a machine of another node cuts does not
 
 TEST_CASE_FIXTURE(Fleet, "this node's own machine is nearer than another's, until it is busy") {
   route_line(1);
-  route.services[0].concurrency = {.soft_limit = 1,
-                                   .hard_limit = 0,
-                                   .balancing = model::Balancing::balanced};
+  route.services[0].concurrency = {
+      .soft_limit = 1, .hard_limit = 0, .balancing = model::Balancing::balanced};
   Machine& near = start_machine("m1", ip_of(1));
   start_machine("m2", ip_of(2));
   place("m1", 1);
