@@ -13,12 +13,13 @@ namespace perigee::feed {
 class Follower {
  public:
   // `path`: "/internal/v1/feed/…"; `who` stands in log lines.
-  Follower(sys::Host& host, sys::Address control, std::string path, std::string who, Sink& sink)
+  Follower(sys::Host& host, sys::Address control, std::string path, std::string who, Sink& sink,
+           std::size_t max_line = kMaxLine)
       : host_(host),
         control_(std::move(control)),
         path_(std::move(path)),
         who_(std::move(who)),
-        reader_(sink),
+        reader_(sink, max_line),
         client_(host, {}) {}
   async::Task<void> run();
 

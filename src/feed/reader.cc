@@ -28,8 +28,8 @@ Result<void> Reader::feed(std::string_view bytes) {
     start = end + 1;
   }
   buffer_.erase(0, start);
-  if (buffer_.size() > kMaxLine) {
-    return fail(Code::resource_exhausted, "feed: a line is longer than {} bytes", kMaxLine);
+  if (buffer_.size() > max_line_) {
+    return fail(Code::resource_exhausted, "feed: a line is longer than {} bytes", max_line_);
   }
   if (start > 0 && !snapshot_) sink_.settled();
   return {};

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "feed/limits.h"
 #include "json/json.h"
 
 namespace perigee::feed {
@@ -30,7 +31,7 @@ class Sink {
 
 class Reader {
  public:
-  explicit Reader(Sink& sink) : sink_(sink) {}
+  explicit Reader(Sink& sink, std::size_t max_line = kMaxLine) : sink_(sink), max_line_(max_line) {}
 
   // "<epoch>-<revision>" of what the sink has been told in full; empty: nothing.
   std::string position() const;
@@ -44,6 +45,7 @@ class Reader {
   Result<void> change(const json::Value& value);
 
   Sink& sink_;
+  std::size_t max_line_;
   std::string buffer_;
   std::string epoch_;          // of what the sink has been told in full
   std::string pending_epoch_;  // of the snapshot that is being read

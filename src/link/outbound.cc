@@ -37,7 +37,7 @@ async::Task<void> answer_error(const http::Request& request, http::ResponseWrite
       co_await response.send(std::move(head), api::error_body(error, request.request_id).dump());
 }
 
-async::Task<void> ToControl::handle(http::Request& request, http::ResponseWriter& response) {
+async::Task<void> Outbound::handle(http::Request& request, http::ResponseWriter& response) {
   const Result<void> done = co_await pass_on(request, response);
   if (!done) co_await answer_error(request, response, done.error());
 }
@@ -61,11 +61,6 @@ async::Task<Result<void>> ToControl::pass_on(http::Request& request,
     if (done.error().answered) break;
   }
   co_return fail(std::move(last));
-}
-
-async::Task<void> ToNodes::handle(http::Request& request, http::ResponseWriter& response) {
-  const Result<void> done = co_await pass_on(request, response);
-  if (!done) co_await answer_error(request, response, done.error());
 }
 
 async::Task<Result<void>> ToNodes::pass_on(http::Request& request, http::ResponseWriter& response) {

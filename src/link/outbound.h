@@ -10,33 +10,40 @@
 
 namespace perigee::link {
 
-class ToControl : public http::Handler {
+// What both have in common.
+class Outbound : public http::Handler {
  public:
-  ToControl(async::Loop& loop, Members& members, api::LocalUsers users)
+  Outbound(async::Loop& loop, Members& members, api::LocalUsers users)
       : loop_(loop), members_(members), users_(users) {}
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
 
- private:
-  async::Task<Result<void>> pass_on(http::Request& request, http::ResponseWriter& response);
+ protected:
+  virtual async::Task<Result<void>> pass_on(http::Request& request,
+                                            http::ResponseWriter& response) = 0;
 
   async::Loop& loop_;
   Members& members_;
   api::LocalUsers users_;
+};
+
+class ToControl : public Outbound {
+ public:
+  using Outbound::Outbound;
+
+ private:
+  async::Task<Result<void>> pass_on(http::Request& request,
+                                    http::ResponseWriter& response) override;
+
   std::size_t preferred_ = 0;  // of the control nodes: the one that answered last
 };
 
-class ToNodes : public http::Handler {
+class ToNodes : public Outbound {
  public:
-  ToNodes(async::Loop& loop, Members& members, api::LocalUsers users)
-      : loop_(loop), members_(members), users_(users) {}
-  async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
+  using Outbound::Outbound;
 
  private:
-  async::Task<Result<void>> pass_on(http::Request& request, http::ResponseWriter& response);
-
-  async::Loop& loop_;
-  Members& members_;
-  api::LocalUsers users_;
+  async::Task<Result<void>> pass_on(http::Request& request,
+                                    http::ResponseWriter& response) override;
 };
 
 // {"error": …} with the error's status, unless something was answered already.

@@ -29,13 +29,10 @@ class HttpControlLink : public ControlLink {
   async::Task<Result<void>> report(model::NodeReport report) override;
 
  private:
-  async::Task<Result<void>> follow_once(FeedReader& reader);
-
   sys::Host& host_;
   sys::Address address_;
   NodeId node_;
   http::Client client_;
-  bool heard_ = false;  // from the feed, since the last attempt
 };
 
 }  // namespace perigee::worker

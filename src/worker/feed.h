@@ -1,20 +1,15 @@
-// FeedReader: control's node feed, bytes in, machines, volumes and log-ins out (sans-I/O). JSON
-// lines, as the internal API has them: an opening line, then a whole snapshot or the changes since
-// `from`, then changes.
+// FeedDecoder: control's node feed as the worker means it: keys and values in (feed/reader.h),
+// machines, volumes, log-ins and names out. No I/O.
 //
-//   FeedReader reader(sink);
-//   GET /internal/v1/feed/node/<node>?from={reader.position()}
-//   reader.restart(); while (…) TRY_VOID(reader.feed(bytes));
+//   FeedDecoder decoder(sink);
+//   feed::Follower(host, control, "/internal/v1/feed/node/<node>", "worker", decoder)
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 
 #include "base/id.h"
-#include "base/result.h"
+#include "feed/reader.h"
 #include "json/json.h"
 #include "model/names.h"
 #include "model/registry.h"
@@ -42,38 +37,21 @@ class FeedSink {
   virtual void names_synced(const std::set<AppName>& apps) = 0;  // likewise
 };
 
-class FeedReader {
+class FeedDecoder : public feed::Sink {
  public:
-  explicit FeedReader(FeedSink& sink) : sink_(sink) {}
+  explicit FeedDecoder(FeedSink& sink) : sink_(sink) {}
 
-  // "<epoch>-<revision>", or empty before the first line: what to ask for next.
-  std::string position() const;
-  void restart();  // a new connection
-  // An error ends the connection: the feed can't be trusted from here on.
-  Result<void> feed(std::string_view bytes);
+  void changed(const std::string& key, const json::Value* value) override;
+  void synced(const std::set<std::string>& keys) override;
+  void settled() override {}
 
  private:
-  Result<void> line(std::string_view text);
-  Result<void> opening(const json::Value& value);
-  Result<void> change(const json::Value& value);
   void machine_change(MachineId id, const json::Value* content);
   void volume_change(VolumeId id, const json::Value* content);
   void registry_change(std::string registry, const json::Value* content);
   void names_change(AppName app, const json::Value* content);
 
   FeedSink& sink_;
-  std::string buffer_;
-  std::string epoch_;          // of what the sink has been told in full
-  std::string pending_epoch_;  // of the snapshot that is being read
-  std::int64_t revision_ = 0;
-  bool opened_ = false;
-  struct Snapshot {
-    std::set<MachineId> machines;
-    std::set<VolumeId> volumes;
-    std::set<std::string> registries;
-    std::set<AppName> apps;
-  };
-  std::optional<Snapshot> snapshot_;  // while one is being read
 };
 
 }  // namespace perigee::worker

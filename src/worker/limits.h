@@ -65,9 +65,6 @@ inline constexpr Duration kReportRetry = 250ms;
 inline constexpr Duration kBlobAnswer = 30s;   // for the head of a blob from control
 inline constexpr Duration kBlobSilence = 30s;  // between two pieces of it
 inline constexpr std::size_t kBlobPiece = 256 * 1024;
-inline constexpr Duration kFeedSilence = 15s;
-inline constexpr Duration kFeedFirstRetry = 50ms;
-inline constexpr Duration kFeedMaxRetry = 1s;
 inline constexpr std::size_t kMaxFeedLine = 1 << 20;
 
 // The signal endpoint.

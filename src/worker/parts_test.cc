@@ -179,7 +179,8 @@ TEST_CASE("a feed is read in any pieces, and says where to go on") {
                            "\n";
   for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, text.size()}) {
     Recorder recorder;
-    FeedReader reader(recorder);
+    FeedDecoder decoder(recorder);
+    feed::Reader reader(decoder, kMaxFeedLine);
     CHECK(reader.position() == "");
     for (std::size_t at = 0; at < text.size(); at += piece) {
       REQUIRE(reader.feed(std::string_view(text).substr(at, piece)).has_value());
@@ -203,7 +204,8 @@ TEST_CASE("log-ins at registries come by the feed, and a name that differs from 
            "\n";
   };
   Recorder recorder;
-  FeedReader reader(recorder);
+  FeedDecoder decoder(recorder);
+  feed::Reader reader(decoder, kMaxFeedLine);
   REQUIRE(reader
               .feed(R"({"version":1,"epoch":"e1","revision":7,"snapshot":true})"
                     "\n" +
@@ -217,7 +219,8 @@ TEST_CASE("log-ins at registries come by the feed, and a name that differs from 
 
 TEST_CASE("names of apps come by the feed, and those that a snapshot lacks are known to be gone") {
   Recorder recorder;
-  FeedReader reader(recorder);
+  FeedDecoder decoder(recorder);
+  feed::Reader reader(decoder, kMaxFeedLine);
   const model::AppNames names{.app = AppName("hello"),
                               .machines = {{MachineId("m1"), RegionCode("fra"), "fd00::1"}}};
   const auto line = [&names](const std::string& app) {
@@ -245,7 +248,8 @@ TEST_CASE("volumes come by the feed as machines do, and are all told before the 
       json::object({{"revision", 7}, {"key", "/volumes/vol_1"}, {"value", model::to_json(volume)}})
           .dump();
   Recorder recorder;
-  FeedReader reader(recorder);
+  FeedDecoder decoder(recorder);
+  feed::Reader reader(decoder, kMaxFeedLine);
   REQUIRE(reader
               .feed(R"({"version":1,"epoch":"e1","revision":7,"snapshot":true})"
                     "\n" +
@@ -260,7 +264,8 @@ TEST_CASE("volumes come by the feed as machines do, and are all told before the 
 
 TEST_CASE("a snapshot that broke off is asked for again, changes of another history are refused") {
   Recorder recorder;
-  FeedReader reader(recorder);
+  FeedDecoder decoder(recorder);
+  feed::Reader reader(decoder, kMaxFeedLine);
   const std::string opening = R"({"version":1,"epoch":"e1","revision":7,"snapshot":true})"
                               "\n";
   REQUIRE(reader.feed(opening + change_line(7, "a1")).has_value());
@@ -298,14 +303,16 @@ TEST_CASE("bad feed input is an error that says what; one bad machine stops no o
   };
   for (const Case& c : cases) {
     Recorder recorder;
-    FeedReader reader(recorder);
+    FeedDecoder decoder(recorder);
+    feed::Reader reader(decoder, kMaxFeedLine);
     const auto read = reader.feed(c.text);
     REQUIRE_FALSE(read.has_value());
     CAPTURE(read.error().context);
     CHECK(read.error().context.starts_with(c.error));
   }
   Recorder recorder;
-  FeedReader reader(recorder);
+  FeedDecoder decoder(recorder);
+  feed::Reader reader(decoder, kMaxFeedLine);
   REQUIRE(reader
               .feed(opening +
                     R"({"revision":1,"key":"/machines/x","value":{"id":5}})"
