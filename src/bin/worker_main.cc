@@ -169,7 +169,7 @@ async::Task<Result<void>> live(RoleContext& context, worker::Worker& worker, std
 // The daemons of this node that run now, with their pids.
 std::vector<std::pair<std::string, pid_t>> running_daemons(const std::string& run_directory) {
   std::vector<std::pair<std::string, pid_t>> out;
-  for (const char* role : {"perigeed", "control", "worker", "router"}) {
+  for (const char* role : {"perigeed", "control", "link", "worker", "router"}) {
     const auto pid = supervisor::read_live_pid(supervisor::pid_path(run_directory, role));
     if (pid) out.emplace_back(role, *pid);
   }

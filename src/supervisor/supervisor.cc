@@ -136,6 +136,7 @@ Result<void> Supervisor::launch(Role& role) {
   ::setenv(kListenersVariable, format_listeners(named).c_str(), 1);
   sys::Spawn spawn{.argv = role.spec.argv, .descriptors = descriptors};
   spawn.new_session = true;
+  spawn.held_signals = {SIGTERM};  // a role that is told to end while it starts ends in order
   auto process = host_.host().processes.spawn(spawn);
   ::unsetenv(kListenersVariable);
   if (!process) return fail(std::move(process).error());
@@ -179,9 +180,18 @@ async::Task<void> Supervisor::stop() {
   ::unlink(pid_path(config_.run_directory, "perigeed").c_str());
 }
 
+// A role that has just died is started once more: what it holds in the kernel (a worker's rules,
+// interfaces, mounts) only it can take down, and it does so when it ends in order.
 async::Task<void> Supervisor::stop_role(Role& role) {
   if (!role.process) co_return;
-  [[maybe_unused]] const auto signalled = role.process->signal(SIGTERM);
+  if (!role.process->signal(SIGTERM)) {
+    log_warning("supervisor", "{} is gone; starting it so that it ends in order", role.spec.name);
+    if (const auto launched = launch(role); !launched) {
+      log_error("supervisor", "{}: {}", role.spec.name, launched.error().context);
+      co_return;
+    }
+    [[maybe_unused]] const auto signalled = role.process->signal(SIGTERM);
+  }
   const Deadline deadline = host_.loop().deadline_in(config_.stop_timeout);
   const auto end =
       co_await async::with_deadline(host_.loop(), deadline, ended(*role.process), role.spec.name);

@@ -26,7 +26,13 @@ struct Fixture {
     if (const auto pid = role_pid()) ::kill(*pid, SIGKILL);
     std::filesystem::remove_all(directory);
   }
-  Config config(std::string script = "exec sleep 100") const {
+  // A role as ours are: it takes SIGTERM when it is ready to, and ends in order.
+  std::string orderly() const {
+    return "exec python3 -c 'import signal; signal.sigwait({signal.SIGTERM}); open(\"" + directory +
+           "/in-order\", \"w\")'";
+  }
+  Config config() const { return config(orderly()); }
+  Config config(std::string script) const {
     RoleSpec role{.name = "role",
                   .argv = {"sh", "-c", std::move(script)},
                   .listeners = {{"internal", *sys::Address::unix_path(directory + "/role.sock")}},
@@ -112,6 +118,23 @@ TEST_CASE_FIXTURE(Fixture, "two supervisors at once are refused") {
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().context.find(std::to_string(::getpid())) != std::string::npos);
   host->loop().run(first.stop());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a role that is told to end while it starts ends in order") {
+  Supervisor supervisor(*host, config());
+  REQUIRE(supervisor.start().has_value());
+  host->loop().run(supervisor.stop());
+  CHECK(std::filesystem::exists(directory + "/in-order"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a role that died before the end is started to end in order") {
+  Supervisor supervisor(*host, config());
+  REQUIRE(supervisor.start().has_value());
+  ::kill(role_pid().value(), SIGKILL);
+  for (int i = 0; i < 500 && role_pid(); ++i) host->loop().run(pause(10ms));
+  host->loop().run(supervisor.stop());
+  CHECK(std::filesystem::exists(directory + "/in-order"));
+  CHECK_FALSE(role_pid().has_value());
 }
 
 TEST_CASE_FIXTURE(Fixture, "a role that ignores SIGTERM is killed") {

@@ -84,19 +84,20 @@ void place_descriptors(const Spawn& spawn, int& report) {
   if (null >= 0) ::dup2(null, 0);
 }
 
-void reset_signals() {
+void reset_signals(const std::vector<int>& held) {
   for (int number = 1; number < NSIG; ++number) {
     if (number != SIGKILL && number != SIGSTOP) ::signal(number, SIG_DFL);
   }
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  sigset_t mask;
+  ::sigemptyset(&mask);
+  for (const int number : held) ::sigaddset(&mask, number);
+  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
 }
 
 // SAFETY: runs between fork and exec; only async-signal-safe calls.
 [[noreturn]] void become(const Spawn& spawn, const Image& image, int report) {
   place_descriptors(spawn, report);
-  reset_signals();
+  reset_signals(spawn.held_signals);
   if (spawn.new_session) ::setsid();
   if (!spawn.directory.empty() && ::chdir(spawn.directory.c_str()) < 0) give_up(report);
   if (spawn.max_open_files > 0) {

@@ -34,7 +34,10 @@ struct Spawn {
   std::vector<std::pair<int, int>> descriptors =
       {};  // {ours, number in the child}; all others are closed
   std::optional<std::pair<uid_t, gid_t>> user = std::nullopt;  // drops groups too
-  bool new_session = false;                               // survives our terminal and our death
+  bool new_session = false;  // survives our terminal and our death
+  // Stay blocked in the program until it takes them up (Host::wait_for_signal): one that comes
+  // while it is starting waits for it.
+  std::vector<int> held_signals = {};
   int max_open_files = 0;                                 // 0: inherited
   std::optional<Confinement> confinement = std::nullopt;  // without `user` and `directory`
 };
