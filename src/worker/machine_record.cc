@@ -14,6 +14,8 @@
 namespace perigee::worker {
 namespace {
 
+constexpr std::int64_t kNoOrderYet = 1;  // Machine::desired_sequence as it is made
+
 using model::DesiredState;
 using model::MachineState;
 
@@ -280,7 +282,9 @@ void settle(Record& record, bool node_down, WallTime now) {
     record.resume = false;
     record.status.instance_id = record.machine.instance_id;
   }
-  if (state == MachineState::stopped || state == MachineState::created) return;
+  // Made to be started later. One that was ordered to stop before it ever ran is stopped.
+  const bool unused = wanted || record.machine.desired_sequence == kNoOrderYet;
+  if (state == MachineState::stopped || (state == MachineState::created && unused)) return;
   if (state == MachineState::suspended && !record.snapshot.empty()) return;
   if (state == MachineState::failed && node_down) return;
   record.status.error.clear();

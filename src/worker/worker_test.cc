@@ -64,6 +64,20 @@ TEST_CASE("a machine is created, started, stopped, started again and destroyed")
   CHECK(bench.violation == "");
 }
 
+TEST_CASE("a machine that is stopped before it ever ran is stopped; one to start later is not") {
+  Bench bench(1);
+  bench.start();
+  model::Machine machine = Bench::machine("m1");
+  machine.desired = DesiredState::stopped;
+  bench.control.want(machine);
+  bench.run_for(5s);
+  CHECK(bench.control.status(kId)->state == MachineState::created);
+  bench.control.want(next(machine, DesiredState::stopped));
+  REQUIRE(bench.until(kId, MachineState::stopped));
+  CHECK(bench.vms->boots() == 0);
+  CHECK(bench.violation == "");
+}
+
 TEST_CASE("a new version replaces the VM") {
   Bench bench(1);
   bench.start();
@@ -240,7 +254,7 @@ TEST_CASE("without control a worker keeps its machines as they were") {
   bench.crash(sim::Crash::power);
   bench.run_for(30s);
   CHECK(bench.vms->boots() == 2);  // of the new host: m1 and m2
-  CHECK(bench.worker->find(MachineId("m3"))->status().state == MachineState::created);
+  CHECK(bench.worker->find(MachineId("m3"))->status().state == MachineState::stopped);
   bench.control.go_away(false);
   REQUIRE(bench.until(kId, MachineState::started));
   CHECK(bench.violation == "");
