@@ -19,6 +19,8 @@ inline constexpr std::string_view kCallerHeader = "Perigee-Caller";  // "daemon"
 // To the link: whose worker, or whose control, a request is for.
 inline constexpr std::string_view kToNodeHeader = "Perigee-To-Node";
 inline constexpr std::string_view kToControlHeader = "Perigee-To-Control";
+// In an answer: the link says so itself, for the daemon that was asked could not be reached.
+inline constexpr std::string_view kNotReachedHeader = "Perigee-Not-Reached";
 
 // User ids of this node.
 struct LocalUsers {

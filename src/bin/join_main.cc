@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "bin/join_control.h"
 #include "link/join.h"
 #include "link/limits.h"
 #include "mesh/key_file.h"
@@ -125,6 +126,9 @@ async::Task<Result<void>> keep(sys::Host& host, config::Paths paths, link::Joine
     CO_TRY_VOID(
         co_await secrets::KeyFile::install(host, paths.key_ring(), std::move(joined.key_ring)));
   }
+  if (joined.control) {
+    CO_TRY_VOID(co_await keep_control_files(host, paths, *std::move(joined.control)));
+  }
   const link::IdentityFile file(host, *ring, paths.identity());
   co_return co_await file.save(std::move(joined.identity));
 }
@@ -158,11 +162,15 @@ Result<void> join_main(const config::Paths& paths, const std::string& config_fil
   TRY(const HostPort at, split_port(options.control, link::kPort));
   TRY(const sys::Address control, look_up(at));
   TRY(const auto host, sys::PosixHost::open(2));
+  async::Loop& loop = host->loop();
+  if (node.runs("control")) {
+    TRY(const model::JoinToken token, model::parse_join_token(options.token));
+    TRY_VOID(loop.run(check_may_run_control(host->host(), paths, node, token)));
+  }
   if (node.fleet_endpoint.empty()) {
     TRY(node.fleet_endpoint, endpoint_of(*host, control, options.endpoint, node.mesh_port));
   }
   TRY_VOID(make_directories(paths));
-  async::Loop& loop = host->loop();
   TRY(const mesh::KeyFile keys, loop.run(mesh::KeyFile::open(host->host(), paths.mesh_key())));
   TRY(link::Candidate candidate,
       link::candidate(node.node, node.region, node.roles, node.fleet_endpoint,

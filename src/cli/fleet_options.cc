@@ -75,10 +75,13 @@ void add_token_commands(CLI::App& nodes, Options& o, Verbs& verbs) {
   CLI::App* token = command(nodes, verbs, Verb::nodes_token, "token",
                             "Make a token that lets another server join this fleet",
                             "  perigee nodes token\n"
+                            "  perigee nodes token --control   # for one that is to run control\n"
                             "  perigee nodes token --uses 17 --ttl 24h --json");
   token->add_option("--uses", o.token_uses, "How many servers it admits (default: 1)")
       ->check(CLI::Range(1, 1000));
   token->add_option("--ttl", o.token_ttl, "How long it is good for, such as 30m (default: 1h)");
+  token->add_flag("--control", o.token_control,
+                  "Good also for a node with control: it gets every key of the fleet");
   command(nodes, verbs, Verb::nodes_tokens, "tokens", "List the join tokens that are good", "");
   CLI::App* revoke =
       command(nodes, verbs, Verb::nodes_revoke, "revoke", "Make a join token admit nobody any more",

@@ -10,6 +10,7 @@
 #include "async/combine.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/own_node.h"
 #include "config/cli_config.h"
 #include "config/node_config.h"
 #include "supervisor/supervisor.h"
@@ -54,15 +55,8 @@ Result<std::unique_ptr<sys::Process>> start_daemon(Session& session) {
   return session.host().processes.spawn(spawn);
 }
 
-std::string api_url(const config::NodeConfig& node) {
-  return "http://" +
-         (node.api_listen.empty() ? std::string("127.0.0.1:4280") : node.api_listen.front());
-}
-
 Result<void> save_cli_config(const config::Paths& paths, const config::NodeConfig& node) {
-  std::ifstream token_file(paths.token());
-  std::string token{std::istreambuf_iterator<char>(token_file), {}};
-  const config::CliConfig saved{.api_url = api_url(node), .token = std::string(trim(token))};
+  const config::CliConfig saved = own_api(paths, node);
   std::error_code error;
   fs::create_directories(fs::path(paths.cli_file).parent_path(), error);
   const mode_t old = ::umask(077);
@@ -135,7 +129,7 @@ void print_up(Session& session, const config::NodeConfig& node, bool already) {
   if (session.options().json) {
     print_json(json::object({{"node", node.node.str()},
                              {"region", node.region.str()},
-                             {"api", api_url(node)},
+                             {"api", own_api(session.paths(), node).api_url},
                              {"http", json::strings(node.http_listen)},
                              {"https", json::strings(node.https_listen)},
                              {"already_up", already}}));
@@ -143,7 +137,7 @@ void print_up(Session& session, const config::NodeConfig& node, bool already) {
   }
   print(fmt::format("{} {} in region {}.", node.node, already ? "is already up" : "is up",
                     node.region));
-  print(fmt::format("  API    {}", api_url(node)));
+  print(fmt::format("  API    {}", own_api(session.paths(), node).api_url));
   for (const std::string& at : node.http_listen)
     print(fmt::format("  http   http://APP.{}:{}/", node.domain, at.substr(at.rfind(':') + 1)));
   for (const std::string& at : node.https_listen)

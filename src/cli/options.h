@@ -167,6 +167,7 @@ struct Options {
   FleetOptions fleet;
   std::string token_ttl = "1h";  // nodes token
   int token_uses = 1;            // nodes token
+  bool token_control = false;    // nodes token
   std::string explain_from;      // explain
   std::string explain_what;      // explain: a request's id, or a URL
   std::string token_id;          // nodes revoke

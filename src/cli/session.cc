@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "cli/own_node.h"
 #include "config/cli_config.h"
 #include "model/json.h"
 
@@ -18,6 +19,7 @@ Result<client::Client*> Session::api() {
   TRY(config::CliConfig saved, config::load_cli_config(paths_.cli_file));
   if (!options_.api_url.empty()) saved.api_url = options_.api_url;
   if (!options_.token.empty()) saved.token = options_.token;
+  if (saved.api_url.empty()) saved = own_api(paths_);
   if (saved.api_url.empty()) {
     return fail(Code::unauthenticated,
                 "no server is known: run `perigee up` on it, or give --api URL and --token TOKEN");

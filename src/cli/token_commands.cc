@@ -10,7 +10,7 @@ std::int64_t integer_of(const json::Value& value, std::string_view key) {
 }
 
 // The command for the other server, with an address to join at.
-void print_next_step(const json::Value& token) {
+void print_next_step(const json::Value& token, bool control) {
   const auto join = token.optional_strings("join");
   if (!join || join->empty()) {
     print(
@@ -19,6 +19,10 @@ void print_next_step(const json::Value& token) {
         "server's perigeed.toml and start perigeed again (docs/operate/fleet.md).");
     return;
   }
+  if (control)
+    print(
+        "\nFor a node with control, give the other server a perigeed.toml first, with [store] and "
+        "[fleet] endpoint (docs/operate/fleet.md).");
   print(fmt::format(
       "\nOn the other server, as root:\n  perigeed --join {} --region <city> --token {}",
       join->front(), text_of(token, "token")));
@@ -31,7 +35,10 @@ async::Task<Result<void>> run_nodes_token(Session& session) {
   CO_TRY(client::Client* const api, session.api());
   CO_TRY(const Duration life, parse_duration(options.token_ttl));
   CO_TRY(const json::Value token,
-         co_await api->create_join_token(life / std::chrono::seconds(1), options.token_uses));
+         co_await api->create_join_token(
+             json::object({{"ttl_seconds", std::int64_t{life / std::chrono::seconds(1)}},
+                           {"uses", options.token_uses},
+                           {"control", options.token_control}})));
   if (options.json) {
     print_json(token);
     co_return Result<void>();
@@ -39,7 +46,7 @@ async::Task<Result<void>> run_nodes_token(Session& session) {
   print(fmt::format("Token    {}", text_of(token, "token")));
   print(fmt::format("Good for {} node{}, {}", options.token_uses,
                     options.token_uses == 1 ? "" : "s", options.token_ttl));
-  print_next_step(token);
+  print_next_step(token, options.token_control);
   co_return Result<void>();
 }
 
@@ -54,9 +61,10 @@ async::Task<Result<void>> run_nodes_tokens(Session& session) {
   std::vector<std::vector<std::string>> rows;
   for (const json::Value& token : tokens == nullptr ? json::Array{} : tokens->items()) {
     rows.push_back({text_of(token, "id"), text_of(token, "expires_at"),
-                    fmt::format("{}", integer_of(token, "uses_left"))});
+                    fmt::format("{}", integer_of(token, "uses_left")),
+                    token.optional_bool("control", false).value_or(false) ? "with control" : ""});
   }
-  print_table({"ID", "EXPIRES", "USES LEFT"}, rows);
+  print_table({"ID", "EXPIRES", "USES LEFT", "ADMITS"}, rows);
   co_return Result<void>();
 }
 

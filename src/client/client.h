@@ -70,7 +70,8 @@ class Client {
   async::Task<Result<void>> health();
   async::Task<Result<std::vector<NodeInfo>>> nodes();
   // As the API has it: {"id", "token", "join", …}.
-  async::Task<Result<json::Value>> create_join_token(std::int64_t ttl_seconds, int uses);
+  // {"ttl_seconds", "uses", "control"}, each optional.
+  async::Task<Result<json::Value>> create_join_token(json::Value options);
   async::Task<Result<json::Value>> join_tokens();
   async::Task<Result<void>> revoke_join_token(std::string id);
   // `query`: "request=ID" or "from=REGION".

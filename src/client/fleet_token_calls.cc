@@ -3,9 +3,8 @@
 
 namespace perigee::client {
 
-async::Task<Result<json::Value>> Client::create_join_token(std::int64_t ttl_seconds, int uses) {
-  json::Value body = json::object({{"ttl_seconds", ttl_seconds}, {"uses", uses}});
-  co_return co_await call("POST", "/v1/nodes/tokens", std::move(body));
+async::Task<Result<json::Value>> Client::create_join_token(json::Value options) {
+  co_return co_await call("POST", "/v1/nodes/tokens", std::move(options));
 }
 
 async::Task<Result<json::Value>> Client::join_tokens() {

@@ -40,6 +40,16 @@ api::Guard Callers::local_daemons() const {
   };
 }
 
+api::Guard Callers::controls() const {
+  return [this](const http::Request& request) -> Result<void> {
+    TRY(const api::Caller caller, known(request));
+    if (caller.node && !caller.is_router &&
+        desired_.nodes().at(*caller.node).value.membership->runs("control"))
+      return {};
+    return fail(Code::permission_denied, "this is for nodes with control");
+  };
+}
+
 Result<void> Callers::check_speaks_for(const http::Request& request, const NodeId& node) const {
   TRY(const api::Caller caller, api::caller_of(request, users_));
   if (!caller.node || *caller.node == node) return {};
@@ -51,7 +61,7 @@ Result<Callers::Hand> Callers::hand_of(const http::Request& report, const NodeId
   if (itself) return Hand::first;
   TRY(const api::Caller caller, known(report));
   const auto& membership = desired_.nodes().at(*caller.node).value.membership;
-  if (membership->runs("control")) return Hand::second;
+  if (membership->runs("control") && !caller.is_router) return Hand::second;
   return fail(itself.error());
 }
 

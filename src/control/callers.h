@@ -17,6 +17,8 @@ class Callers {
   api::Guard daemons_and_routers() const;
   // Control's own node alone.
   api::Guard local_daemons() const;
+  // Controls of other nodes.
+  api::Guard controls() const;
   // A node speaks for itself: `node` is the caller's, or the caller is of control's own node.
   Result<void> check_speaks_for(const http::Request& request, const NodeId& node) const;
   // A report on a node comes from that node, or from another control that was told.

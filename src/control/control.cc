@@ -28,6 +28,7 @@
 #include "control/router_api.h"
 #include "control/scale_api.h"
 #include "control/secret_api.h"
+#include "control/shared_images.h"
 #include "control/volume_api.h"
 #include "crypto/hash.h"
 #include "http/server.h"
@@ -38,10 +39,13 @@ namespace {
 constexpr std::size_t kEpochBytes = 8;
 constexpr std::string_view kAdmin = "admin";
 
+bool is_alone(const ControlConfig& config) {
+  return config.store.engine == config::StoreConfig::Engine::sqlite;
+}
+
 LeadershipConfig leadership_of(sys::Host& host, const ControlConfig& config) {
   using Controls = LeadershipConfig::Controls;
-  const bool alone = config.store.engine == config::StoreConfig::Engine::sqlite;
-  return {.controls = alone ? Controls::one : Controls::many,
+  return {.controls = is_alone(config) ? Controls::one : Controls::many,
           .node = config.node,
           .process = sys::random_hex(host.entropy, kEpochBytes)};
 }
@@ -58,6 +62,8 @@ struct Control::Parts {
   LoadTable loads;
   Drains drains;
   Publisher publisher;
+  ControlPeers peers;
+  SharedImages images;
   Context context;
 
   AppApi apps{context};
@@ -78,12 +84,11 @@ struct Control::Parts {
   SecretApi secrets{context};
   RegistryApi registries{context};
   Callers callers;
-  Fleet fleet{context};
+  Fleet fleet;
   FleetApi fleet_api{context, fleet, callers};
   Resealer resealer{context, fleet};
-  ControlPeers peers;
-  InternalApi internal{context, callers, peers};
-  RouterApi routers{context, callers};
+  InternalApi internal{context, callers, peers, images};
+  RouterApi routers{context, callers, peers};
   LedTasks led_tasks;
 
   api::Tokens tokens;
@@ -105,12 +110,14 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
       drains(changed),
       publisher(h.loop, desired, observed, drains, given.keys, changed,
                 sys::random_hex(h.entropy, kEpochBytes), config.domain),
+      peers(h, desired, config.node, config.link_socket),
+      images(given.images, peers),
       context{h,
               desired,
               observed,
               changed,
               publisher,
-              given.images,
+              images,
               given.worker,
               given.routers,
               given.certificates,
@@ -121,7 +128,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
               config.silence,
               config.times},
       callers(desired, {.own = config.own_uid, .router = config.router_uid}),
-      peers(h, desired, config.node, config.link_socket),
+      fleet(context, is_alone(config) ? Fleet::Store::of_one_control : Fleet::Store::shared),
       led_tasks(context, given.store, fleet, leadership_of(h, config)),
       public_server(h, public_endpoint, {}),
       internal_server(h, internal_endpoint, {}),
@@ -159,6 +166,7 @@ async::Task<Result<void>> Control::load(std::string admin_token) {
   Parts& p = *parts_;
   CO_TRY_VOID(co_await p.desired.load());
   p.tasks.spawn(p.desired.follow());
+  p.fleet.set_api_token(admin_token);
   const TokenRecord admin{crypto::sha256_hex(admin_token), p.host.clock.wall()};
   const auto found = p.desired.tokens().find(std::string(kAdmin));
   if (found == p.desired.tokens().end() || found->second.value.sha256 != admin.sha256) {
@@ -177,6 +185,7 @@ async::Task<void> Control::run(std::vector<std::unique_ptr<sys::Listener>> api,
   Parts& p = *parts_;
   p.tasks.spawn(p.publisher.run());
   p.tasks.spawn(p.observed.expire());
+  p.tasks.spawn(p.peers.catch_up(p.observed));
   p.tasks.spawn(p.led_tasks.run());
   p.tasks.spawn(p.internal_server.serve(std::move(internal)));
   for (auto& listener : api) {

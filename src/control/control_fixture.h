@@ -50,6 +50,11 @@ class FakeImages : public Images {
   async::Task<Result<bool>> has_blob(std::string digest) override {
     co_return blobs.contains(digest);
   }
+  async::Task<Result<std::vector<std::string>>> missing_blobs(std::string digest) override {
+    std::vector<std::string> missing;
+    if (!blobs.contains(digest)) missing.push_back(std::move(digest));
+    co_return missing;
+  }
   async::Task<Result<void>> put_blob(std::string digest, http::Body& body) override {
     CO_TRY(std::string text, co_await http::read_all(body, 1 << 20));
     if (text == "corrupt") co_return fail(Code::data_loss, "the digest is another");

@@ -1,6 +1,7 @@
 #include "control/control_peers.h"
 
 #include "api/caller.h"
+#include "async/combine.h"
 #include "base/log.h"
 #include "control/limits.h"
 #include "model/json.h"
@@ -27,11 +28,20 @@ std::vector<NodeId> ControlPeers::others() const {
 }
 
 void ControlPeers::tell(const model::NodeReport& report) {
-  const std::vector<NodeId> controls = others();
-  if (controls.empty()) return;
-  const std::string body = model::to_json(report).dump();
-  for (const NodeId& control : controls) {
-    Delivery delivery{control, report.node};
+  if (others().empty()) return;
+  tell_all(fmt::format("/internal/v1/nodes/{}/report", http::percent_encode(report.node.str())),
+           model::to_json(report).dump());
+}
+
+void ControlPeers::tell_loads(const NodeId& router, const json::Value& loads) {
+  if (others().empty()) return;
+  tell_all(fmt::format("/internal/v1/routers/{}/loads", http::percent_encode(router.str())),
+           loads.dump());
+}
+
+void ControlPeers::tell_all(const std::string& target, const std::string& body) {
+  for (const NodeId& control : others()) {
+    Delivery delivery{control, target};
     if (under_way_.contains(delivery)) continue;
     under_way_.insert(delivery);
     if (!deliveries_.spawn(deliver(*this, delivery, body))) under_way_.erase(delivery);
@@ -39,21 +49,54 @@ void ControlPeers::tell(const model::NodeReport& report) {
 }
 
 async::Task<void> ControlPeers::deliver(ControlPeers& self, Delivery delivery, std::string body) {
-  const auto& [control, about] = delivery;
-  http::RequestHead head{
-      .method = "POST",
-      .target = fmt::format("/internal/v1/nodes/{}/report", http::percent_encode(about.str()))};
+  const auto& [control, target] = delivery;
+  http::RequestHead head{.method = "POST", .target = target};
+  const auto answer = co_await self.ask(control, std::move(head), std::move(body));
+  if (answer && (*answer)->head.status >= 400)
+    log_warning("control", "{}: control on {} answers {}", target, control, (*answer)->head.status);
+  self.under_way_.erase(delivery);
+}
+
+async::Task<Result<std::unique_ptr<http::Response>>> ControlPeers::ask(NodeId control,
+                                                                       http::RequestHead head,
+                                                                       std::string body) {
   head.headers.set("Host", "control");
   head.headers.set(api::kToControlHeader, control.str());
-  const auto link = sys::Address::unix_path(self.link_socket_);
-  if (link) {
-    const auto answer = co_await self.client_.request(*link, std::move(head), std::move(body),
-                                                      self.host_.loop.deadline_in(kPeerPatience));
-    if (answer && (*answer)->head.status >= 400)
-      log_warning("control", "report of {}: control on {} answers {}", about, control,
-                  (*answer)->head.status);
+  CO_TRY(sys::Address link, sys::Address::unix_path(link_socket_));
+  co_return co_await client_.request(std::move(link), std::move(head), std::move(body),
+                                     host_.loop.deadline_in(kPeerPatience));
+}
+
+async::Task<void> ControlPeers::catch_up(ObservedTable& observed) {
+  std::set<NodeId> heard;
+  const MonotonicTime end = host_.loop.now() + kCatchUp;
+  while (host_.loop.now() < end) {
+    for (const NodeId& control : others()) {
+      if (heard.contains(control)) continue;
+      if (co_await catch_up_with(control, observed)) heard.insert(control);
+    }
+    if (heard.size() >= others().size()) co_return;
+    co_await host_.loop.sleep(kCatchUpRetry);
   }
-  self.under_way_.erase(delivery);
+}
+
+async::Task<Result<void>> ControlPeers::catch_up_with(NodeId control, ObservedTable& observed) {
+  http::RequestHead head{.method = "GET", .target = "/internal/v1/reports"};
+  CO_TRY(const auto response, co_await ask(std::move(control), std::move(head), {}));
+  if (response->head.status != 200) co_return fail(Code::unavailable, "{}", response->head.status);
+  CO_TRY(const std::string text, co_await async::with_deadline(
+                                     host_.loop, host_.loop.deadline_in(kPeerPatience),
+                                     http::read_all(response->body(), kMaxReportBytes), "reports"));
+  CO_TRY(const json::Value answer, json::parse(text));
+  const json::Value* reports = answer.find("reports");
+  for (const json::Value& each : reports == nullptr ? json::Array{} : reports->items()) {
+    CO_TRY(const std::int64_t age_ms, each.optional_int("age_ms", 0));
+    const json::Value* report = each.find("report");
+    if (report == nullptr || age_ms < 0) continue;
+    CO_TRY(model::NodeReport said, model::node_report_from(*report));
+    observed.report(std::move(said), std::chrono::milliseconds(age_ms));
+  }
+  co_return Result<void>();
 }
 
 }  // namespace perigee::control

@@ -40,6 +40,10 @@ Result<void> check_roles(const std::vector<std::string>& roles) {
   return fail(Code::invalid_argument, "roles: expected some of control, worker and router");
 }
 
+bool runs_control(const model::JoinRequest& request) {
+  return std::ranges::count(request.roles, "control") != 0;
+}
+
 }  // namespace
 
 async::Task<Result<Stored<FleetRecord>>> Fleet::identity() {
@@ -65,7 +69,12 @@ async::Task<Result<Stored<FleetRecord>>> Fleet::identity() {
   co_return *context_.desired.fleet();
 }
 
-async::Task<Result<model::JoinToken>> Fleet::make_token(Duration life, int uses) {
+async::Task<Result<model::JoinToken>> Fleet::make_token(Duration life, int uses, Admits admits) {
+  if (admits == Admits::controls_too && store_ == Store::of_one_control) {
+    co_return fail(Code::unsupported,
+                   "the state is in SQLite, which one control node alone can use: move it to etcd "
+                   "first (docs/operate/store.md), then others can join with control");
+  }
   CO_TRY(const Stored<FleetRecord> fleet, co_await identity());
   sys::Entropy& entropy = context_.host.entropy;
   model::JoinToken token{.id = sys::random_hex(entropy, kTokenIdBytes),
@@ -76,7 +85,8 @@ async::Task<Result<model::JoinToken>> Fleet::make_token(Duration life, int uses)
   const JoinTokenRecord record{.sha256 = crypto::sha256_hex(token.secret),
                                .created_at = now,
                                .expires_at = now + life,
-                               .uses_left = uses};
+                               .uses_left = uses,
+                               .admits = admits};
   store::Transaction transaction;
   transaction.expect(join_token_key(token.id), 0);
   transaction.put(join_token_key(token.id), to_json(record).dump());
@@ -85,7 +95,8 @@ async::Task<Result<model::JoinToken>> Fleet::make_token(Duration life, int uses)
 }
 
 // The same error for an unknown, a wrong, a spent and an expired token.
-Result<void> Fleet::spend(const model::JoinToken& token, store::Transaction& transaction) const {
+Result<void> Fleet::spend(const model::JoinToken& token, const model::JoinRequest& request,
+                          store::Transaction& transaction) const {
   const auto found = context_.desired.join_tokens().find(token.id);
   const bool good =
       found != context_.desired.join_tokens().end() && found->second.value.uses_left > 0 &&
@@ -96,6 +107,11 @@ Result<void> Fleet::spend(const model::JoinToken& token, store::Transaction& tra
                 "this join token is not good (any more): make another with `perigee nodes token`");
   }
   JoinTokenRecord record = found->second.value;
+  if (runs_control(request) && record.admits != Admits::controls_too) {
+    return fail(Code::permission_denied,
+                "this join token is not for nodes with control, which get every key of the fleet: "
+                "make one with `perigee nodes token --control`");
+  }
   transaction.expect(join_token_key(token.id), found->second.revision);
   if (--record.uses_left > 0) {
     transaction.put(join_token_key(token.id), to_json(record).dump());
@@ -128,13 +144,18 @@ async::Task<Result<model::Admission>> Fleet::admit(model::JoinRequest request) {
 
 async::Task<Result<model::Admission>> Fleet::admit_once(model::JoinRequest request) {
   CO_TRY(const model::JoinToken token, model::parse_join_token(request.token));
-  if (std::ranges::count(request.roles, "control") != 0) {
-    co_return fail(Code::unsupported,
-                   "a node with control does not join by token: it shares the fleet's store");
-  }
   store::Transaction transaction;
-  CO_TRY_VOID(spend(token, transaction));
-  co_return co_await enter(std::move(request), std::move(transaction), false);
+  CO_TRY_VOID(spend(token, request, transaction));
+  const bool control = runs_control(request);
+  CO_TRY(model::Admission admission,
+         co_await enter(std::move(request), std::move(transaction), false));
+  if (control) {
+    admission.key_ring = context_.keys.ring().text();
+    admission.control = {.api_token = api_token_,
+                         .ca_certificate = context_.certificates.ca_pem(),
+                         .ca_key = context_.certificates.sealed_key()};
+  }
+  co_return admission;
 }
 
 async::Task<Result<model::Admission>> Fleet::admit_own(model::JoinRequest request) {
@@ -154,8 +175,8 @@ async::Task<Result<model::Admission>> Fleet::enter(model::JoinRequest request,
                    "remove {}` first",
                    request.node, request.node);
   }
-  CO_TRY(std::string certificate, issue(fleet.value, request.node, request.certificate_request,
-                                        std::ranges::count(request.roles, "control") != 0));
+  CO_TRY(std::string certificate,
+         issue(fleet.value, request.node, request.certificate_request, runs_control(request)));
   model::Membership membership{
       .index = record.membership ? record.membership->index : fleet.value.next_index,
       .mesh_address = {},
@@ -187,7 +208,8 @@ async::Task<Result<model::Admission>> Fleet::enter(model::JoinRequest request,
                       std::move(certificate));
 }
 
-async::Task<Result<model::Admission>> Fleet::renew(NodeId node, std::string certificate_request) {
+async::Task<Result<model::Admission>> Fleet::renew(NodeId node, std::string certificate_request,
+                                                   std::string shown) {
   CO_TRY(const Stored<FleetRecord> fleet, co_await identity());
   const auto found = context_.desired.nodes().find(node);
   if (found == context_.desired.nodes().end() || !found->second.value.membership) {
@@ -196,7 +218,9 @@ async::Task<Result<model::Admission>> Fleet::renew(NodeId node, std::string cert
   NodeRecord record = found->second.value;
   CO_TRY(std::string certificate,
          issue(fleet.value, node, certificate_request, record.membership->runs("control")));
-  record.membership->previous_certificate = record.membership->certificate;
+  model::Membership& membership = *record.membership;
+  membership.previous_certificate =
+      membership.is_its(shown) ? std::move(shown) : membership.certificate;
   CO_TRY(record.membership->certificate, crypto::fingerprint(certificate));
   store::Transaction transaction;
   transaction.expect(node_key(node), found->second.revision);
@@ -214,6 +238,7 @@ model::Admission Fleet::admission(const FleetRecord& fleet, model::FleetNode nod
                        .ca_pem = fleet.ca_certificate,
                        .certificate_pem = std::move(certificate),
                        .key_ring = {},
+                       .control = {},
                        .nodes = {}};
   if (!out.node.membership.runs("control")) out.key_ring = key_ring();
   for (const auto& [id, stored] : context_.desired.nodes()) {

@@ -14,18 +14,26 @@ namespace perigee::control {
 
 class Fleet {
  public:
-  explicit Fleet(const Context& context) : context_(context) {}
+  using Admits = JoinTokenRecord::Admits;
+  // What decides whether more nodes may run control.
+  enum class Store { of_one_control, shared };
+  Fleet(const Context& context, Store store) : context_(context), store_(store) {}
+  // What nodes that join with control are given, beside what `context` has.
+  void set_api_token(std::string token) { api_token_ = std::move(token); }
 
   // The fleet's record, made where there is none.
   async::Task<Result<Stored<FleetRecord>>> identity();
-  // A new token, good for `uses` nodes within `life`.
-  async::Task<Result<model::JoinToken>> make_token(Duration life, int uses);
+  // A new token, good for `uses` nodes within `life`. unsupported where it is to admit nodes with
+  // control and the store is of one control.
+  async::Task<Result<model::JoinToken>> make_token(Duration life, int uses, Admits admits);
   // unauthenticated where the token is not good; conflict where that name is taken.
   async::Task<Result<model::Admission>> admit(model::JoinRequest request);
   // The node that control runs on: it needs no token, and may ask again.
   async::Task<Result<model::Admission>> admit_own(model::JoinRequest request);
-  // A new certificate for a node that has joined.
-  async::Task<Result<model::Admission>> renew(NodeId node, std::string certificate_request);
+  // A new certificate for a node that has joined. `shown`: the fingerprint of the one that it asked
+  // with, which stays good until the next renewal: it may never hear the answer, and ask again.
+  async::Task<Result<model::Admission>> renew(NodeId node, std::string certificate_request,
+                                              std::string shown);
   // The CA's key as the resealer needs it; nullopt where it is sealed with the primary key.
   Result<std::optional<std::string>> ca_key_sealed_anew() const;
   // The ring of a node without control.
@@ -34,7 +42,8 @@ class Fleet {
  private:
   Result<std::string> issue(const FleetRecord& fleet, const NodeId& node,
                             const std::string& certificate_request, bool runs_control) const;
-  Result<void> spend(const model::JoinToken& token, store::Transaction& transaction) const;
+  Result<void> spend(const model::JoinToken& token, const model::JoinRequest& request,
+                     store::Transaction& transaction) const;
   async::Task<Result<model::Admission>> admit_once(model::JoinRequest request);
   async::Task<Result<model::Admission>> enter(model::JoinRequest request,
                                               store::Transaction transaction, bool again);
@@ -42,6 +51,8 @@ class Fleet {
                              std::string certificate) const;
 
   const Context& context_;
+  Store store_;
+  std::string api_token_;
 };
 
 }  // namespace perigee::control

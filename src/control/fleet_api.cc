@@ -58,13 +58,16 @@ async::Task<Result<Reply>> FleetApi::make_token(Call& call) {
   CO_TRY(const std::int64_t life,
          bounded(call.body, "ttl_seconds", kTokenLifeDefault, kTokenLifeMax));
   CO_TRY(const std::int64_t uses, bounded(call.body, "uses", 1, kTokenUsesMax));
+  CO_TRY(const bool control, call.body.optional_bool("control", false));
   CO_TRY(const model::JoinToken token,
-         co_await fleet_.make_token(std::chrono::seconds(life), static_cast<int>(uses)));
+         co_await fleet_.make_token(std::chrono::seconds(life), static_cast<int>(uses),
+                                    control ? Fleet::Admits::controls_too : Fleet::Admits::nodes));
   co_return Reply{201, json::object({{"id", token.id},
                                      {"token", model::to_text(token)},
                                      {"join", json::strings(join_addresses())},
                                      {"ttl_seconds", life},
-                                     {"uses", uses}})};
+                                     {"uses", uses},
+                                     {"control", control}})};
 }
 
 async::Task<Result<Reply>> FleetApi::list_tokens() {
@@ -75,7 +78,8 @@ async::Task<Result<Reply>> FleetApi::list_tokens() {
     tokens.push(json::object({{"id", id},
                               {"created_at", to_rfc3339(stored.value.created_at)},
                               {"expires_at", to_rfc3339(stored.value.expires_at)},
-                              {"uses_left", stored.value.uses_left}}));
+                              {"uses_left", stored.value.uses_left},
+                              {"control", stored.value.admits == Fleet::Admits::controls_too}}));
   }
   co_return Reply{200, json::object({{"tokens", std::move(tokens)}})};
 }
@@ -114,7 +118,9 @@ async::Task<Result<Reply>> FleetApi::renew(Call& call) {
   const NodeId node(call.param("node"));
   CO_TRY_VOID(callers_.check_speaks_for(call.request, node));
   CO_TRY(std::string request, call.body.require_string("certificate_request"));
-  CO_TRY(const model::Admission admission, co_await fleet_.renew(node, std::move(request)));
+  const std::string* shown = call.request.head.headers.find(api::kCertificateHeader);
+  CO_TRY(const model::Admission admission,
+         co_await fleet_.renew(node, std::move(request), shown == nullptr ? "" : *shown));
   co_return Reply{200, model::to_json(admission)};
 }
 

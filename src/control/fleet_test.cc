@@ -104,7 +104,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(join(request, text).status == 400);
   request = request_of("fra-1");
   request.roles = {"control"};
-  CHECK(join(request, text).status == info(Code::unsupported).http_status);
+  CHECK(join(request, text).status == 403);
   request.roles = {"king"};
   CHECK(join(request, text).status == 400);
   request = request_of("Fra.1");
@@ -118,6 +118,45 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(call("DELETE", "/v1/nodes/tokens/" + id).status == 204);
   CHECK(call("DELETE", "/v1/nodes/tokens/" + id).status == 404);
   CHECK(join(request_of("fra-2"), *made.body.require_string("token")).status == 401);
+}
+
+TEST_CASE_FIXTURE(Fixture, "with SQLite there is no token for another control") {
+  const Got got = call("POST", "/v1/nodes/tokens", R"({"control":true})");
+  CHECK(got.status == info(Code::unsupported).http_status);
+  CHECK(got.text.find("etcd") != std::string::npos);
+}
+
+struct SharedStoreFixture : Fixture {
+  SharedStoreFixture() {
+    kill();
+    config.store.engine = config::StoreConfig::Engine::etcd;  // as far as control can tell
+    start();
+  }
+};
+
+TEST_CASE_FIXTURE(SharedStoreFixture, "a node that joins with control gets all that control has") {
+  model::JoinRequest request = request_of("ord-1");
+  request.roles = {"control", "worker", "router"};
+  CHECK(join(request, token()).status == 403);
+  const std::string text = token(R"({"control":true})");
+  const Got got = join(request, text);
+  REQUIRE_MESSAGE(got.status == 200, got.text);
+  const model::Admission admission = *model::admission_from(got.body);
+  CHECK(*secrets::KeyRing::parse(admission.key_ring) == keys->ring());
+  REQUIRE(admission.control.has_value());
+  CHECK(admission.control->api_token == "secret");
+  CHECK(admission.control->ca_certificate == certificates->ca_pem());
+  CHECK(admission.control->ca_key == certificates->sealed_key());
+  CHECK(crypto::fingerprint(admission.certificate_pem) == admission.node.membership.certificate);
+  CHECK(join(request_of("ord-2"), text).status == 401);  // spent
+}
+
+TEST_CASE_FIXTURE(SharedStoreFixture, "a token for controls admits other nodes, without its keys") {
+  const Got got = join(request_of("fra-1"), token(R"({"control":true})"));
+  REQUIRE_MESSAGE(got.status == 200, got.text);
+  const model::Admission admission = *model::admission_from(got.body);
+  CHECK(secrets::KeyRing::parse(admission.key_ring)->is_restricted());
+  CHECK_FALSE(admission.control.has_value());
 }
 
 TEST_CASE_FIXTURE(Fixture, "nothing of a token or a key is in the store") {
@@ -175,6 +214,17 @@ TEST_CASE_FIXTURE(Fixture, "a renewed certificate counts, and so does the one be
   REQUIRE(renew(next).status == 200);
   CHECK(ask_internal("POST", report_of("fra-1"), report("fra-1"), as("fra-1", old)).status == 403);
   CHECK(ask_internal("POST", report_of("fra-1"), report("fra-1"), as("fra-1", next)).status == 204);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a node that never heard of its new certificate may ask again and again") {
+  const std::string old = joined("fra-1").node.membership.certificate;
+  const std::string target = "/internal/v1/fleet/nodes/fra-1/certificate";
+  for (int i = 0; i < 3; ++i) {
+    const json::Value body =
+        json::object({{"certificate_request", crypto::request_certificate("fra-1")->request_pem}});
+    CHECK(ask_internal("POST", target, body, as("fra-1", old)).status == 200);
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "routers are told of the nodes that have joined, workers get blobs") {

@@ -24,6 +24,11 @@ async::Task<Result<bool>> StoredImages::has_blob(std::string digest) {
   co_return co_await blobs_.has(std::move(valid));
 }
 
+async::Task<Result<std::vector<std::string>>> StoredImages::missing_blobs(std::string digest) {
+  CO_TRY(std::string valid, image::parse_digest(digest));
+  co_return co_await image::missing_blobs(blobs_, std::move(valid));
+}
+
 async::Task<Result<void>> StoredImages::put_blob(std::string digest, http::Body& body) {
   constexpr std::size_t kChunk = 256 * 1024;
   CO_TRY(const std::string valid, image::parse_digest(digest));

@@ -22,7 +22,13 @@ void InternalApi::add_routes(api::RouteTable& table) {
   table.stream("GET", "/internal/v1/feed/fleet", daemons,
                [this](api::Call& call, Writer& response) { return fleet_feed(call, response); });
   table.stream("GET", "/internal/v1/blobs/{digest}", daemons,
-               [this](api::Call& call, Writer& response) { return blob(call, response); });
+               [this](api::Call& call, Writer& response) { return blob(images_, call, response); });
+  // To other controls, which ask each other for what they lack: what this one has, no more.
+  table.stream(
+      "GET", "/internal/v1/own-blobs/{digest}", callers_.controls(),
+      [this](api::Call& call, Writer& response) { return blob(images_.own(), call, response); });
+  table.answer("GET", "/internal/v1/reports", callers_.controls(),
+               [this](api::Call&) { return reports(); });
   table.answer("GET", "/internal/v1/keys/certificate-key", all,
                [this](api::Call&) { return certificate_keys(); });
   table.answer("POST", "/internal/v1/nodes/{node}/report", daemons,
@@ -51,8 +57,9 @@ async::Task<Result<void>> InternalApi::fleet_feed(api::Call& call, http::Respons
 }
 
 // An uploaded image's, for a worker on another node.
-async::Task<Result<void>> InternalApi::blob(api::Call& call, http::ResponseWriter& response) {
-  CO_TRY(const auto body, co_await context_.images.open_blob(call.param("digest")));
+async::Task<Result<void>> InternalApi::blob(Images& images, api::Call& call,
+                                            http::ResponseWriter& response) {
+  CO_TRY(const auto body, co_await images.open_blob(call.param("digest")));
   http::ResponseHead head = api::response_head(call.request, 200, "application/octet-stream");
   head.headers.set("Content-Length", fmt::format("{}", body->length().value_or(0)));
   CO_TRY_VOID(co_await response.start(std::move(head)));
@@ -80,6 +87,16 @@ async::Task<Result<api::Reply>> InternalApi::report(api::Call& call) {
   if (hand == Callers::Hand::first) peers_.tell(report);
   context_.observed.report(std::move(report));
   co_return api::Reply{204, {}};
+}
+
+// For a control that has just started.
+async::Task<Result<api::Reply>> InternalApi::reports() {
+  json::Value reports = json::array();
+  const MonotonicTime now = context_.host.loop.now();
+  for (const auto& [id, node] : context_.observed.nodes())
+    reports.push(
+        json::object({{"age_ms", to_ms(now - node.at)}, {"report", model::to_json(node.report)}}));
+  co_return api::Reply{200, json::object({{"reports", std::move(reports)}})};
 }
 
 // A node that reports for the first time, or from another region, is written down: the routes of a

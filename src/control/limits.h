@@ -79,6 +79,9 @@ inline constexpr double kWakesPerSecond = 0.5;
 // Reports passed on to other controls.
 inline constexpr std::size_t kMaxDeliveries = 4096;
 inline constexpr Duration kPeerPatience = 5s;
+inline constexpr Duration kCatchUp = 15s;  // how long a control that starts asks the others
+inline constexpr Duration kCatchUpRetry = 500ms;
+inline constexpr Duration kBlobSilence = 15s;  // of another control that gives a blob
 
 // Leaders (leadership.h). Between hold and claim lies more than a beat takes.
 inline constexpr Duration kLeaderBeat = 3s;

@@ -7,14 +7,17 @@ namespace perigee::control {
 ObservedTable::ObservedTable(async::Loop& loop, async::Notify& changed, Duration lease)
     : loop_(loop), changed_(changed), lease_(lease), start_(loop.now()) {}
 
-void ObservedTable::report(model::NodeReport report) {
+void ObservedTable::report(model::NodeReport report, Duration age) {
+  const MonotonicTime at = loop_.now() + -age;
+  const auto known = nodes_.find(report.node);
+  if (known != nodes_.end() && known->second.at > at) return;
   Node& node = nodes_[report.node];
   if (node.lost || node.report.node.empty())
     log_info("control", "node {} reports {} machines", report.node, report.machines.size());
   const bool same = !node.lost && node.report == report;
-  node.at = loop_.now();
-  node.lost = false;
-  if (same) return;
+  node.at = at;
+  node.lost = age >= lease_;
+  if (same && !node.lost) return;
   for (const auto& status : node.report.machines) machines_.erase(status.id);
   for (const auto& status : report.machines) machines_[status.id] = status;
   for (const auto& status : node.report.volumes) volumes_.erase(status.id);

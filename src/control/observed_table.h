@@ -18,7 +18,9 @@ class ObservedTable {
   };
 
   ObservedTable(async::Loop& loop, async::Notify& changed, Duration lease);
-  void report(model::NodeReport report);
+  // `age`: how long ago the node said so, to whoever tells. What is older than what is known counts
+  // for nothing.
+  void report(model::NodeReport report, Duration age = {});
   // Marks the nodes whose lease has run out, for ever.
   async::Task<void> expire();
 

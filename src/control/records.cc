@@ -154,7 +154,8 @@ json::Value to_json(const JoinTokenRecord& record) {
   return json::object({{"sha256", record.sha256},
                        {"created_at_ns", record.created_at.ns},
                        {"expires_at_ns", record.expires_at.ns},
-                       {"uses_left", record.uses_left}});
+                       {"uses_left", record.uses_left},
+                       {"control", record.admits == JoinTokenRecord::Admits::controls_too}});
 }
 
 Result<JoinTokenRecord> join_token_record_from(const json::Value& value) {
@@ -164,6 +165,8 @@ Result<JoinTokenRecord> join_token_record_from(const json::Value& value) {
   TRY(record.expires_at.ns, value.require_int("expires_at_ns"));
   TRY(const std::int64_t uses, value.optional_int("uses_left", 0));
   record.uses_left = static_cast<int>(uses);
+  TRY(const bool control, value.optional_bool("control", false));
+  if (control) record.admits = JoinTokenRecord::Admits::controls_too;
   return record;
 }
 

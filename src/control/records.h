@@ -106,10 +106,12 @@ json::Value to_json(const FleetRecord& record);
 Result<FleetRecord> fleet_record_from(const json::Value& value);
 
 struct JoinTokenRecord {
+  enum class Admits { nodes, controls_too };
   std::string sha256;  // of its secret
   WallTime created_at;
   WallTime expires_at;
   int uses_left = 1;
+  Admits admits = Admits::nodes;
   bool operator==(const JoinTokenRecord&) const = default;
 };
 json::Value to_json(const JoinTokenRecord& record);

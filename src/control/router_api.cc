@@ -32,8 +32,9 @@ void RouterApi::add_routes(api::RouteTable& table) {
 
 async::Task<Result<Reply>> RouterApi::loads(Call& call) {
   const NodeId router(call.param("router"));
-  CO_TRY_VOID(callers_.check_speaks_for(call.request, router));
+  CO_TRY(const Callers::Hand hand, callers_.hand_of(call.request, router));
   CO_TRY_AS(RouterReport report, router_report_from(call.body), "loads");
+  if (hand == Callers::Hand::first) peers_.tell_loads(router, call.body);
   context_.loads.report(router, std::move(report));
   co_return Reply{204, {}};
 }

@@ -8,13 +8,14 @@
 #include "control/autostop.h"
 #include "control/callers.h"
 #include "control/context.h"
+#include "control/control_peers.h"
 
 namespace perigee::control {
 
 class RouterApi {
  public:
-  RouterApi(const Context& context, const Callers& callers)
-      : context_(context), callers_(callers) {}
+  RouterApi(const Context& context, const Callers& callers, ControlPeers& peers)
+      : context_(context), callers_(callers), peers_(peers) {}
   void add_routes(api::RouteTable& table);
 
  private:
@@ -31,6 +32,7 @@ class RouterApi {
   };
   const Context& context_;
   const Callers& callers_;
+  ControlPeers& peers_;
   std::map<AppName, Allowance> allowances_;
 };
 

@@ -27,6 +27,9 @@ class NoImages : public Images {
     co_return model::ImageRef{};
   }
   async::Task<Result<bool>> has_blob(std::string) override { co_return false; }
+  async::Task<Result<std::vector<std::string>>> missing_blobs(std::string) override {
+    co_return std::vector<std::string>();
+  }
   async::Task<Result<void>> put_blob(std::string, http::Body&) override {
     co_return Result<void>();
   }

@@ -39,6 +39,7 @@ async::Task<Result<std::optional<Identity>>> IdentityFile::load() const {
 async::Task<Result<void>> IdentityFile::save(Identity identity) const {
   const NodeId& node = identity.admission.node.node;
   identity.admission.key_ring.clear();
+  identity.admission.control.reset();
   CO_TRY(const std::string key,
          ring_.ring().seal(place_of(node, "tls"), identity.private_key_pem, host_.entropy));
   const json::Value value = json::object({{"version", kVersion},

@@ -14,7 +14,7 @@
 namespace perigee::link {
 
 struct Identity {
-  model::Admission admission;   // without the ring, which has a file of its own
+  model::Admission admission;   // without ring and control files, which have places of their own
   std::string private_key_pem;  // of the certificate
 };
 

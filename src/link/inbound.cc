@@ -59,8 +59,9 @@ async::Task<Result<void>> Inbound::pass_on(http::Request& request, http::Respons
   }
   const auto done =
       co_await relay(host_.loop, {host_, client_, std::move(address)}, carried, kAnswer, response);
-  if (!done) co_return fail(done.error().error);
-  co_return Result<void>();
+  if (done) co_return Result<void>();
+  if (!done.error().answered) co_await answer_not_reached(request, response, done.error().error);
+  co_return fail(done.error().error);
 }
 
 }  // namespace perigee::link

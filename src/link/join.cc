@@ -33,6 +33,7 @@ Result<Joined> joined(const Reply& reply, Candidate candidate) {
   if (reply.status != 200) {
     const std::string why = reply.body.optional_string("error").value_or("no reason given");
     const Code code = reply.status == 401   ? Code::unauthenticated
+                      : reply.status == 403 ? Code::permission_denied
                       : reply.status == 422 ? Code::already_exists
                                             : Code::unavailable;
     return fail(code, "{}", why);
@@ -40,9 +41,12 @@ Result<Joined> joined(const Reply& reply, Candidate candidate) {
   TRY_AS(model::Admission admission, model::admission_from(reply.body), "admission");
   std::string ring = std::move(admission.key_ring);
   admission.key_ring.clear();
+  std::optional<model::ControlFiles> control = std::move(admission.control);
+  admission.control.reset();
   return Joined{.identity = {.admission = std::move(admission),
                              .private_key_pem = std::move(candidate.private_key_pem)},
-                .key_ring = std::move(ring)};
+                .key_ring = std::move(ring),
+                .control = std::move(control)};
 }
 
 // The fleet's CA as whoever answers there says it is: believed if the token says the same.

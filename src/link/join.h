@@ -2,6 +2,7 @@
 // by the token alone; or, where it runs control itself, by asking that.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "link/identity.h"
@@ -20,6 +21,7 @@ Result<Candidate> candidate(NodeId node, RegionCode region, std::vector<std::str
 struct Joined {
   Identity identity;
   std::string key_ring;  // to be installed; empty: this node has control's own
+  std::optional<model::ControlFiles> control;  // likewise; where it joined with control
 };
 // `control`: an address of port 4281. unauthenticated where the token is not good, or where who
 // answers is not the fleet that the token is for: nothing was told to it then.

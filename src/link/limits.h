@@ -12,6 +12,7 @@ inline constexpr std::uint16_t kPort = 4281;
 inline constexpr std::size_t kMaxRelayedBody = std::size_t{32} * 1024 * 1024;  // of a request
 inline constexpr Duration kConnect = 2s;       // to one address of another node, with TLS
 inline constexpr Duration kAnswer = 30s;       // for the head of an answer
+inline constexpr Duration kNextControl = 4s;   // for the same, where another control may be asked
 inline constexpr Duration kOwnControl = 5s;    // for the same from this node's control
 inline constexpr Duration kJoinRetry = 500ms;  // while this node's control is not up
 inline constexpr Duration kJoinPatience = 60s;

@@ -11,6 +11,7 @@
 #include "link/join.h"
 #include "link/limits.h"
 #include "link/outbound.h"
+#include "link/to_control.h"
 
 namespace perigee::link {
 namespace {

@@ -15,6 +15,7 @@
 #include "link/inbound.h"
 #include "link/join.h"
 #include "link/outbound.h"
+#include "link/to_control.h"
 #include "sys/posix_host.h"
 
 namespace perigee::link {
@@ -28,6 +29,16 @@ class Daemon : public http::Handler {
     last = request.head;
     last_body = body.value_or("");
     ++calls;
+    if (endless) {
+      if (!co_await response.start({.status = 200})) co_return;
+      std::ignore = co_await response.write("one ");
+      co_await response.closed();
+      co_return;
+    }
+    if (silent_at == "*" || request.head.target == silent_at) {
+      co_await response.closed();
+      co_return;
+    }
     if (http::asks_for_upgrade(request.head, "echo")) {
       auto stream = co_await response.switch_protocols("echo");
       std::array<char, 64> piece{};
@@ -48,6 +59,8 @@ class Daemon : public http::Handler {
   http::RequestHead last;
   std::string last_body;
   int calls = 0;
+  std::string silent_at;  // what it never answers; "*": anything
+  bool endless = false;   // it begins an answer, and goes no further
 };
 
 std::string header(const http::RequestHead& head, std::string_view name) {
@@ -287,6 +300,52 @@ TEST_CASE_FIXTURE(Fixture, "a control node that does not answer is passed over")
   CHECK(answer.status == 503);
   CHECK(answer.body.find("control on") != std::string::npos);
   tasks.reset();
+}
+
+struct Three : Fixture {
+  Three() { acquaint({&ewr, &iad, &fra}); }
+  ~Three() { tasks.reset(); }
+  Node ewr{*this, "ewr", {"control"}};
+  Node iad{*this, "iad", {"control"}};
+  Node fra{*this, "fra", {"worker"}};
+};
+
+TEST_CASE_FIXTURE(Three, "a node whose control is down is passed over though its link answers") {
+  std::filesystem::remove(directory + "/ewr.control");
+  const Answer answer = ask(h(), fra.asked_socket, {.target = "/x"});
+  CHECK_MESSAGE(answer.status == 200, answer.body);
+  CHECK(ask(h(), fra.asked_socket, {.target = "/x"}).status == 200);
+  CHECK(ewr.control.calls == 0);
+  CHECK(iad.control.calls == 2);
+}
+
+TEST_CASE_FIXTURE(Three, "a control that is slow is asked no less, and another in its place now") {
+  ewr.control.silent_at = "/slow";
+  const Answer answer = ask(h(), fra.asked_socket, {.target = "/slow"});
+  CHECK_MESSAGE(answer.status == 200, answer.body);
+  CHECK(iad.control.calls == 1);
+  CHECK(ask(h(), fra.asked_socket, {.target = "/x"}).status == 200);
+  CHECK(ewr.control.last.target == "/x");
+}
+
+TEST_CASE_FIXTURE(Three,
+                  "feeds of a control that is left are cut, so that they are taken up again") {
+  ewr.control.silent_at = "*";  // after it has begun
+  ewr.control.endless = true;
+  http::Client client(h(), {});
+  http::RequestHead head{.target = "/feed"};
+  head.headers.set("Host", "x");
+  auto feed =
+      loop().run(client.request(fra.asked_socket, std::move(head), {}, loop().deadline_in(10s)));
+  REQUIRE(feed.has_value());
+  std::array<char, 64> piece{};
+  CHECK(loop().run((*feed)->body().read(piece)).value_or(0) > 0);
+  ewr.control.endless = false;
+  CHECK(ask(h(), fra.asked_socket, {.target = "/x"}).status == 200);
+  CHECK(iad.control.calls == 1);
+  const auto rest = loop().run(async::with_deadline(loop(), loop().deadline_in(10s),
+                                                    (*feed)->body().read(piece), "the feed"));
+  CHECK_FALSE(rest.has_value());
 }
 
 TEST_CASE_FIXTURE(Fixture, "an identity survives its file, and the key is not legible there") {

@@ -8,15 +8,24 @@
 namespace perigee::link {
 namespace {
 
-// Each of a node's addresses once, the one that answered last first.
+http::ResponseHead head_of(const http::Request& request, const Error& error) {
+  return api::response_head(request, info(error.code).http_status, "application/json");
+}
+
+std::string body_of(const http::Request& request, const Error& error) {
+  return api::error_body(error, request.request_id).dump();
+}
+
+}  // namespace
+
 async::Task<Relayed> relay_to(async::Loop& loop, Peer& peer, const Carried& carried,
-                              http::ResponseWriter& response) {
+                              Duration patience, http::ResponseWriter& response) {
   RelayFailure last{Error::make(Code::unavailable, "it has no address"), false};
   const std::size_t count = peer.addresses.size();
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t at = (peer.preferred + i) % count;
-    auto done = co_await relay(loop, {peer.host, peer.client, peer.addresses[at]}, carried, kAnswer,
-                               response);
+    auto done = co_await relay(loop, {peer.host, peer.client, peer.addresses[at]}, carried,
+                               patience, response);
     if (done || done.error().answered) {
       peer.preferred = at;
       co_return done;
@@ -26,41 +35,22 @@ async::Task<Relayed> relay_to(async::Loop& loop, Peer& peer, const Carried& carr
   co_return std::unexpected(std::move(last));
 }
 
-}  // namespace
-
 async::Task<void> answer_error(const http::Request& request, http::ResponseWriter& response,
                                Error error) {
   if (response.started()) co_return;
-  http::ResponseHead head =
-      api::response_head(request, info(error.code).http_status, "application/json");
-  [[maybe_unused]] const auto sent =
-      co_await response.send(std::move(head), api::error_body(error, request.request_id).dump());
+  std::ignore = co_await response.send(head_of(request, error), body_of(request, error));
+}
+
+async::Task<void> answer_not_reached(const http::Request& request, http::ResponseWriter& response,
+                                     Error error) {
+  http::ResponseHead head = head_of(request, error);
+  head.headers.set(api::kNotReachedHeader, "yes");
+  std::ignore = co_await response.send(std::move(head), body_of(request, error));
 }
 
 async::Task<void> Outbound::handle(http::Request& request, http::ResponseWriter& response) {
   const Result<void> done = co_await pass_on(request, response);
   if (!done) co_await answer_error(request, response, done.error());
-}
-
-async::Task<Result<void>> ToControl::pass_on(http::Request& request,
-                                             http::ResponseWriter& response) {
-  CO_TRY(const api::Caller caller, api::caller_of(request, users_));
-  CO_TRY(Carried carried, co_await take(request));
-  carried.head.headers.set(api::kCallerHeader, caller.is_router ? "router" : "daemon");
-  const std::vector<NodeId> controls = members_.with_role("control");
-  Error last = Error::make(Code::unavailable, "this fleet has no node with control");
-  for (std::size_t i = 0; i < controls.size(); ++i) {
-    const std::size_t at = (preferred_ + i) % controls.size();
-    CO_TRY(Peer* const peer, members_.peer(controls[at]));
-    const auto done = co_await relay_to(loop_, *peer, carried, response);
-    if (done) {
-      preferred_ = at;
-      co_return Result<void>();
-    }
-    last = done.error().error.with(fmt::format("control on {}", controls[at]));
-    if (done.error().answered) break;
-  }
-  co_return fail(std::move(last));
 }
 
 async::Task<Result<void>> ToNodes::pass_on(http::Request& request, http::ResponseWriter& response) {
@@ -80,7 +70,7 @@ async::Task<Result<void>> ToNodes::pass_on(http::Request& request, http::Respons
   else
     carried.head.headers.set(api::kCallerHeader, "daemon");
   CO_TRY(Peer* const peer, members_.peer(node));
-  const auto done = co_await relay_to(loop_, *peer, carried, response);
+  const auto done = co_await relay_to(loop_, *peer, carried, kAnswer, response);
   if (!done)
     co_return fail(
         done.error().error.with(fmt::format("{} on {}", to_worker ? "worker" : "control", node)));

@@ -1,12 +1,11 @@
-// What leaves this node. ToControl serves control.sock where control runs elsewhere: this node's
-// worker, router and link ask there as they would ask a control beside them, and are passed on to
-// one that answers. ToNodes serves link.sock: control's own calls to workers and controls on other
-// nodes.
+// What leaves this node. ToNodes serves link.sock: control's own calls to workers and controls on
+// other nodes. What this node asks of control is in to_control.h.
 #pragma once
 
 #include "api/caller.h"
 #include "http/message.h"
 #include "link/members.h"
+#include "link/relay.h"
 
 namespace perigee::link {
 
@@ -26,17 +25,6 @@ class Outbound : public http::Handler {
   api::LocalUsers users_;
 };
 
-class ToControl : public Outbound {
- public:
-  using Outbound::Outbound;
-
- private:
-  async::Task<Result<void>> pass_on(http::Request& request,
-                                    http::ResponseWriter& response) override;
-
-  std::size_t preferred_ = 0;  // of the control nodes: the one that answered last
-};
-
 class ToNodes : public Outbound {
  public:
   using Outbound::Outbound;
@@ -46,8 +34,15 @@ class ToNodes : public Outbound {
                                     http::ResponseWriter& response) override;
 };
 
+// At each of a node's addresses once, the one that answered last first.
+async::Task<Relayed> relay_to(async::Loop& loop, Peer& peer, const Carried& carried,
+                              Duration patience, http::ResponseWriter& response);
+
 // {"error": …} with the error's status, unless something was answered already.
 async::Task<void> answer_error(const http::Request& request, http::ResponseWriter& response,
                                Error error);
+// The same with kNotReachedHeader: the caller's link may ask another node.
+async::Task<void> answer_not_reached(const http::Request& request, http::ResponseWriter& response,
+                                     Error error);
 
 }  // namespace perigee::link

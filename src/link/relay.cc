@@ -73,6 +73,9 @@ async::Task<Relayed> relay(async::Loop& loop, Destination to, const Carried& req
                                            loop.deadline_in(patience));
   if (!answer) co_return failed(answer.error(), false);
   http::ResponseHead head = (*answer)->head;
+  if (head.headers.find(api::kNotReachedHeader) != nullptr)
+    co_return failed(
+        Error::make(Code::unavailable, "it runs, but the daemon there does not answer"), false);
   for (const std::string_view name : kNotCarried) head.headers.remove(name);
   const auto started = co_await response.start(std::move(head));
   if (!started) co_return failed(started.error(), true);

@@ -34,7 +34,8 @@ struct RelayFailure {
 
 using Relayed = std::expected<void, RelayFailure>;
 
-// Until the answer is through, or either end is gone.
+// Until the answer is through, or either end is gone. An answer that the other link gave in place
+// of a daemon that it could not reach is a failure, not an answer.
 async::Task<Relayed> relay(async::Loop& loop, Destination to, const Carried& request,
                            Duration patience, http::ResponseWriter& response);
 

@@ -34,6 +34,19 @@ Result<std::vector<FleetNode>> fleet_nodes_in(const json::Value& value) {
   return nodes;
 }
 
+json::Value to_json(const ControlFiles& files) {
+  return json::object(
+      {{"token", files.api_token}, {"ca", files.ca_certificate}, {"ca_key", files.ca_key}});
+}
+
+Result<ControlFiles> control_files_from(const json::Value& value) {
+  ControlFiles files;
+  TRY(files.api_token, value.require_string("token"));
+  TRY(files.ca_certificate, value.require_string("ca"));
+  TRY(files.ca_key, value.require_string("ca_key"));
+  return files;
+}
+
 }  // namespace
 
 std::string to_text(const JoinToken& token) {
@@ -99,13 +112,15 @@ Result<FleetNode> fleet_node_from(const json::Value& value) {
 json::Value to_json(const Admission& admission) {
   json::Value nodes = json::array();
   for (const FleetNode& node : admission.nodes) nodes.push(to_json(node));
-  return json::object({{"fleet", admission.fleet},
-                       {"prefix", admission.prefix},
-                       {"node", to_json(admission.node)},
-                       {"ca", admission.ca_pem},
-                       {"certificate", admission.certificate_pem},
-                       {"key_ring", admission.key_ring},
-                       {"nodes", std::move(nodes)}});
+  json::Value out = json::object({{"fleet", admission.fleet},
+                                  {"prefix", admission.prefix},
+                                  {"node", to_json(admission.node)},
+                                  {"ca", admission.ca_pem},
+                                  {"certificate", admission.certificate_pem},
+                                  {"key_ring", admission.key_ring},
+                                  {"nodes", std::move(nodes)}});
+  if (admission.control) out.set("control", to_json(*admission.control));
+  return out;
 }
 
 Result<Admission> admission_from(const json::Value& value) {
@@ -119,6 +134,9 @@ Result<Admission> admission_from(const json::Value& value) {
   TRY(admission.certificate_pem, value.require_string("certificate"));
   TRY(admission.key_ring, value.optional_string("key_ring"));
   TRY(admission.nodes, fleet_nodes_in(value));
+  if (const json::Value* control = value.find("control")) {
+    TRY_AS(admission.control, control_files_from(*control), "control");
+  }
   return admission;
 }
 

@@ -3,6 +3,7 @@
 // (docs/formats/fleet.md).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,14 +46,23 @@ struct FleetNode {
 json::Value to_json(const FleetNode& node);
 Result<FleetNode> fleet_node_from(const json::Value& value);
 
+// What a node with control shares with the others that have it, beside the store and the key ring.
+struct ControlFiles {
+  std::string api_token;       // of the public API
+  std::string ca_certificate;  // PEM, of the CA that issues apps' certificates
+  std::string ca_key;          // sealed with the key ring
+  bool operator==(const ControlFiles&) const = default;
+};
+
 struct Admission {
   std::string fleet;   // its id
   std::string prefix;  // of its addresses: "fd12:3456:789a"
   FleetNode node;      // the one that joined
   std::string ca_pem;
   std::string certificate_pem;
-  std::string key_ring;          // restricted; empty for a node with control
-  std::vector<FleetNode> nodes;  // all of the fleet
+  std::string key_ring;  // restricted, or control's own where the node is to run control
+  std::optional<ControlFiles> control;  // for a node that joins with control
+  std::vector<FleetNode> nodes;         // all of the fleet
 };
 json::Value to_json(const Admission& admission);
 Result<Admission> admission_from(const json::Value& value);
