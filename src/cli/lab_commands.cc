@@ -3,12 +3,14 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "async/combine.h"
 #include "base/log.h"
 #include "lab/bring_up.h"
 #include "lab/emulator.h"
+#include "lab/etcd.h"
 #include "lab/folder.h"
 #include "lab/limits.h"
 #include "lab/nodes.h"
@@ -50,6 +52,22 @@ async::Task<Result<std::vector<lab::City>>> wanted_cities(Session& session) {
   co_return cities;
 }
 
+// Its program: $PERIGEE_ETCD, or `etcd` of PATH; empty: there is none.
+std::string etcd_program() {
+  const char* const named = std::getenv("PERIGEE_ETCD");
+  return sys::find_program(named == nullptr ? "etcd" : named).value_or("");
+}
+
+async::Task<Result<lab::ControlPlan>> wanted_control(Session& session,
+                                                     std::vector<lab::City> cities) {
+  const std::string& text = session.options().lab.control;
+  if (text.empty()) {
+    const auto there = co_await lab::load_lab(session.host(), lab_directory(session));
+    if (there) co_return there->file.control;
+  }
+  co_return lab::plan_control(text, cities, etcd_program());
+}
+
 lab::Programs own_programs() {
   std::error_code error;
   const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe", error);
@@ -61,6 +79,8 @@ json::Value city_value(const lab::CityPlan& city) {
                        {"node", city.node.address},
                        {"users", city.user.address},
                        {"node_runs", lab::node_runs(city)},
+                       {"control", city.runs_control},
+                       {"etcd_runs", lab::etcd_runs(city)},
                        {"root", city.root},
                        {"namespace", city.node.network_namespace},
                        {"user_namespace", city.user.network_namespace}});
@@ -75,14 +95,21 @@ json::Value lab_value(const lab::Plan& plan) {
                        {"cities", std::move(cities)}});
 }
 
+std::string control_words(const lab::Plan& plan, const lab::CityPlan& city) {
+  if (!city.runs_control) return "";
+  if (plan.etcd.empty()) return "control, SQLite";
+  return lab::etcd_runs(city) ? "control, etcd" : "control, etcd is down";
+}
+
 void print_cities(const lab::Plan& plan) {
   std::vector<std::vector<std::string>> rows;
   rows.reserve(plan.cities.size());
   for (const lab::CityPlan& each : plan.cities) {
     rows.push_back({each.city.code, each.node.address, each.user.address,
-                    each.node.network_namespace, lab::node_runs(each) ? "runs" : "down"});
+                    each.node.network_namespace, lab::node_runs(each) ? "runs" : "down",
+                    control_words(plan, each)});
   }
-  print_table({"CITY", "ADDRESS", "USERS", "NAMESPACE", "NODE"}, rows);
+  print_table({"CITY", "ADDRESS", "USERS", "NAMESPACE", "NODE", "CONTROL"}, rows);
 }
 
 // "fra-syd  cut", "iad-syd  400 ms, 2 % lost": of each pair once.
@@ -171,7 +198,11 @@ async::Task<Result<void>> make_network(sys::Host& host, const lab::Plan& plan) {
 async::Task<Result<void>> start_nodes(Session& session, const lab::Plan& plan) {
   sys::Host& host = session.host();
   const lab::Programs programs = own_programs();
-  CO_TRY_VOID(co_await in_step(session, "Control in " + plan.cities.front().city.code,
+  if (!plan.etcd.empty()) {
+    CO_TRY_VOID(co_await in_step(session, fmt::format("etcd, {} members", plan.controls().size()),
+                                 lab::start_etcd(host, plan)));
+  }
+  CO_TRY_VOID(co_await in_step(session, "Control in " + plan.controls().front()->city.code,
                                lab::start_control(host, plan, programs)));
   CO_TRY_VOID(
       co_await in_step(session, "Nodes that join it", lab::join_nodes(host, plan, programs)));
@@ -194,8 +225,9 @@ async::Task<Result<void>> run_lab_up(Session& session) {
   CO_TRY_VOID(require_root());
   sys::Host& host = session.host();
   CO_TRY(std::vector<lab::City> cities, co_await wanted_cities(session));
-  CO_TRY(const lab::Lab made,
-         co_await lab::ensure_lab(host, lab_directory(session), std::move(cities)));
+  CO_TRY(lab::ControlPlan control, co_await wanted_control(session, cities));
+  CO_TRY(const lab::Lab made, co_await lab::ensure_lab(host, lab_directory(session),
+                                                       std::move(cities), std::move(control)));
   CO_TRY_VOID(co_await in_step(session,
                                fmt::format("Network of {} cities", made.plan.cities.size()),
                                make_network(host, made.plan)));

@@ -124,8 +124,12 @@ void add_lab_commands(CLI::App& app, Options& o, Verbs& verbs) {
       "  perigee lab up --cities cities.txt   # lines: code, or code latitude longitude");
   up->add_option("--cities", o.lab.cities,
                  "How many of the 17 that have a place in it (default: all), a list of region "
-                 "codes, or a file. Control is in the first")
+                 "codes, or a file")
       ->type_name("N|LIST|FILE");
+  up->add_option("--control", o.lab.control,
+                 "Cities with control and a member of etcd each (default: iad,ewr,ord, where the "
+                 "lab has them and etcd is there; else the first city, with SQLite)")
+      ->type_name("LIST");
   up->add_flag("--no-nodes", o.lab.no_nodes, "The network alone");
   command(*lab, verbs, Verb::lab_down, "down",
           "Remove a lab: its processes, its namespaces, its data", "");

@@ -10,6 +10,7 @@ namespace perigee::cli {
 struct LabOptions {
   std::string directory = "/var/lib/perigee-lab";
   std::string cities;                // up: a number, a list or a file; empty: as they are, or 17
+  std::string control;               // up: codes; empty: as it is, or the usual three
   bool no_nodes = false;             // up
   std::string place;                 // cut, heal, degrade: fra or fra-syd
   std::optional<double> rtt_ms;      // degrade

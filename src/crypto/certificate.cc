@@ -103,14 +103,18 @@ Result<void> set_serial(X509* certificate) {
   return {};
 }
 
-void add_common_name(X509_NAME* name, std::string_view text) {
-  // RFC 5280: ub-common-name is 64.
+constexpr const char* kCommonName = "CN";
+constexpr const char* kOrganization = "O";
+
+void add_to_name(X509_NAME* name, const char* field, std::string_view text) {
+  // RFC 5280: ub-common-name and ub-organization-name are 64.
   text = text.substr(0, 64);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+  X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
                              reinterpret_cast<const unsigned char*>(text.data()),
                              static_cast<int>(text.size()), -1, 0);
 }
 
+// Where there is no common name, the subject still must not be empty (RFC 5280 section 4.1.2.6).
 Result<Certificate> blank(std::string_view common_name, WallTime now, int days, EVP_PKEY* key) {
   Certificate certificate(X509_new());
   X509_set_version(certificate.get(), X509_VERSION_3);
@@ -119,7 +123,12 @@ Result<Certificate> blank(std::string_view common_name, WallTime now, int days, 
   ASN1_TIME_set(X509_getm_notBefore(certificate.get()), seconds - kClockSkewSeconds);
   ASN1_TIME_set(X509_getm_notAfter(certificate.get()), seconds + days * kDaySeconds);
   X509_set_pubkey(certificate.get(), key);
-  add_common_name(X509_get_subject_name(certificate.get()), common_name);
+  X509_NAME* subject = X509_get_subject_name(certificate.get());
+  if (common_name.empty()) {
+    add_to_name(subject, kOrganization, "Perigee");
+  } else {
+    add_to_name(subject, kCommonName, common_name);
+  }
   return certificate;
 }
 
@@ -154,13 +163,13 @@ Result<std::string> alternative_names(const std::vector<std::string>& names) {
 }
 
 // What `key` may show itself with: a certificate of `ca`, for the ends of TLS in `usage`.
-Result<Certificate> sign_leaf(const KeyPair& ca, EVP_PKEY* key,
+Result<Certificate> sign_leaf(const KeyPair& ca, EVP_PKEY* key, std::string_view common_name,
                               const std::vector<std::string>& names, const std::string& usage,
                               WallTime now, int days) {
   TRY(const std::string alternatives, alternative_names(names));
   TRY(const Certificate issuer, read_certificate(ca.certificate_pem));
   TRY(const Key issuer_key, read_key(ca.private_key_pem));
-  TRY(Certificate certificate, blank(names.front(), now, days, key));
+  TRY(Certificate certificate, blank(common_name, now, days, key));
   X509* x = certificate.get();
   X509_set_issuer_name(x, X509_get_subject_name(issuer.get()));
   TRY_VOID(add_extension(x, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
@@ -196,7 +205,18 @@ Result<KeyPair> issue(const KeyPair& ca, const std::vector<std::string>& names, 
                       int days) {
   const Key key(EVP_EC_gen("P-256"));
   if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
-  TRY(const Certificate certificate, sign_leaf(ca, key.get(), names, "serverAuth", now, days));
+  const std::string common_name = names.empty() ? "" : names.front();
+  TRY(const Certificate certificate,
+      sign_leaf(ca, key.get(), common_name, names, "serverAuth", now, days));
+  return to_pem(certificate.get(), key.get());
+}
+
+Result<KeyPair> issue_nameless(const KeyPair& ca, const std::vector<std::string>& names,
+                               WallTime now, int days) {
+  const Key key(EVP_EC_gen("P-256"));
+  if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
+  TRY(const Certificate certificate,
+      sign_leaf(ca, key.get(), "", names, "serverAuth,clientAuth", now, days));
   return to_pem(certificate.get(), key.get());
 }
 
@@ -205,7 +225,7 @@ Result<RequestedKey> request_certificate(std::string_view common_name) {
   const Request request(X509_REQ_new());
   if (!key || !request) return fail(openssl_error(Code::internal, "make an ECDSA key"));
   X509_REQ_set_version(request.get(), X509_REQ_VERSION_1);
-  add_common_name(X509_REQ_get_subject_name(request.get()), common_name);
+  add_to_name(X509_REQ_get_subject_name(request.get()), kCommonName, common_name);
   if (X509_REQ_set_pubkey(request.get(), key.get()) != 1 ||
       X509_REQ_sign(request.get(), key.get(), EVP_sha256()) == 0) {
     return fail(openssl_error(Code::internal, "sign the certificate request"));
@@ -228,7 +248,9 @@ Result<std::string> issue_requested(const KeyPair& ca, std::string_view request_
   if (key == nullptr || X509_REQ_verify(request.get(), key) != 1) {
     return fail(openssl_error(Code::invalid_argument, "signature of the certificate request"));
   }
-  TRY(const Certificate certificate, sign_leaf(ca, key, names, "serverAuth,clientAuth", now, days));
+  const std::string common_name = names.empty() ? "" : names.front();
+  TRY(const Certificate certificate,
+      sign_leaf(ca, key, common_name, names, "serverAuth,clientAuth", now, days));
   return certificate_text(certificate.get());
 }
 

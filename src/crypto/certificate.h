@@ -22,6 +22,11 @@ Result<KeyPair> create_ca(std::string_view common_name, WallTime now);
 Result<KeyPair> issue(const KeyPair& ca, const std::vector<std::string>& names, WallTime now,
                       int days);
 
+// The same for both ends of TLS and without a common name, as etcd wants it: it takes a common name
+// for a user's.
+Result<KeyPair> issue_nameless(const KeyPair& ca, const std::vector<std::string>& names,
+                               WallTime now, int days);
+
 // A key of one's own, and a request for its certificate (PKCS #10, RFC 2986) under that name.
 struct RequestedKey {
   std::string request_pem;

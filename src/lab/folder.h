@@ -18,8 +18,9 @@ struct Lab {
 
 // The lab in a folder; not_found where there is none.
 async::Task<Result<Lab>> load_lab(sys::Host& host, std::string directory);
-// The same, made of `cities` where there is none yet. `conflict`: it has other cities.
+// The same, made of these where there is none yet. `conflict`: it has other cities, or control
+// elsewhere.
 async::Task<Result<Lab>> ensure_lab(sys::Host& host, std::string directory,
-                                    std::vector<City> cities);
+                                    std::vector<City> cities, ControlPlan control);
 
 }  // namespace perigee::lab

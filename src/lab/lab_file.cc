@@ -38,7 +38,11 @@ std::string encode(const LabFile& lab) {
                               {"latitude", city.place.latitude},
                               {"longitude", city.place.longitude}}));
   }
-  return json::object({{"version", kVersion}, {"seed", lab.seed}, {"cities", std::move(cities)}})
+  return json::object({{"version", kVersion},
+                       {"seed", lab.seed},
+                       {"cities", std::move(cities)},
+                       {"control", json::strings(lab.control.cities)},
+                       {"etcd", lab.control.etcd}})
              .dump_pretty() +
          "\n";
 }
@@ -59,6 +63,12 @@ Result<LabFile> decode_lab_file(std::string_view text) {
   for (const json::Value& each : cities->items()) {
     TRY(City city, decode_city(each));
     lab.cities.push_back(std::move(city));
+  }
+  TRY(lab.control.cities, value.optional_strings("control"));
+  TRY(lab.control.etcd, value.optional_string("etcd"));
+  for (const std::string& code : lab.control.cities) {
+    if (std::ranges::count(lab.cities, code, &City::code) == 0)
+      return fail(Code::data_loss, "control: '{}' is not among the cities", code);
   }
   return lab;
 }

@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "base/result.h"
+#include "lab/control_plan.h"
 #include "lab/geography.h"
 
 namespace perigee::lab {
 
 struct LabFile {
   std::vector<City> cities;
+  ControlPlan control;
   std::uint64_t seed = 1;  // of jitter and loss
   bool operator==(const LabFile&) const = default;
 };

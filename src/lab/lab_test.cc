@@ -1,10 +1,12 @@
 // The lab on paper: cities, distances, names, requests, files.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "config/node_config.h"
 #include "geo/regions.h"
+#include "lab/etcd.h"
 #include "lab/lab_file.h"
 #include "lab/limits.h"
 #include "lab/nodes.h"
@@ -141,6 +143,40 @@ TEST_CASE("a node's configuration is its city's, and control is in the first cit
   CHECK(node->first_vm_uid == plan.cities[1].first_vm_uid);
 }
 
+TEST_CASE("control is in iad, ewr and ord where a lab has them and etcd, else in the first city") {
+  const std::vector<City> many = cities_of("fra,iad,ewr,ord");
+  CHECK(plan_control("", many, "/bin/etcd") ==
+        ControlPlan{.cities = {"iad", "ewr", "ord"}, .etcd = "/bin/etcd"});
+  CHECK(plan_control("", many, "") == ControlPlan{});
+  CHECK(plan_control("", cities_of("fra,iad"), "/bin/etcd") == ControlPlan{});
+  CHECK(plan_control("fra, iad", many, "/bin/etcd") ==
+        ControlPlan{.cities = {"fra", "iad"}, .etcd = "/bin/etcd"});
+  CHECK(plan_control("ewr", many, "/bin/etcd") == ControlPlan{.cities = {"ewr"}, .etcd = ""});
+  CHECK_FALSE(plan_control("syd", many, "/bin/etcd").has_value());
+  CHECK_FALSE(plan_control("iad,iad", many, "/bin/etcd").has_value());
+  CHECK_FALSE(plan_control("iad,ewr", many, "").has_value());
+}
+
+TEST_CASE("a node with control knows every member of etcd, its own first") {
+  const ControlPlan control{.cities = {"iad", "ewr"}, .etcd = "/bin/etcd"};
+  const Plan plan = make_plan("/lab", cities_of("fra,iad,ewr"), control);
+  const auto node =
+      config::parse_node_config(node_configuration(plan, plan.cities[2]), "ewr", "host", "/bin");
+  REQUIRE(node.has_value());
+  CHECK(node->warnings.empty());
+  CHECK(node->runs("control"));
+  CHECK(node->store.engine == config::StoreConfig::Engine::etcd);
+  CHECK(node->store.endpoints ==
+        std::vector<std::string>{"https://10.90.3.1:2379", "https://10.90.2.1:2379"});
+  CHECK(node->store.user == "perigee");
+  CHECK(node_configuration(plan, plan.cities[0]).find("control") == std::string::npos);
+  const std::vector<std::string> command = etcd_command(plan, plan.cities[1]);
+  CHECK(command.front() == "/bin/etcd");
+  CHECK(std::ranges::count(command,
+                           "--initial-cluster=iad=https://10.90.2.1:2380,"
+                           "ewr=https://10.90.3.1:2380") == 1);
+}
+
 TEST_CASE("requests cut, degrade and heal paths, and say what is set") {
   const Plan plan = make_plan("/lab", cities_of("iad,fra,syd"));
   Wan wan(wan_ports(plan), 3, 1);
@@ -197,8 +233,12 @@ TEST_CASE("a request survives its wire form, and a wrong one is refused by name"
 }
 
 TEST_CASE("a lab's file gives back what was written, and nothing of what is none") {
-  const LabFile lab{.cities = cities_of("4"), .seed = 7};
+  LabFile lab{.cities = cities_of("4"), .control = {}, .seed = 7};
   CHECK(decode_lab_file(encode(lab)) == lab);
+  lab.control = {.cities = {"iad", "fra"}, .etcd = "/bin/etcd"};
+  CHECK(decode_lab_file(encode(lab)) == lab);
+  lab.control.cities.emplace_back("zzz");
+  CHECK_FALSE(decode_lab_file(encode(lab)).has_value());
   CHECK_FALSE(decode_lab_file("{}").has_value());
   CHECK_FALSE(decode_lab_file(R"({"version":2,"seed":1,"cities":[]})").has_value());
   CHECK_FALSE(decode_lab_file(R"({"version":1,"seed":1,"cities":[{"code":"../","latitude":1,)"

@@ -1,7 +1,5 @@
 #include "lab/nodes.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -9,7 +7,8 @@
 #include "base/text.h"
 #include "config/paths.h"
 #include "json/json.h"
-#include "lab/bring_up.h"
+#include "lab/city_process.h"
+#include "lab/etcd.h"
 #include "lab/limits.h"
 #include "lab/visit.h"
 #include "supervisor/supervisor.h"
@@ -27,27 +26,9 @@ config::Paths paths_of(const CityPlan& city) {
   return config::paths_under(city.root, "");
 }
 
+// The first: it makes the fleet, and the others join there.
 const CityPlan& control_city(const Plan& plan) {
-  return plan.cities.front();
-}
-
-sys::Spawn in_city(const Plan& plan, const CityPlan& city, std::vector<std::string> argv) {
-  sys::Spawn spawn{.argv = in_namespace(city.node.network_namespace, std::move(argv))};
-  spawn.env = lab_environment(plan, {{"PERIGEE_ROOT", city.root}});
-  spawn.directory = "/";
-  return spawn;
-}
-
-// Runs a command in the city's network to its end; what it printed.
-async::Task<Result<std::string>> ask_city(sys::Host& host, const Plan& plan, const CityPlan& city,
-                                          std::vector<std::string> argv, std::string input = {}) {
-  const sys::Spawn spawn = in_city(plan, city, std::move(argv));
-  CO_TRY(sys::Completed done,
-         co_await host.processes.run(spawn, std::move(input), host.loop.deadline_in(kNodeStart)));
-  if (!done.status.success()) {
-    co_return fail(sys::helper_failed(spawn, done).with(city.city.code));
-  }
-  co_return std::move(done.out);
+  return *plan.controls().front();
 }
 
 async::Task<Result<void>> write_configuration(sys::Host& host, const Plan& plan,
@@ -61,12 +42,16 @@ async::Task<Result<void>> write_configuration(sys::Host& host, const Plan& plan,
                                           sys::Durability::synced);
 }
 
+enum class Admits { nodes, controls };
+
 async::Task<Result<std::string>> join_token(sys::Host& host, const Plan& plan,
-                                            const Programs& programs) {
+                                            const Programs& programs, Admits admits) {
+  std::vector<std::string> argv{
+      programs.perigee, "nodes", "token", "--uses", fmt::format("{}", plan.cities.size()),
+      "--json"};
+  if (admits == Admits::controls) argv.emplace_back("--control");
   CO_TRY(const std::string text,
-         co_await ask_city(host, plan, control_city(plan),
-                           {programs.perigee, "nodes", "token", "--uses",
-                            fmt::format("{}", plan.cities.size() - 1), "--json"}));
+         co_await ask_city(host, plan, control_city(plan), std::move(argv)));
   CO_TRY_AS(const json::Value token, json::parse(text), "nodes token");
   co_return token.require_string("token");
 }
@@ -74,22 +59,12 @@ async::Task<Result<std::string>> join_token(sys::Host& host, const Plan& plan,
 // In the background: it joins, then it is the node.
 async::Task<Result<void>> start_node(sys::Host& host, const Plan& plan, const CityPlan& city,
                                      const Programs& programs, const std::string& token) {
-  if (node_runs(city)) co_return Result<void>();
   CO_TRY_VOID(co_await write_configuration(host, plan, city));
-  const config::Paths paths = paths_of(city);
-  CO_TRY_VOID(co_await host.disk.make_directories(paths.log, 0755));
-  const std::string log_path = paths.role_log("perigeed");
-  CO_TRY(const sys::Fd log,
-         sys::own(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640),
-                  "open " + log_path));
-  sys::Spawn spawn =
-      in_city(plan, city,
-              {programs.perigeed, "--join",
-               fmt::format("{}:{}", control_city(plan).node.address, kJoinPort), "--token", token});
-  spawn.descriptors = {{log.get(), 1}, {log.get(), 2}};
-  spawn.new_session = true;
-  CO_TRY(const auto process, host.processes.spawn(spawn));
-  co_return Result<void>();
+  std::vector<std::string> argv{programs.perigeed, "--join",
+                                fmt::format("{}:{}", control_city(plan).node.address, kJoinPort),
+                                "--token", token};
+  co_return co_await start_in_city(host, plan, city, std::move(argv),
+                                   paths_of(city).role_log("perigeed"));
 }
 
 // What curl reads on its standard input: the API's token is nobody's who lists processes.
@@ -138,17 +113,18 @@ bool node_runs(const CityPlan& city) {
 }
 
 std::string node_configuration(const Plan& plan, const CityPlan& city) {
-  const bool control = &city == &control_city(plan);
   const std::string& address = city.node.address;
   return fmt::format(
-      "# A node of the lab in {}, written by `perigee lab up`.\n"
-      "node = \"{}\"\nregion = \"{}\"\nroles = [{}\"worker\", \"router\"]\n\n"
-      "[fleet]\nendpoint = \"{}:{}\"\n\n"
-      "[router]\nhttp = [\"{}:{}\"]\nhttps = [\"{}:{}\"]\ndomain = \"{}\"\n\n"
-      "[worker]\nnetwork = \"{}\"\nmemory_mib = {}\nfirst_uid = {}\n",
-      plan.directory, city.city.code, city.city.code, control ? "\"control\", " : "", address,
-      kMeshPort, address, kHttpPort, address, kHttpsPort, kDomain, city.machine_network,
-      kNodeMemoryMib, city.first_vm_uid);
+             "# A node of the lab in {}, written by `perigee lab up`.\n"
+             "node = \"{}\"\nregion = \"{}\"\nroles = [{}\"worker\", \"router\"]\n\n"
+             "[fleet]\nendpoint = \"{}:{}\"\n\n"
+             "[router]\nhttp = [\"{}:{}\"]\nhttps = [\"{}:{}\"]\ndomain = \"{}\"\n\n"
+             "[worker]\nnetwork = \"{}\"\nmemory_mib = {}\nfirst_uid = {}\n",
+             plan.directory, city.city.code, city.city.code,
+             city.runs_control ? "\"control\", " : "", address, kMeshPort, address, kHttpPort,
+             address, kHttpsPort, kDomain, city.machine_network, kNodeMemoryMib,
+             city.first_vm_uid) +
+         (city.runs_control ? store_configuration(plan, city) : "");
 }
 
 async::Task<Result<void>> start_control(sys::Host& host, const Plan& plan, Programs programs) {
@@ -159,12 +135,19 @@ async::Task<Result<void>> start_control(sys::Host& host, const Plan& plan, Progr
   co_return Result<void>();
 }
 
+// With control or without, all at once.
 async::Task<Result<void>> join_nodes(sys::Host& host, const Plan& plan, Programs programs) {
-  const std::span others = std::span(plan.cities).subspan(1);
-  if (std::ranges::all_of(others, node_runs)) co_return Result<void>();
-  CO_TRY(const std::string token, co_await join_token(host, plan, programs));
-  for (const CityPlan& city : others) {
-    CO_TRY_VOID_AS(co_await start_node(host, plan, city, programs, token), city.city.code);
+  for (const Admits kind : {Admits::controls, Admits::nodes}) {
+    std::vector<const CityPlan*> missing;
+    for (const CityPlan& city : plan.cities) {
+      const bool is_kind = city.runs_control == (kind == Admits::controls);
+      if (is_kind && !node_runs(city)) missing.push_back(&city);
+    }
+    if (missing.empty()) continue;
+    CO_TRY(const std::string token, co_await join_token(host, plan, programs, kind));
+    for (const CityPlan* city : missing) {
+      CO_TRY_VOID_AS(co_await start_node(host, plan, *city, programs, token), city->city.code);
+    }
   }
   co_return Result<void>();
 }

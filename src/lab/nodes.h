@@ -1,6 +1,6 @@
 // The nodes of a lab: one perigeed for each city, each with a folder of its own as PERIGEE_ROOT,
-// started as an owner of servers would start them. The first city's runs control and makes a join
-// token; the others join with it.
+// started as an owner of servers would start them. The first of those with control makes the fleet
+// and join tokens; the others join with these.
 #pragma once
 
 #include <string>

@@ -40,7 +40,8 @@ CityPlan city_plan(const Plan& plan, const City& city, std::size_t index) {
           .root = fmt::format("{}/{}", plan.directory, city.code),
           .machine_network =
               fmt::format("10.{}.0.0/16", static_cast<std::size_t>(kMachineOctet) + number),
-          .first_vm_uid = first_uid(plan.directory, index)};
+          .first_vm_uid = first_uid(plan.directory, index),
+          .runs_control = false};
 }
 
 }  // namespace
@@ -67,6 +68,14 @@ std::vector<Endpoint> Plan::endpoints() const {
   return out;
 }
 
+std::vector<const CityPlan*> Plan::controls() const {
+  std::vector<const CityPlan*> out;
+  for (const CityPlan& each : cities) {
+    if (each.runs_control) out.push_back(&each);
+  }
+  return out;
+}
+
 std::string lab_id(std::string_view directory) {
   return fmt::format("{:06x}", vm::stable_hash(directory) & kIdMask);
 }
@@ -75,11 +84,17 @@ std::string namespace_prefix(std::string_view id) {
   return fmt::format("pgl-{}-", id);
 }
 
-Plan make_plan(std::string_view directory, const std::vector<City>& cities) {
+Plan make_plan(std::string_view directory, const std::vector<City>& cities,
+               const ControlPlan& control) {
   PERIGEE_CHECK(cities.size() <= kMaxCities);
-  Plan plan{.id = lab_id(directory), .directory = std::string(directory), .cities = {}};
+  Plan plan{.id = lab_id(directory),
+            .directory = std::string(directory),
+            .cities = {},
+            .etcd = control.etcd};
   for (std::size_t i = 0; i < cities.size(); ++i) {
     plan.cities.push_back(city_plan(plan, cities[i], i));
+    plan.cities.back().runs_control =
+        control.cities.empty() ? i == 0 : std::ranges::count(control.cities, cities[i].code) > 0;
   }
   return plan;
 }

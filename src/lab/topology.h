@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lab/control_plan.h"
 #include "lab/geography.h"
 #include "lab/wan.h"
 
@@ -40,17 +41,21 @@ struct CityPlan {
   std::string root;             // PERIGEE_ROOT of its node
   std::string machine_network;  // "10.129.0.0/16"
   uid_t first_vm_uid = 0;
+  bool runs_control = false;
 };
 
 struct Plan {
   std::string id;         // six hexadecimal digits, of the folder
   std::string directory;  // absolute
   std::vector<CityPlan> cities;
+  std::string etcd;  // program; empty: control keeps its state in SQLite
 
   const CityPlan* find(std::string_view code) const;
   // The same as an error that lists the cities there are.
   Result<const CityPlan*> city(std::string_view code) const;
   std::vector<Endpoint> endpoints() const;  // by port
+  // The cities with control, at least one; the first makes the fleet.
+  std::vector<const CityPlan*> controls() const;
   std::string state_file() const { return directory + "/lab.json"; }
   std::string wan_socket() const { return directory + "/wan.sock"; }
   std::string wan_log() const { return directory + "/wan.log"; }
@@ -60,7 +65,8 @@ std::string lab_id(std::string_view directory);
 // Of every namespace of the lab, whatever its cities are.
 std::string namespace_prefix(std::string_view id);
 // At most kMaxCities.
-Plan make_plan(std::string_view directory, const std::vector<City>& cities);
+Plan make_plan(std::string_view directory, const std::vector<City>& cities,
+               const ControlPlan& control = {});
 
 // The emulated network of the plan: ports, and the path between each two cities.
 std::vector<Port> wan_ports(const Plan& plan);

@@ -34,7 +34,7 @@ Result<std::pair<std::string, std::uint64_t>> host_of(std::string_view url) {
 }  // namespace
 
 std::string authority_file(const Plan& plan) {
-  return config::paths_under(plan.cities.front().root, "").ca_certificate();
+  return config::paths_under(plan.controls().front()->root, "").ca_certificate();
 }
 
 Result<std::vector<std::string>> curl_command(const Plan& plan, const CityPlan& edge,
