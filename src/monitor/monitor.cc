@@ -322,12 +322,12 @@ async::Task<void> Monitor::keep() {
     co_await record_exit(death(ended, words));
   }
   vmm_->clean_up();  // before anybody is told: what the next boot needs is free
+  ::unlink(boot_.socket.c_str());
   status_.state = vm::VmState::exited;
   status_.exit = exit_;
   output_->say(host_.clock.wall(), fmt::format("Instance ended: {}", exit_->reason));
   changed_.notify_all();
   co_await control_.finish(host_.loop.deadline_in(kFarewellTimeout));
-  ::unlink(boot_.socket.c_str());
 }
 
 // What the guest wrote last may still be in the sockets.

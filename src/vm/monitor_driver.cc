@@ -470,12 +470,13 @@ void MonitorDriver::remove_empty_cgroups() const {
   if (const auto cgroups = sys::Cgroups::detect()) cgroups->remove_empty(config_.cgroup);
 }
 
-// The spec first: without it the others mean nothing to adopt(). The control group is gone already,
-// unless the monitor was killed.
+// The spec first: without it the others mean nothing to adopt(). The control group and the socket
+// are gone already, unless the monitor was killed.
 async::Task<Result<void>> MonitorDriver::remove_records(MachineId machine) {
   for (const std::string_view name : {kSpecFile, kVmmFile, kExitFile, kMonitorLog}) {
     CO_TRY_VOID(co_await host_.disk.remove(file(machine, name)));
   }
+  CO_TRY_VOID(co_await host_.disk.remove(socket(machine)));
   remove_cgroup(machine);
   co_return Result<void>();
 }
