@@ -144,20 +144,21 @@ TEST_CASE_FIXTURE(ControlFixture, "loads are remembered for a window, and by rou
   LoadTable loads(loop(), 200ms);
   const MachineId id("m1");
   CHECK(loads.peak(id) == 0);
-  CHECK_FALSE(loads.is_quiet(id, "e", 1));  // nobody reports
+  CHECK_FALSE(loads.is_quiet(id, {{"e", 1}}));  // nobody reports
   RouterReport busy{.epoch = "e", .revision = 3, .machines = {{id, {1, 4, 9}}}};
   loads.report(NodeId("r1"), busy);
   CHECK(loads.in_flight(id) == 1);
   CHECK(loads.peak(id) == 4);
   CHECK(loads.idle(id) == Duration{});
-  CHECK_FALSE(loads.is_quiet(id, "e", 3));  // a request is there
+  CHECK_FALSE(loads.is_quiet(id, {{"e", 3}}));  // a request is there
   loads.report(NodeId("r1"), {.epoch = "e", .revision = 3, .machines = {}});
   CHECK(loads.peak(id) == 4);
-  CHECK(loads.is_quiet(id, "e", 3));
-  CHECK_FALSE(loads.is_quiet(id, "e", 4));  // the router has not followed so far
-  CHECK_FALSE(loads.is_quiet(id, "f", 3));
+  CHECK(loads.is_quiet(id, {{"e", 3}}));
+  CHECK(loads.is_quiet(id, {{"d", 9}, {"e", 3}}));  // whichever control it follows
+  CHECK_FALSE(loads.is_quiet(id, {{"e", 4}}));      // the router has not followed so far
+  CHECK_FALSE(loads.is_quiet(id, {{"f", 3}}));
   loads.report(NodeId("r2"), {.epoch = "e", .revision = 2, .machines = {}});
-  CHECK_FALSE(loads.is_quiet(id, "e", 3));  // nor has the other one
+  CHECK_FALSE(loads.is_quiet(id, {{"e", 3}}));  // nor has the other one
   pass(450ms);
   CHECK(loads.peak(id) == 0);
   CHECK(loads.idle(id) >= 400ms);

@@ -110,9 +110,9 @@ async::Task<void> Autostopper::rest(Autostopper& self, MachineId machine, model:
   const Context& context = self.context_;
   const Draining draining(context.drains, machine);
   async::Loop& loop = context.host.loop;
-  const std::int64_t revision = context.publisher.refresh();
+  const RouteMarks marks = co_await context.sharing.spread();
   const std::optional<bool> quiet =
-      co_await async::until(loop, loop.now() + kDrainPatience, self.drained(machine, revision));
+      co_await async::until(loop, loop.now() + kDrainPatience, self.drained(machine, marks));
   if (quiet == true) {
     context.drains.ordered(machine);
     const Result<void> done = co_await self.order(machine, kind);
@@ -122,10 +122,9 @@ async::Task<void> Autostopper::rest(Autostopper& self, MachineId machine, model:
 }
 
 // False: called off.
-async::Task<bool> Autostopper::drained(MachineId machine, std::int64_t revision) {
-  const std::string& epoch = context_.publisher.epoch();
+async::Task<bool> Autostopper::drained(MachineId machine, RouteMarks marks) {
   while (context_.drains.contains(machine)) {
-    if (context_.loads.is_quiet(machine, epoch, revision)) co_return true;
+    if (context_.loads.is_quiet(machine, marks)) co_return true;
     co_await context_.loads.changed().wait();
   }
   co_return false;

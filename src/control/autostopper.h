@@ -27,7 +27,7 @@ class Autostopper {
   bool is_deploying(const model::App& app) const;
   RegionCode primary_region(const model::App& app) const;
   static async::Task<void> rest(Autostopper& self, MachineId machine, model::Autostop kind);
-  async::Task<bool> drained(MachineId machine, std::int64_t revision);
+  async::Task<bool> drained(MachineId machine, RouteMarks marks);
   async::Task<Result<void>> order(MachineId machine, model::Autostop kind);
 
   const Context& context_;

@@ -13,6 +13,7 @@
 #include "control/node_health.h"
 #include "control/observed_table.h"
 #include "control/publisher.h"
+#include "control/route_sharing.h"
 #include "control/router_link.h"
 #include "control/worker_link.h"
 #include "secrets/key_file.h"
@@ -37,6 +38,7 @@ struct Context {
   ObservedTable& observed;
   async::Notify& changed;  // of desired or observed state
   Publisher& publisher;
+  RouteSharing& sharing;
   Images& images;
   WorkerLink& worker;
   RouterLink& routers;

@@ -63,6 +63,7 @@ struct Control::Parts {
   Drains drains;
   Publisher publisher;
   ControlPeers peers;
+  RouteSharing sharing;
   SharedImages images;
   Context context;
 
@@ -111,12 +112,14 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
       publisher(h.loop, desired, observed, drains, given.keys, changed,
                 sys::random_hex(h.entropy, kEpochBytes), config.domain),
       peers(h, desired, config.node, config.link_socket),
+      sharing(peers, desired, drains, publisher, changed),
       images(given.images, peers),
       context{h,
               desired,
               observed,
               changed,
               publisher,
+              sharing,
               images,
               given.worker,
               given.routers,
@@ -186,6 +189,7 @@ async::Task<void> Control::run(std::vector<std::unique_ptr<sys::Listener>> api,
   p.tasks.spawn(p.publisher.run());
   p.tasks.spawn(p.observed.expire());
   p.tasks.spawn(p.peers.catch_up(p.observed));
+  p.tasks.spawn(p.sharing.run());
   p.tasks.spawn(p.led_tasks.run());
   p.tasks.spawn(p.internal_server.serve(std::move(internal)));
   for (auto& listener : api) {

@@ -59,12 +59,13 @@ async::Task<void> ControlPeers::deliver(ControlPeers& self, Delivery delivery, s
 
 async::Task<Result<std::unique_ptr<http::Response>>> ControlPeers::ask(NodeId control,
                                                                        http::RequestHead head,
-                                                                       std::string body) {
+                                                                       std::string body,
+                                                                       Duration patience) {
   head.headers.set("Host", "control");
   head.headers.set(api::kToControlHeader, control.str());
   CO_TRY(sys::Address link, sys::Address::unix_path(link_socket_));
   co_return co_await client_.request(std::move(link), std::move(head), std::move(body),
-                                     host_.loop.deadline_in(kPeerPatience));
+                                     host_.loop.deadline_in(patience));
 }
 
 async::Task<void> ControlPeers::catch_up(ObservedTable& observed) {

@@ -14,6 +14,7 @@
 
 #include "async/task_group.h"
 #include "control/desired_table.h"
+#include "control/limits.h"
 #include "control/observed_table.h"
 #include "http/client.h"
 #include "sys/host.h"
@@ -34,7 +35,8 @@ class ControlPeers {
   void tell_loads(const NodeId& router, const json::Value& loads);
   // A call to the control there; its answer, whatever its status is.
   async::Task<Result<std::unique_ptr<http::Response>>> ask(NodeId control, http::RequestHead head,
-                                                           std::string body);
+                                                           std::string body,
+                                                           Duration patience = kPeerPatience);
   // Asks each of the others what it has heard of the nodes, for some seconds.
   async::Task<void> catch_up(ObservedTable& observed);
 

@@ -1,78 +1,12 @@
 // What one control of a fleet hears or has, the others hear or get, once.
 #include <doctest/doctest.h>
 
-#include "api/caller.h"
-#include "control/control_fixture.h"
+#include "control/peers_fixture.h"
 
 namespace perigee::control {
 namespace {
 
-// link.sock: notes what it is to carry on.
-class FakeLink : public http::Handler {
- public:
-  async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override {
-    const auto* to = request.head.headers.find(api::kToControlHeader);
-    carried.push_back(fmt::format("{} to {}", request.head.target, to == nullptr ? "?" : *to));
-    const auto found = answers.find(request.head.target);
-    const bool known = found != answers.end();
-    std::ignore = co_await response.send({.status = known ? 200 : 204}, known ? found->second : "");
-  }
-  std::vector<std::string> carried;
-  std::map<std::string, std::string> answers;  // by target
-};
-
-struct Fixture : ControlFixture {
-  Fixture() {
-    kill();
-    link_group.spawn(
-        link_server.serve(*h().network.listen(*sys::Address::unix_path(directory + "/link.sock"))));
-    config.link_socket = directory + "/link.sock";
-    config.node = NodeId("n1");
-    join("n1", {"control", "worker"});
-    join("n2", {"control"});
-    join("n3", {"worker"});
-    start();
-    CHECK(eventually([&] { return link.carried.size() == 1; }));
-    CHECK(link.carried[0] == "/internal/v1/reports to n2");
-    link.carried.clear();
-  }
-  ~Fixture() { kill(); }
-  Got ask_as(const char* from, const char* kind, http::RequestHead head, std::string body = {}) {
-    head.headers.set(api::kNodeHeader, from);
-    head.headers.set(api::kCertificateHeader, std::string("of ") + from);
-    head.headers.set(api::kCallerHeader, kind);
-    auto got =
-        loop().run(ask(client, internal_address, head, std::move(body), loop().deadline_in(20s)));
-    REQUIRE(got.has_value());
-    return *std::move(got);
-  }
-  void join(const char* name, std::vector<std::string> roles) {
-    NodeRecord record;
-    record.region = RegionCode("iad");
-    record.membership = model::Membership{};
-    record.membership->index = 1;
-    record.membership->certificate = std::string("of ") + name;
-    record.membership->roles = std::move(roles);
-    store::Transaction t;
-    t.put(node_key(NodeId(name)), to_json(record).dump());
-    REQUIRE(loop().run(store.commit(std::move(t))).has_value());
-  }
-  // The report of `about`, as node `from` brings it through the link.
-  int report(const char* about, const char* from) {
-    model::NodeReport report = node();
-    report.node = NodeId(about);
-    return ask_as(from, "daemon",
-                  request("POST", fmt::format("/internal/v1/nodes/{}/report", about)),
-                  model::to_json(report).dump())
-        .status;
-  }
-
-  FakeLink link;
-  http::Server link_server{h(), link, {}};
-  async::TaskGroup link_group{loop()};
-};
-
-TEST_CASE_FIXTURE(Fixture, "what a node says is passed on to the other controls, once") {
+TEST_CASE_FIXTURE(PeersFixture, "what a node says is passed on to the other controls, once") {
   send(node());  // this node's own worker
   CHECK(eventually([&] { return link.carried.size() == 1; }));
   CHECK(link.carried[0] == "/internal/v1/nodes/n1/report to n2");
@@ -81,7 +15,7 @@ TEST_CASE_FIXTURE(Fixture, "what a node says is passed on to the other controls,
   CHECK(link.carried[1] == "/internal/v1/nodes/n3/report to n2");
 }
 
-TEST_CASE_FIXTURE(Fixture, "what another control passes on counts, and goes no further") {
+TEST_CASE_FIXTURE(PeersFixture, "what another control passes on counts, and goes no further") {
   CHECK(report("n3", "n2") == 204);
   pass(100ms);
   CHECK(link.carried.empty());
@@ -90,7 +24,8 @@ TEST_CASE_FIXTURE(Fixture, "what another control passes on counts, and goes no f
   CHECK(report("n2", "n3") == 403);  // no control speaks
 }
 
-TEST_CASE_FIXTURE(Fixture, "what a router says of loads is passed on, and believed of controls") {
+TEST_CASE_FIXTURE(PeersFixture,
+                  "what a router says of loads is passed on, and believed of controls") {
   const http::RequestHead head = request("POST", "/internal/v1/routers/n3/loads");
   CHECK(ask_as("n3", "router", head, "{}").status == 204);
   CHECK(eventually([&] { return link.carried.size() == 1; }));
@@ -101,7 +36,8 @@ TEST_CASE_FIXTURE(Fixture, "what a router says of loads is passed on, and believ
   CHECK(link.carried.size() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a control that starts knows what the others have heard, and when") {
+TEST_CASE_FIXTURE(PeersFixture,
+                  "a control that starts knows what the others have heard, and when") {
   CHECK(report("n3", "n3") == 204);
   const auto controls = [&](const char* from) {
     return ask_as(from, "daemon", request("GET", "/internal/v1/reports"));
@@ -124,7 +60,7 @@ TEST_CASE_FIXTURE(Fixture, "a control that starts knows what the others have hea
   CHECK(node_view().find("\"lost\"") == std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(PeersFixture,
                   "a blob that another control has is passed on; others ask for own ones") {
   images.blobs["sha256:here"] = "mine";
   link.answers["/internal/v1/own-blobs/sha256:there"] = "theirs";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "async/combine.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "model/json.h"
@@ -118,6 +119,15 @@ async::Task<Result<void>> DesiredTable::commit(store::Transaction transaction) {
   CO_TRY(const store::Revision revision, co_await store_.commit(std::move(transaction)));
   while (revision_ < revision) co_await advanced_.wait();
   co_return Result<void>();
+}
+
+async::Task<bool> DesiredTable::advance_to(store::Revision revision) const {
+  while (revision_ < revision) co_await advanced_.wait();
+  co_return true;
+}
+
+async::Task<void> DesiredTable::reached(store::Revision revision, MonotonicTime at) const {
+  co_await async::until(loop_, at, advance_to(revision));
 }
 
 void DesiredTable::apply(const std::string& key, const std::optional<std::string>& text,

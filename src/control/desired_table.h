@@ -41,6 +41,10 @@ class DesiredTable {
   // Commits and waits until the table shows it.
   async::Task<Result<void>> commit(store::Transaction transaction);
 
+  // As far as the store is known here; and until it is known as far as that, or `at`.
+  store::Revision revision() const { return revision_; }
+  async::Task<void> reached(store::Revision revision, MonotonicTime at) const;
+
   Result<Stored<model::App>> app(const AppName& name) const;  // not_found with the next step
   Result<Stored<model::Machine>> machine(const AppName& app, const MachineId& id) const;
   Result<Stored<model::Volume>> volume(const AppName& app, const VolumeId& id) const;
@@ -75,11 +79,12 @@ class DesiredTable {
   void apply(const std::string& key, const std::optional<std::string>& text,
              store::Revision revision);
   async::Task<Result<void>> follow_once();
+  async::Task<bool> advance_to(store::Revision revision) const;
 
   async::Loop& loop_;
   store::Store& store_;
   async::Notify& changed_;
-  async::Notify advanced_;  // revision_ has grown
+  mutable async::Notify advanced_;  // revision_ has grown
   store::Revision revision_ = 0;
   std::map<AppName, Stored<model::App>> apps_;
   std::map<MachineId, Stored<model::Machine>> machines_;

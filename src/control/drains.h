@@ -1,14 +1,18 @@
 // Drains: the machines that run but get no new requests, because they are about to rest for want of
-// requests, or to be removed. In memory: a restart of control forgets them, and they run on.
+// requests, or to be removed. In memory: a restart of control forgets them, and they run on. Beside
+// its own a control keeps those that others tell it of (route_sharing.h), for as long as they do.
 //
 // One about to rest is shown to the routers as one that rests: a new request brings it back. One
 // that is about to be removed is not shown at all.
 #pragma once
 
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include "async/event.h"
 #include "base/id.h"
+#include "base/time.h"
 
 namespace perigee::control {
 
@@ -29,23 +33,58 @@ class Drains {
   }
   // A request needs it. True: it goes on running.
   bool call_off(const MachineId& machine) {
-    if (!is(machine, Phase::draining)) return false;
+    if (!has(machines_, machine, Phase::draining)) return false;
     end(machine);
     return true;
   }
-  bool contains(const MachineId& machine) const { return machines_.contains(machine); }
+  bool contains(const MachineId& machine) const {
+    return machines_.contains(machine) || drained_by(machine).has_value();
+  }
   bool is(const MachineId& machine, Phase phase) const {
-    const auto found = machines_.find(machine);
-    return found != machines_.end() && found->second == phase;
+    return has(machines_, machine, phase) || std::ranges::any_of(others_, [&](const auto& each) {
+             return has(each.second.machines, machine, phase);
+           });
+  }
+
+  using Machines = std::map<MachineId, Phase>;
+  const Machines& own() const { return machines_; }
+  // All that another control drains, in place of what it said before; good until `until`.
+  void set_others(const NodeId& control, Machines machines, MonotonicTime until) {
+    Others& others = others_[control];
+    others.until = until;
+    if (others.machines == machines) return;
+    others.machines = std::move(machines);
+    changed_.notify_all();
+  }
+  void expire(MonotonicTime now) {
+    const auto gone =
+        std::erase_if(others_, [now](const auto& each) { return each.second.until <= now; });
+    if (gone > 0) changed_.notify_all();
+  }
+  // The other control that drains the machine.
+  std::optional<NodeId> drained_by(const MachineId& machine) const {
+    for (const auto& [control, others] : others_) {
+      if (others.machines.contains(machine)) return control;
+    }
+    return std::nullopt;
   }
 
  private:
+  struct Others {
+    Machines machines;
+    MonotonicTime until;
+  };
+  static bool has(const Machines& machines, const MachineId& machine, Phase phase) {
+    const auto found = machines.find(machine);
+    return found != machines.end() && found->second == phase;
+  }
   void set(const MachineId& machine, Phase phase) {
     machines_[machine] = phase;
     changed_.notify_all();
   }
   async::Notify& changed_;
-  std::map<MachineId, Phase> machines_;
+  Machines machines_;
+  std::map<NodeId, Others> others_;
 };
 
 }  // namespace perigee::control

@@ -29,6 +29,8 @@ void InternalApi::add_routes(api::RouteTable& table) {
       [this](api::Call& call, Writer& response) { return blob(images_.own(), call, response); });
   table.answer("GET", "/internal/v1/reports", callers_.controls(),
                [this](api::Call&) { return reports(); });
+  table.answer("POST", "/internal/v1/routes/share", callers_.controls(),
+               [this](api::Call& call) { return share_routes(call); });
   table.answer("GET", "/internal/v1/keys/certificate-key", all,
                [this](api::Call&) { return certificate_keys(); });
   table.answer("POST", "/internal/v1/nodes/{node}/report", daemons,
@@ -97,6 +99,13 @@ async::Task<Result<api::Reply>> InternalApi::reports() {
     reports.push(
         json::object({{"age_ms", to_ms(now - node.at)}, {"report", model::to_json(node.report)}}));
   co_return api::Reply{200, json::object({{"reports", std::move(reports)}})};
+}
+
+async::Task<Result<api::Reply>> InternalApi::share_routes(api::Call& call) {
+  const std::string* const from = call.request.head.headers.find(api::kNodeHeader);
+  if (from == nullptr) co_return fail(Code::invalid_argument, "{}: missing", api::kNodeHeader);
+  CO_TRY(json::Value answer, co_await context_.sharing.take(NodeId(*from), call.body));
+  co_return api::Reply{200, std::move(answer)};
 }
 
 // A node that reports for the first time, or from another region, is written down: the routes of a

@@ -76,7 +76,12 @@ inline constexpr int kWakeAttempts = 5;  // of one call, where somebody else was
 inline constexpr int kWakeBurst = 20;    // starts of one app for requests
 inline constexpr double kWakesPerSecond = 0.5;
 
-// Reports passed on to other controls.
+// What controls tell each other.
+inline constexpr std::size_t kMaxDrains = 4096;
+inline constexpr std::size_t kMaxPeerAnswer = 4096;
+inline constexpr Duration kSharePatience = 3s;  // for another control to have sent its routes
+inline constexpr Duration kDrainRenewal = 2s;
+inline constexpr Duration kDrainLease = 7s;  // a control that says no more drains no more
 inline constexpr std::size_t kMaxDeliveries = 4096;
 inline constexpr Duration kPeerPatience = 5s;
 inline constexpr Duration kCatchUp = 15s;  // how long a control that starts asks the others

@@ -94,13 +94,14 @@ Duration LoadTable::idle(const MachineId& machine) const {
   return loop_.now() - (found == uses_.end() ? start_ : found->second.last);
 }
 
-bool LoadTable::is_quiet(const MachineId& machine, const std::string& epoch,
-                         std::int64_t revision) const {
+bool LoadTable::is_quiet(const MachineId& machine,
+                         const std::map<std::string, std::int64_t>& marks) const {
   bool any = false;
   for (const auto& [id, router] : routers_) {
     if (!is_live(router)) continue;
     any = true;
-    if (router.report.epoch != epoch || router.report.revision < revision) return false;
+    const auto mark = marks.find(router.report.epoch);
+    if (mark == marks.end() || router.report.revision < mark->second) return false;
   }
   return any && in_flight(machine) == 0;
 }

@@ -1,8 +1,8 @@
 // LoadTable: what the routers report of the machines' requests, in memory. After a start of control
 // every machine counts as used just now.
 //
-// A router's report also says up to which revision of the routes it has followed: from that,
-// `is_quiet` tells that a machine that was taken out of the routes has no request left.
+// A router's report also says up to which revision of which control's routes it has followed: from
+// that, `is_quiet` tells that a machine that was taken out of the routes has no request left.
 #pragma once
 
 #include <functional>
@@ -39,8 +39,9 @@ class LoadTable {
   int in_flight(const MachineId& machine) const;  // of the routers that report
   int peak(const MachineId& machine) const;       // of the last window to two
   Duration idle(const MachineId& machine) const;  // since its last request
-  // Every router that reports has followed the routes up to `revision` and has no request there.
-  bool is_quiet(const MachineId& machine, const std::string& epoch, std::int64_t revision) const;
+  // Every router that reports has followed its control's routes up to the revision of that epoch in
+  // `marks`, and has no request there.
+  bool is_quiet(const MachineId& machine, const std::map<std::string, std::int64_t>& marks) const;
   // Drops what is known of machines that are gone.
   void keep_only(const std::function<bool(const MachineId&)>& known);
 

@@ -281,9 +281,7 @@ async::Task<Result<void>> ReleaseReconciler::retire(Seen seen) {
 
 async::Task<Result<void>> ReleaseReconciler::succeed(Seen seen) {
   // "done" means that the next request is served: the routers have the routes.
-  const std::int64_t revision = context_.publisher.refresh();
-  async::Loop& loop = context_.host.loop;
-  co_await context_.publisher.routes().delivered(revision, loop.now() + kRoutesDelivery);
+  co_await context_.sharing.spread();
   ReleaseRecord& record = seen.view.release;
   record.release.status = model::ReleaseStatus::succeeded;
   add_event(record, "done", fmt::format("v{} is live", record.release.version));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "async/combine.h"
 #include "base/log.h"
 #include "control/app_api.h"
 #include "control/limits.h"
@@ -58,6 +59,8 @@ async::Task<Result<MachineId>> RouterApi::start_one(AppName app, RegionCode regi
       context_.publisher.refresh();
       co_return id;
     }
+    if (const std::optional<NodeId> other = context_.drains.drained_by(id))
+      co_return co_await ask_drainer(*other, app, region);
     if (!each.value.cordoned && is_coming(state_of(context_, each.value))) co_return id;
   }
   const std::optional<MachineId> id = choose_to_wake(sleeping(app), region);
@@ -72,6 +75,24 @@ async::Task<Result<MachineId>> RouterApi::start_one(AppName app, RegionCode regi
                                ordered(machine.value, model::DesiredState::started,
                                        model::Origin::proxy, context_.host.clock.wall())));
   co_return *id;
+}
+
+// Another control has a machine of the app on its way to rest: only it can call that off in time.
+async::Task<Result<MachineId>> RouterApi::ask_drainer(NodeId control, AppName app,
+                                                      RegionCode region) {
+  http::RequestHead head{.method = "POST",
+                         .target = fmt::format("/internal/v1/apps/{}/wake?region={}", app, region)};
+  CO_TRY(const auto response, co_await peers_.ask(control, std::move(head), {}));
+  CO_TRY(const std::string text,
+         co_await async::with_deadline(context_.host.loop,
+                                       context_.host.loop.deadline_in(kPeerPatience),
+                                       http::read_all(response->body(), kMaxPeerAnswer), "wake"));
+  CO_TRY(const json::Value answer, json::parse(text));
+  if (response->head.status != 200)
+    co_return fail(Code::unavailable, "control on {}: {}", control,
+                   answer.optional_string("error").value_or("no reason given"));
+  CO_TRY(const std::string machine, answer.require_string("machine"));
+  co_return MachineId(machine);
 }
 
 // A machine whose order to rest is on its way counts once the order is there.

@@ -21,6 +21,7 @@ class RouterApi {
  private:
   async::Task<Result<api::Reply>> wake(api::Call& call);
   async::Task<Result<MachineId>> start_one(AppName app, RegionCode region);
+  async::Task<Result<MachineId>> ask_drainer(NodeId control, AppName app, RegionCode region);
   async::Task<Result<api::Reply>> loads(api::Call& call);
   std::vector<SleepingMachine> sleeping(const AppName& app) const;
   Result<void> take_turn(const AppName& app);

@@ -54,11 +54,13 @@ class World {
     REQUIRE(simulation_.run(desired_.load()).has_value());
     publisher_ = std::make_unique<Publisher>(loop(), desired_, observed_, drains_, *keys_, changed_,
                                              "epoch", "localhost");
+    sharing_ = std::make_unique<RouteSharing>(peers_, desired_, drains_, *publisher_, changed_);
     context_ = std::make_unique<Context>(Context{host(),
                                                  desired_,
                                                  observed_,
                                                  changed_,
                                                  *publisher_,
+                                                 *sharing_,
                                                  images_,
                                                  worker_,
                                                  routers_,
@@ -221,7 +223,9 @@ class World {
   RouterLink routers_{host(), {NodeId("n1"), "/router.sock", {}}};
   std::unique_ptr<secrets::KeyFile> keys_;
   std::unique_ptr<Certificates> certificates_;
+  ControlPeers peers_{host(), desired_, NodeId("n1"), ""};
   std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<RouteSharing> sharing_;
   std::unique_ptr<Context> context_;
   std::unique_ptr<ScaleReconciler> reconciler_;
   async::TaskGroup tasks_{loop()};

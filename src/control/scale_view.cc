@@ -80,8 +80,8 @@ FleetView fleet_view(const Context& context) {
   std::vector<NodeSilence> silences;
   FleetView out{.rooms = node_rooms(context, {}, {}), .gone = {}};
   for (const NodeRoom& room : out.rooms) {
-    // One that this control has never heard may report to another control: it is not for this one
-    // to give up.
+    // Of one that no control has heard since all of them started nobody knows how long it is
+    // silent.
     if (context.observed.reported(room.node))
       silences.push_back({room.node, context.observed.silence(room.node)});
   }
