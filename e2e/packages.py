@@ -6,6 +6,7 @@ Debian's servers would start and take ports.
   e2e/packages.py             (tools/setup calls it) downloads all into build/cache/debs; after that
                               nothing here needs a network. Unpacks etcd, for the store's unit tests
   e2e/packages.py --registry  unpacks the registry and prints where its program is
+  e2e/packages.py --etcd      the same of etcd
 """
 
 import pathlib
@@ -85,6 +86,8 @@ def etcd_program():
 def main():
     if sys.argv[1:] == ['--registry']:
         print(registry_program())
+    elif sys.argv[1:] == ['--etcd']:
+        print(etcd_program())
     elif sys.argv[1:]:
         sys.exit(__doc__)
     else:

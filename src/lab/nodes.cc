@@ -20,7 +20,8 @@ constexpr Duration kPoll = 300ms;
 constexpr int kApiPort = 4280;
 constexpr int kJoinPort = 4281;
 constexpr int kMeshPort = 51820;
-constexpr int kNodeMemoryMib = 384;  // for machines: 17 such nodes fit into 8 GiB
+constexpr int kNodeMemoryMib =
+    640;  // for machines: an old and a new one of 256 MiB while deploying
 
 config::Paths paths_of(const CityPlan& city) {
   return config::paths_under(city.root, "");

@@ -5,27 +5,45 @@ lab_root=${PERIGEE_LAB:-/var/lib/perigee-lab}
 lab_cities=iad,ams,atl,dfw,ewr,fra,hkg,lax,lhr,mrs,nrt,ord,sea,sin,sjc,syd,yyz
 
 lab_perigee() {
-  build/release/bin/perigee lab --dir "$lab_root" "$@"
+  PERIGEE_ETCD=$PWD/build/cache/etcd/usr/bin/etcd \
+    build/release/bin/perigee lab --dir "$lab_root" "$@"
+}
+
+# examples/hello as somebody has it who has not launched it yet.
+lab_app() {
+  rm -rf "$lab_root-app"
+  mkdir -p "$lab_root-app/hello"
+  examples/hello/prepare
+  cp -r examples/hello/{Dockerfile,busybox,www} "$lab_root-app/hello/"
 }
 
 verb_lab() {
   require_root lab
   tools/setup build run
+  e2e/packages.py --etcd >/dev/null
   build_preset release
   lab_perigee up --cities "${1:-$lab_cities}"
+  lab_app
+  local command perigee=$PWD/build/release/bin/perigee
+  for command in "launch --no-deploy" "regions set all" "deploy"; do
+    echo
+    echo "hello/ $ perigee $command"
+    # shellcheck disable=SC2086
+    (cd "$lab_root-app/hello" && "$perigee" lab --dir "$lab_root" exec iad -- perigee $command)
+  done
   cat <<TEXT
 
-Put an app into it, from a folder with a Dockerfile:
-  alias lab='$PWD/build/release/bin/perigee lab --dir $lab_root'
-  cd $PWD/examples/hello && ./prepare
-  lab exec iad -- perigee deploy --region iad
-Then: lab curl --from syd http://hello.lab.test/    lab latency hello    lab cut fra    lab --help
+An image in each city. See how far away it is:
+  alias lab='$perigee lab --dir $lab_root'
+  lab latency hello     lab curl --from syd http://hello.lab.test/     lab cut fra     lab --help
+Its folder is $lab_root-app/hello; \`lab exec iad -- perigee …\` there does what it says.
 Stop it: ./dev lab-down
 TEXT
 }
 
 verb_lab_down() {
   require_root lab-down
+  rm -rf "$lab_root-app"
   if [ -x build/release/bin/perigee ]; then
     lab_perigee down
   else
