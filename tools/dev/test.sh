@@ -137,7 +137,8 @@ verb_soak() {
   tools/setup build run test
   build_preset release
   PERIGEE_STORM_POINTS=${1:-300} PERIGEE_STORM_SEED=${2:-$RANDOM} PERIGEE_ETCD_KILLS=20 \
-    e2e/run.py StormTest EtcdDeployTest
+    PERIGEE_OUTAGE_S=600 PERIGEE_CUT_S=120 \
+    e2e/run.py StormTest EtcdDeployTest "FleetTest fleet"
 }
 
 # The C++ sources that differ from the last commit; of a clean tree, those of the last commit.
