@@ -41,21 +41,23 @@ json::Value to_json(const Choice& choice) {
 }
 
 void Decisions::remember(Choice choice) {
-  if (ring_.size() < kRememberedDecisions) {
-    ring_.push_back(std::move(choice));
+  const auto [place, is_new] = places_.try_emplace(choice.request_id, next_);
+  if (!is_new) {
+    ring_[place->second] = std::move(choice);
     return;
   }
-  ring_[next_] = std::move(choice);
-  next_ = (next_ + 1) % ring_.size();
+  if (ring_.size() < kRememberedDecisions) {
+    ring_.push_back(std::move(choice));
+  } else {
+    places_.erase(ring_[next_].request_id);
+    ring_[next_] = std::move(choice);
+  }
+  next_ = (next_ + 1) % kRememberedDecisions;
 }
 
 const Choice* Decisions::find(std::string_view request_id) const {
-  const Choice* found = nullptr;
-  for (const Choice& each : ring_) {
-    const bool later = found == nullptr || each.attempt >= found->attempt;
-    if (each.request_id == request_id && later) found = &each;
-  }
-  return found;
+  const auto place = places_.find(std::string(request_id));
+  return place == places_.end() ? nullptr : &ring_[place->second];
 }
 
 }  // namespace perigee::router

@@ -1,10 +1,12 @@
 // Decisions: what was chosen for the last requests and from what, so that `perigee explain` can say
-// why. A ring: an old one makes room for a new one. Costs a request a few stores; the words are
-// made when somebody asks.
+// why. A ring: an old request makes room for a new one, and of a request that was given to one
+// machine after another the last choice is kept. Costs a request a few stores; the words are made
+// when somebody asks.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/time.h"
@@ -34,12 +36,13 @@ json::Value to_json(const Choice& choice);
 class Decisions {
  public:
   void remember(Choice choice);
-  // The last of that request; null: none, or so long ago that it was forgotten.
+  // The last of that request; null: none, or so many requests ago that it was forgotten.
   const Choice* find(std::string_view request_id) const;
 
  private:
   std::vector<Choice> ring_;
   std::size_t next_ = 0;
+  std::unordered_map<std::string, std::size_t> places_;  // in the ring, by request
 };
 
 }  // namespace perigee::router

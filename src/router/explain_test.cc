@@ -102,5 +102,16 @@ TEST_CASE("old decisions make room for new ones") {
   CHECK(decisions.find(fmt::format("r{}", kRememberedDecisions + 9)) != nullptr);
 }
 
+TEST_CASE("a request that is given to one machine after another takes no other's place") {
+  Decisions decisions;
+  decisions.remember({.request_id = "first"});
+  for (int attempt = 1; attempt <= static_cast<int>(kRememberedDecisions) + 1; ++attempt) {
+    decisions.remember({.request_id = "second", .attempt = attempt});
+  }
+  CHECK(decisions.find("first") != nullptr);
+  REQUIRE(decisions.find("second") != nullptr);
+  CHECK(decisions.find("second")->attempt == static_cast<int>(kRememberedDecisions) + 1);
+}
+
 }  // namespace
 }  // namespace perigee::router
