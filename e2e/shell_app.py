@@ -24,10 +24,11 @@ exec /bin/busybox httpd -f -p 8080 -h /www
 '''
 
 
-def folder(place, app, programs=(), config=''):
+def folder(place, app, programs=(), config='', server=SERVER, memory=256):
     """A build context for `app`; `programs` are files that are put into /bin."""
-    place = images.scratch_folder(place, app, ['/bin/busybox', 'sh', '/server'], config=config)
-    (place / 'server').write_text(SERVER)
+    place = images.scratch_folder(place, app, ['/bin/busybox', 'sh', '/server'], config=config,
+                                  memory=memory)
+    (place / 'server').write_text(server)
     dockerfile = place / 'Dockerfile'
     lines = ['COPY server /server']
     for program in programs:

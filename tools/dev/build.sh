@@ -88,6 +88,13 @@ verb_bench_vm() {
   tools/bench/vm.py "$@"
 }
 
+verb_bench_lab() {
+  require_root bench-lab
+  tools/setup build run test
+  build_preset release
+  tools/bench/lab.py "$@"
+}
+
 verb_sim() {
   tools/setup build
   build_preset asan sim_test
