@@ -19,6 +19,8 @@ constexpr int kAdoptionAttempts = 5;
 constexpr Duration kAdoptionPause = 200ms;  // between attempts
 constexpr Duration kProvenMonitor = 2s;     // one that lives so long counts as a new start
 constexpr Duration kMonitorStartTimeout = 20s;
+constexpr Duration kCgroupTimeout = 10s;  // for a killed VMM's last process to be gone
+constexpr Duration kCgroupPause = 10ms;
 constexpr Duration kSuspendPatience = 120s;  // the monitor's own bound is shorter
 constexpr int kGuestLayers = 8;              // what init joins
 constexpr int kMaxVcpus = 32;
@@ -456,11 +458,17 @@ std::string MonitorDriver::cgroup(const MachineId& machine) const {
   return config_.cgroup.empty() ? "" : fmt::format("{}/{}", config_.cgroup, machine.str());
 }
 
-void MonitorDriver::remove_cgroup(const MachineId& machine) const {
-  if (config_.cgroup.empty()) return;
+// A VMM that has been killed is in its group until the kernel is done with it.
+async::Task<void> MonitorDriver::remove_cgroup(MachineId machine) {
+  if (config_.cgroup.empty()) co_return;
   const auto cgroups = sys::Cgroups::detect();
-  if (!cgroups) return;
-  const auto removed = cgroups->remove(cgroup(machine));
+  if (!cgroups) co_return;
+  const MonotonicTime until = host_.loop.now() + kCgroupTimeout;
+  Result<void> removed = cgroups->remove(cgroup(machine));
+  while (!removed && removed.error().code == Code::conflict && host_.loop.now() < until) {
+    co_await host_.loop.sleep(kCgroupPause);
+    removed = cgroups->remove(cgroup(machine));
+  }
   if (!removed) log_warning("vm", "machine {}: {}", machine.str(), removed.error().context);
 }
 
@@ -477,7 +485,7 @@ async::Task<Result<void>> MonitorDriver::remove_records(MachineId machine) {
     CO_TRY_VOID(co_await host_.disk.remove(file(machine, name)));
   }
   CO_TRY_VOID(co_await host_.disk.remove(socket(machine)));
-  remove_cgroup(machine);
+  co_await remove_cgroup(std::move(machine));
   co_return Result<void>();
 }
 

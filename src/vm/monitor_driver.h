@@ -92,7 +92,7 @@ class MonitorDriver : public Driver {
   async::Task<Result<void>> kill_recorded(MachineId machine);
   async::Task<Result<void>> remove_records(MachineId machine);
   std::string cgroup(const MachineId& machine) const;
-  void remove_cgroup(const MachineId& machine) const;
+  async::Task<void> remove_cgroup(MachineId machine);
   void remove_empty_cgroups() const;
   void update(VmStatus status);
 
