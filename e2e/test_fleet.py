@@ -71,6 +71,14 @@ class FleetTest(unittest.TestCase):
                              sorted(APP_CITIES))
         self.lab.perigee('deploy', city='ord', cwd=self.app)  # the image is uploaded there
         self.agree()
+        before = self.rings()
+        self.assertEqual(len(before), 1)
+        self.lab.perigee('secrets', 'rotate-key', city='ewr')
+        wait_until('all controls have the same new key ring', SETTLE_S,
+                   lambda: len(self.rings()) == 1 and self.rings() != before)
+
+    def rings(self):
+        return {(self.lab.root(city) / 'etc/perigee/keys.json').read_text() for city in CONTROLS}
 
     def scenario_fleet_a_server_with_the_wrong_token_or_store_does_not_become_a_control(self):
         token = json.loads(self.lab.perigee('nodes', 'token', '--json').stdout)['token']

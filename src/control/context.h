@@ -9,6 +9,7 @@
 #include "control/drains.h"
 #include "control/fence.h"
 #include "control/images.h"
+#include "control/key_sharing.h"
 #include "control/load_table.h"
 #include "control/node_health.h"
 #include "control/observed_table.h"
@@ -44,6 +45,7 @@ struct Context {
   RouterLink& routers;
   Certificates& certificates;
   secrets::KeyFile& keys;
+  KeySharing& key_sharing;
   LoadTable& loads;
   Drains& drains;
   Duration autostop_idle;

@@ -64,6 +64,7 @@ struct Control::Parts {
   Publisher publisher;
   ControlPeers peers;
   RouteSharing sharing;
+  KeySharing key_sharing;
   SharedImages images;
   Context context;
 
@@ -113,6 +114,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
                 sys::random_hex(h.entropy, kEpochBytes), config.domain),
       peers(h, desired, config.node, config.link_socket),
       sharing(peers, desired, drains, publisher, changed),
+      key_sharing(peers, given.keys, given.certificates),
       images(given.images, peers),
       context{h,
               desired,
@@ -125,6 +127,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
               given.routers,
               given.certificates,
               given.keys,
+              key_sharing,
               loads,
               drains,
               config.autostop_idle,

@@ -29,6 +29,8 @@ void InternalApi::add_routes(api::RouteTable& table) {
       [this](api::Call& call, Writer& response) { return blob(images_.own(), call, response); });
   table.answer("GET", "/internal/v1/reports", callers_.controls(),
                [this](api::Call&) { return reports(); });
+  table.answer("POST", "/internal/v1/keys/ring", callers_.controls(),
+               [this](api::Call& call) { return take_keys(call); });
   table.answer("POST", "/internal/v1/routes/share", callers_.controls(),
                [this](api::Call& call) { return share_routes(call); });
   table.answer("GET", "/internal/v1/keys/certificate-key", all,
@@ -106,6 +108,13 @@ async::Task<Result<api::Reply>> InternalApi::share_routes(api::Call& call) {
   if (from == nullptr) co_return fail(Code::invalid_argument, "{}: missing", api::kNodeHeader);
   CO_TRY(json::Value answer, co_await context_.sharing.take(NodeId(*from), call.body));
   co_return api::Reply{200, std::move(answer)};
+}
+
+async::Task<Result<api::Reply>> InternalApi::take_keys(api::Call& call) {
+  CO_TRY(std::string ring, call.body.require_string("key_ring"));
+  CO_TRY_VOID(co_await context_.key_sharing.take(std::move(ring)));
+  context_.changed.notify_all();
+  co_return api::Reply{204, {}};
 }
 
 // A node that reports for the first time, or from another region, is written down: the routes of a

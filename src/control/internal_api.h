@@ -27,6 +27,7 @@ class InternalApi {
   async::Task<Result<api::Reply>> report(api::Call& call);
   async::Task<Result<api::Reply>> reports();
   async::Task<Result<api::Reply>> share_routes(api::Call& call);
+  async::Task<Result<api::Reply>> take_keys(api::Call& call);
   async::Task<Result<void>> remember(const model::NodeReport& report);
 
   const Context& context_;

@@ -13,12 +13,14 @@ class FakeLink : public http::Handler {
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override {
     const auto* to = request.head.headers.find(api::kToControlHeader);
     carried.push_back(fmt::format("{} to {}", request.head.target, to == nullptr ? "?" : *to));
+    bodies[request.head.target] = (co_await http::read_all(request.body, 1 << 20)).value_or("");
     const auto found = answers.find(request.head.target);
     const bool known = found != answers.end();
     std::ignore = co_await response.send({.status = known ? 200 : 204}, known ? found->second : "");
   }
   std::vector<std::string> carried;
   std::map<std::string, std::string> answers;  // by target
+  std::map<std::string, std::string> bodies;   // the last, likewise
 };
 
 struct PeersFixture : ControlFixture {

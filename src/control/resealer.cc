@@ -50,7 +50,9 @@ async::Task<Result<Reply>> Resealer::list() {
 }
 
 async::Task<Result<Reply>> Resealer::rotate() {
+  CO_TRY_VOID(co_await context_.key_sharing.check_all_answer());
   CO_TRY_VOID(co_await context_.keys.rotate());
+  CO_TRY_VOID_AS(co_await context_.key_sharing.share(), "rotate again to repeat it");
   log_info("control", "the key ring's primary key is {} now", context_.keys.ring().primary());
   context_.changed.notify_all();
   co_return Reply{202, view()};
@@ -219,7 +221,9 @@ async::Task<Result<Resealer::Progress>> Resealer::retire_unused() {
     }
     const MonotonicTime since = unused_since_.try_emplace(id, now).first->second;
     if (now - since < context_.times.key_retirement) continue;
+    CO_TRY_VOID(co_await context_.key_sharing.check_all_answer());
     CO_TRY_VOID(co_await context_.keys.retire(id));
+    CO_TRY_VOID(co_await context_.key_sharing.share());
     log_info("control", "key {} is retired: nothing is sealed with it", id);
     co_return Progress::made;
   }

@@ -55,6 +55,7 @@ class World {
     publisher_ = std::make_unique<Publisher>(loop(), desired_, observed_, drains_, *keys_, changed_,
                                              "epoch", "localhost");
     sharing_ = std::make_unique<RouteSharing>(peers_, desired_, drains_, *publisher_, changed_);
+    key_sharing_ = std::make_unique<KeySharing>(peers_, *keys_, *certificates_);
     context_ = std::make_unique<Context>(Context{host(),
                                                  desired_,
                                                  observed_,
@@ -66,6 +67,7 @@ class World {
                                                  routers_,
                                                  *certificates_,
                                                  *keys_,
+                                                 *key_sharing_,
                                                  loads_,
                                                  drains_,
                                                  60s,
@@ -226,6 +228,7 @@ class World {
   ControlPeers peers_{host(), desired_, NodeId("n1"), ""};
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<RouteSharing> sharing_;
+  std::unique_ptr<KeySharing> key_sharing_;
   std::unique_ptr<Context> context_;
   std::unique_ptr<ScaleReconciler> reconciler_;
   async::TaskGroup tasks_{loop()};

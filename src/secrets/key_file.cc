@@ -1,5 +1,7 @@
 #include "secrets/key_file.h"
 
+#include <algorithm>
+
 #include "crypto/aead.h"
 #include "secrets/limits.h"
 
@@ -60,6 +62,18 @@ async::Task<Result<void>> KeyFile::retire(std::string key_id) {
   KeyRing next = ring_;
   next.retire(key_id);
   co_return co_await replace(std::move(next));
+}
+
+async::Task<Result<void>> KeyFile::adopt(std::string text) {
+  const async::Semaphore::Permit permit = co_await changing_.acquire();
+  auto ring = KeyRing::parse(text);
+  crypto::wipe(text);
+  if (!ring) co_return fail(std::move(ring).error().with("key ring"));
+  if (ring->is_restricted()) co_return fail(Code::invalid_argument, "key ring: it is restricted");
+  if (std::ranges::count(ring->key_ids(), ring_.primary()) == 0) {
+    co_return fail(Code::conflict, "key ring: it lacks {}, which seals here", ring_.primary());
+  }
+  co_return co_await replace(*std::move(ring));
 }
 
 async::Task<Result<void>> KeyFile::replace(KeyRing ring) {

@@ -30,6 +30,9 @@ class KeyFile {
   async::Task<Result<std::string>> open_value(Place place, std::string sealed);
   async::Task<Result<void>> rotate();
   async::Task<Result<void>> retire(std::string key_id);
+  // The ring of another control of the fleet, in place of ours. conflict where it lacks our primary
+  // key: what is sealed with that would be lost.
+  async::Task<Result<void>> adopt(std::string text);
 
  private:
   KeyFile(sys::Host& host, std::string path, KeyRing ring)
