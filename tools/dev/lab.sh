@@ -37,7 +37,8 @@ verb_lab() {
     echo
     echo "hello/ $ perigee $command"
     # shellcheck disable=SC2086
-    (cd "$lab_root-app/hello" && "$perigee" lab --dir "$lab_root" exec "$control" -- perigee $command)
+    (cd "$lab_root-app/hello" &&
+      "$perigee" lab --dir "$lab_root" exec "$control" -- perigee $command)
   done
   cat <<TEXT
 
