@@ -8,6 +8,7 @@ import os
 import pathlib
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -20,6 +21,19 @@ CLONE_NEWNET = 0x40000000
 PLACES = {'iad': (38.945, -77.456), 'fra': (50.033, 8.571), 'syd': (-33.946, 151.177),
           'nrt': (35.765, 140.386)}
 LAST_MILE_MS = 10
+
+
+def kill(words):
+    """The one process whose command line they match."""
+    found = subprocess.run(['pgrep', '-f', words], text=True, capture_output=True, check=False)
+    pids = found.stdout.split()
+    assert len(pids) == 1, f'{words}: {pids}'
+    os.kill(int(pids[0]), signal.SIGKILL)
+
+
+def mesh_interfaces():
+    """WireGuard's, in the network that this thread is in."""
+    return [name for _, name in socket.if_nameindex() if name.startswith('pgw-')]
 
 
 def round_trip_ms(a, b):
@@ -39,6 +53,7 @@ class Lab:
         self.directory.rmdir()
         self.environment = dict(os.environ, PERIGEE_LAB=str(self.directory), NO_COLOR='1')
         self.id = ''
+        self.started = []
 
     def cli(self, *words, check=True, timeout=150, cwd='/'):
         done = subprocess.run([BIN / 'perigee', 'lab', *map(str, words)], env=self.environment,
@@ -48,6 +63,13 @@ class Lab:
             raise AssertionError(f'perigee lab {" ".join(map(str, words))}: exit '
                                  f'{done.returncode}\n{done.stdout}{done.stderr}{self.logs()}')
         return done
+
+    def start(self, log, *words):
+        """A command that runs until the lab is down."""
+        with open(log, 'ab') as out:
+            self.started.append(subprocess.Popen(
+                [BIN / 'perigee', 'lab', *map(str, words)], env=self.environment, stdout=out,
+                stderr=out, start_new_session=True))
 
     def logs(self):
         return ''.join(f'--- {path}\n{path.read_text(errors="replace")[-2000:]}'
@@ -149,6 +171,8 @@ class Lab:
 
     def destroy(self):
         self.cli('down', check=False)
+        for process in self.started:
+            process.wait(20)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

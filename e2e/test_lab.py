@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,22 +12,10 @@ import unittest
 
 import lab as lab_module
 import shell_app
-from lab import LAST_MILE_MS, PLACES, Lab, round_trip_ms
+from lab import LAST_MILE_MS, PLACES, Lab, kill, mesh_interfaces, round_trip_ms
 from perigee_node import REPOSITORY, wait_until
 
 SLACK_MS = 8  # of the shortest of three, on a machine that has other things to do
-
-
-def kill(words):
-    """The one process whose command line they match."""
-    found = subprocess.run(['pgrep', '-f', words], text=True, capture_output=True, check=False)
-    pids = found.stdout.split()
-    assert len(pids) == 1, f'{words}: {pids}'
-    os.kill(int(pids[0]), signal.SIGKILL)
-
-
-def mesh_interfaces():
-    return [name for _, name in socket.if_nameindex() if name.startswith('pgw-')]
 
 
 class LabNetworkTest(unittest.TestCase):

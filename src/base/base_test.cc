@@ -43,8 +43,9 @@ TEST_CASE("durations parse with and without units") {
   CHECK(parse_duration("5s").value() == 5s);
   CHECK(parse_duration("1.5m").value() == 90s);
   CHECK(parse_duration("2h").value() == 2h);
+  CHECK(parse_duration("90d").value() == 90 * 24h);
   CHECK(parse_duration("7").value() == 7s);
-  for (const char* bad : {"", "s", "-1s", "5 s", "5d", "1e99", "nan"}) {
+  for (const char* bad : {"", "s", "-1s", "5 s", "5w", "1e99", "nan"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_duration(bad).has_value());
   }

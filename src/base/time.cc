@@ -28,11 +28,14 @@ Result<Duration> parse_duration(std::string_view text) {
     seconds = number * 60;
   else if (unit == "h")
     seconds = number * 3600;
+  else if (unit == "d")
+    seconds = number * 24 * 3600;
   else
     seconds = -1;
   const bool in_range = seconds >= 0 && seconds <= 1e9;  // false for NaN
   if (error != std::errc{} || !in_range) {
-    return fail(Code::invalid_argument, "'{}' is not a duration (write 500ms, 5s, 2m or 1h)", text);
+    return fail(Code::invalid_argument, "'{}' is not a duration (write 500ms, 5s, 2m, 1h or 90d)",
+                text);
   }
   return Duration(static_cast<std::int64_t>(seconds * 1e9));
 }

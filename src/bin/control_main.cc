@@ -18,6 +18,7 @@ Result<void> control_main(RoleContext context) {
   config.times.listen = context.node.listen_timeout;
   config.times.elsewhere = context.node.wrong_port_timeout;
   config.silence.given_up = context.node.lost_after;
+  config.certificate_life = context.node.certificate_life;
   control::ControlListeners listeners;
   TRY(listeners.api, context.take_listeners("api"));
   TRY(listeners.internal, context.take_listener("internal"));

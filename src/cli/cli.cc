@@ -97,6 +97,7 @@ constexpr Entry kCommands[] = {
     {Verb::nodes_cordon, run_nodes_act},
     {Verb::nodes_uncordon, run_nodes_act},
     {Verb::nodes_drain, run_nodes_act},
+    {Verb::nodes_rotate_keys, run_nodes_act},
     {Verb::nodes_remove, run_nodes_remove},
     {Verb::lab_up, run_lab_up},
     {Verb::lab_down, run_lab_down},

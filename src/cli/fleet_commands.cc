@@ -106,6 +106,11 @@ void print_node(const json::Value& node) {
     print(fmt::format("Roles     {}", joined(items(node, "roles"))));
   if (node.find("mesh_address") != nullptr)
     print(fmt::format("Mesh      {}", text_of(node, "mesh_address")));
+  if (node.find("wireguard_key") != nullptr) {
+    const std::string rotation = text_of(node, "key_rotation");
+    print(fmt::format("Key       {}{}", text_of(node, "wireguard_key"),
+                      rotation.empty() ? "" : " (its change is " + rotation + ")"));
+  }
   if (node.find("cpus") != nullptr) {
     print(fmt::format("CPUs      {} ({})", text_of(node, "cpus"), text_of(node, "accelerator")));
     print(fmt::format("Memory    {} of {} unused", mib(node, "memory_unused_mib"),
@@ -141,6 +146,7 @@ void show_node(Session& session, const json::Value& node) {
 
 std::string action_of(Verb verb) {
   if (verb == Verb::nodes_cordon) return "cordon";
+  if (verb == Verb::nodes_rotate_keys) return "rotate-keys";
   return verb == Verb::nodes_uncordon ? "uncordon" : "drain";
 }
 

@@ -14,7 +14,7 @@ async::Task<Result<void>> run_scale_show(Session& session);
 async::Task<Result<void>> run_scale_count(Session& session);
 async::Task<Result<void>> run_nodes_list(Session& session);
 async::Task<Result<void>> run_nodes_show(Session& session);
-async::Task<Result<void>> run_nodes_act(Session& session);  // cordon, uncordon or drain
+async::Task<Result<void>> run_nodes_act(Session& session);  // cordon, drain, rotate-keys …
 async::Task<Result<void>> run_nodes_remove(Session& session);
 
 }  // namespace perigee::cli

@@ -106,6 +106,11 @@ void add_nodes_commands(CLI::App& nodes, FleetOptions& o, Verbs& verbs) {
                      "  perigee nodes drain fra-1\n"
                      "  perigee nodes drain fra-1 --stop   # before a reboot")
       ->add_flag("--stop", o.stop, "Stop the machines that can't move");
+  fleet_node_command(nodes, o, verbs, Verb::nodes_rotate_keys, "rotate-keys",
+                     "Change a node's WireGuard key, without losing a request: it is announced for "
+                     "a minute, then used. Each node does it by itself every 90 days "
+                     "(perigeed.toml: [fleet] key_life)",
+                     "  perigee nodes rotate-keys fra-1");
   fleet_node_command(nodes, o, verbs, Verb::nodes_remove, "remove",
                      "Remove a drained or lost node from the fleet: its certificate is good for "
                      "nothing any more",

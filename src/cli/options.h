@@ -82,6 +82,7 @@ enum class Verb {
   nodes_cordon,
   nodes_uncordon,
   nodes_drain,
+  nodes_rotate_keys,
   nodes_remove,
   lab_up,
   lab_down,

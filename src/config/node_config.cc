@@ -60,26 +60,30 @@ Result<void> read_api(Section& top, NodeConfig& config) {
   return {};
 }
 
-Result<void> read_deploy_timeout(Section& control, std::string_view key, Duration& into) {
-  TRY(const auto timeout, control.duration(key));
-  take(into, timeout);
-  if (into < 1s || into > 1h) return control.wrong(key, "from 1s to 1h");
-  return {};
+// A bound as it is written in the file.
+struct DurationBound {
+  Duration value;
+  std::string_view text;
+};
+
+Result<void> read_duration(Section& section, std::string_view key, Duration& into,
+                           DurationBound least, DurationBound most) {
+  TRY(const auto given, section.duration(key));
+  take(into, given);
+  if (into >= least.value && into <= most.value) return {};
+  return section.wrong(key, fmt::format("from {} to {}", least.text, most.text));
 }
 
 Result<void> read_control(Section& top, NodeConfig& config) {
   TRY(auto control, top.section("control"));
   if (!control) return {};
-  TRY(const auto idle, control->duration("autostop_idle"));
-  take(config.autostop_idle, idle);
-  if (config.autostop_idle < 1s || config.autostop_idle > 24h)
-    return control->wrong("autostop_idle", "from 1s to 24h");
-  TRY_VOID(read_deploy_timeout(*control, "listen_timeout", config.listen_timeout));
-  TRY_VOID(read_deploy_timeout(*control, "wrong_port_timeout", config.wrong_port_timeout));
-  TRY(const auto lost, control->duration("lost_after"));
-  take(config.lost_after, lost);
-  if (config.lost_after < 15s || config.lost_after > 24h)
-    return control->wrong("lost_after", "from 15s to 24h");
+  const DurationBound second{1s, "1s"};
+  const DurationBound hour{1h, "1h"};
+  const DurationBound day{24h, "24h"};
+  TRY_VOID(read_duration(*control, "autostop_idle", config.autostop_idle, second, day));
+  TRY_VOID(read_duration(*control, "listen_timeout", config.listen_timeout, second, hour));
+  TRY_VOID(read_duration(*control, "wrong_port_timeout", config.wrong_port_timeout, second, hour));
+  TRY_VOID(read_duration(*control, "lost_after", config.lost_after, {15s, "15s"}, day));
   control->warn_unknown();
   return {};
 }
@@ -170,6 +174,11 @@ Result<void> read_fleet(Section& top, NodeConfig& config) {
   if (!config.fleet_endpoint.empty() && !is_address_and_port(config.fleet_endpoint)) {
     return fleet->wrong("endpoint", "expected an address and a port, such as 203.0.113.7:51820");
   }
+  const DurationBound years{3650 * 24h, "3650d"};
+  TRY_VOID(read_duration(*fleet, "key_life", config.key_life, {1h, "1h"}, years));
+  TRY_VOID(
+      read_duration(*fleet, "key_announcement", config.key_announcement, {1s, "1s"}, {1h, "1h"}));
+  TRY_VOID(read_duration(*fleet, "certificate_life", config.certificate_life, {10s, "10s"}, years));
   fleet->warn_unknown();
   return {};
 }

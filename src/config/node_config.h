@@ -51,6 +51,9 @@ struct NodeConfig {
   std::string fleet_endpoint;  // [fleet] endpoint: of the mesh; empty: behind NAT
   std::vector<std::string> fleet_listen{"0.0.0.0:4281", "[::]:4281"};  // [fleet] listen
   std::uint16_t mesh_port = 51820;                                     // [fleet] mesh_port
+  Duration key_life = 90 * 24h;           // [fleet] key_life: of this node's WireGuard key
+  Duration key_announcement = 60s;        // [fleet] key_announcement: of a new one, before its use
+  Duration certificate_life = 365 * 24h;  // [fleet] certificate_life: that control gives to nodes
 
   int log_max_mib = 8;          // [logs] max_mib: of one machine's output
   Duration log_keep = 24h * 7;  // [logs] keep

@@ -25,13 +25,14 @@
 namespace perigee::control {
 
 struct ControlConfig {
-  NodeId node;                             // the one that this control runs on
-  std::string link_socket;                 // its link.sock; empty: it is in no fleet
-  std::string domain = "localhost";        // apps are <app>.<domain>
-  std::uint32_t own_uid = 0;               // may call the internal API, beside root
-  std::uint32_t router_uid = 0;            // may read the routes
-  config::StoreConfig store;               // where the state is kept
-  Duration autostop_idle = kAutostopIdle;  // without requests, before a machine may rest
+  NodeId node;                                   // the one that this control runs on
+  std::string link_socket;                       // its link.sock; empty: it is in no fleet
+  std::string domain = "localhost";              // apps are <app>.<domain>
+  std::uint32_t own_uid = 0;                     // may call the internal API, beside root
+  std::uint32_t router_uid = 0;                  // may read the routes
+  config::StoreConfig store;                     // where the state is kept
+  Duration certificate_life = kNodeCertificate;  // of the fleet's nodes
+  Duration autostop_idle = kAutostopIdle;        // without requests, before a machine may rest
   SilenceTimes silence;
   DeployTimes times;
 };

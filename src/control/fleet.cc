@@ -8,6 +8,7 @@
 #include "crypto/aead.h"
 #include "crypto/certificate.h"
 #include "crypto/hash.h"
+#include "mesh/keys.h"
 
 namespace perigee::control {
 namespace {
@@ -16,7 +17,6 @@ constexpr std::size_t kFleetIdBytes = 8;
 constexpr std::size_t kTokenIdBytes = 8;
 constexpr std::size_t kTokenSecretBytes = 24;
 constexpr std::size_t kGlobalIdBytes = 5;  // RFC 4193 section 3.2.2
-constexpr int kNodeCertificateDays = 365;
 constexpr int kJoinAttempts = 20;
 constexpr std::array<std::string_view, 3> kRoles{"control", "worker", "router"};
 // What a worker or a router opens.
@@ -128,7 +128,7 @@ Result<std::string> Fleet::issue(const FleetRecord& fleet, const NodeId& node,
   std::vector<std::string> names{node.str(), model::server_name_of(node)};
   if (runs_control) names.emplace_back(model::kControlServerName);
   auto certificate = crypto::issue_requested(ca, certificate_request, names,
-                                             context_.host.clock.wall(), kNodeCertificateDays);
+                                             context_.host.clock.wall(), certificate_life_);
   crypto::wipe(ca.private_key_pem);
   return certificate;
 }
@@ -165,6 +165,7 @@ async::Task<Result<model::Admission>> Fleet::admit_own(model::JoinRequest reques
 async::Task<Result<model::Admission>> Fleet::enter(model::JoinRequest request,
                                                    store::Transaction transaction, bool again) {
   CO_TRY_VOID(check_roles(request.roles));
+  CO_TRY_VOID(check_keys(request.node, {request.wireguard_key}));
   CO_TRY(Stored<FleetRecord> fleet, co_await identity());
   const auto found = context_.desired.nodes().find(request.node);
   const bool known = found != context_.desired.nodes().end();
@@ -206,6 +207,58 @@ async::Task<Result<model::Admission>> Fleet::enter(model::JoinRequest request,
            membership.mesh_address);
   co_return admission(fleet.value, {request.node, request.region, std::move(membership)},
                       std::move(certificate));
+}
+
+// A key that two nodes share would be refused by the mesh of every node.
+Result<void> Fleet::check_keys(const NodeId& node, const std::vector<std::string>& keys) const {
+  for (const std::string& key : keys) {
+    TRY_AS([[maybe_unused]] const auto parsed, mesh::PublicKey::parse(key), "wireguard_key");
+    for (const auto& [id, stored] : context_.desired.nodes()) {
+      const auto& membership = stored.value.membership;
+      if (id == node || !membership) continue;
+      if (key == membership->wireguard_key || key == membership->wireguard_next_key) {
+        return fail(Code::invalid_argument, "node {} has that WireGuard key: make one for {}", id,
+                    node);
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> Fleet::check_turn(const NodeId& node) const {
+  const WallTime now = context_.host.clock.wall();
+  for (const auto& [id, stored] : context_.desired.nodes()) {
+    const auto& membership = stored.value.membership;
+    if (id == node || !membership || membership->wireguard_next_key.empty()) continue;
+    if (now - membership->announced_at > kKeyChangeBound) continue;  // it is gone, or in trouble
+    return fail(Code::conflict, "node {} is changing its WireGuard key: one at a time", id);
+  }
+  return {};
+}
+
+async::Task<Result<void>> Fleet::set_keys(NodeId node, std::string key, std::string next_key) {
+  std::vector<std::string> keys{key};
+  if (!next_key.empty()) keys.push_back(next_key);
+  CO_TRY_VOID(check_keys(node, keys));
+  const auto found = context_.desired.nodes().find(node);
+  if (found == context_.desired.nodes().end() || !found->second.value.membership) {
+    co_return fail(Code::not_found, "node {} has not joined this fleet", node);
+  }
+  NodeRecord record = found->second.value;
+  model::Membership& membership = *record.membership;
+  if (!next_key.empty() && next_key != membership.wireguard_next_key) {
+    CO_TRY_VOID(check_turn(node));
+    membership.announced_at =
+        WallTime{} + std::chrono::milliseconds(context_.host.clock.wall().unix_ms());
+  }
+  if (key != membership.wireguard_key) membership.rotate_key = false;
+  membership.wireguard_key = std::move(key);
+  membership.wireguard_next_key = std::move(next_key);
+  if (record == found->second.value) co_return Result<void>();
+  store::Transaction transaction;
+  transaction.expect(node_key(node), found->second.revision);
+  transaction.put(node_key(node), to_json(record).dump());
+  co_return co_await context_.commit(std::move(transaction));
 }
 
 async::Task<Result<model::Admission>> Fleet::renew(NodeId node, std::string certificate_request,

@@ -17,7 +17,8 @@ class Fleet {
   using Admits = JoinTokenRecord::Admits;
   // What decides whether more nodes may run control.
   enum class Store { of_one_control, shared };
-  Fleet(const Context& context, Store store) : context_(context), store_(store) {}
+  Fleet(const Context& context, Duration certificate_life, Store store)
+      : context_(context), certificate_life_(certificate_life), store_(store) {}
   // What nodes that join with control are given, beside what `context` has.
   void set_api_token(std::string token) { api_token_ = std::move(token); }
 
@@ -34,6 +35,9 @@ class Fleet {
   // with, which stays good until the next renewal: it may never hear the answer, and ask again.
   async::Task<Result<model::Admission>> renew(NodeId node, std::string certificate_request,
                                               std::string shown);
+  // The node's WireGuard key, and the one that it will take next (base64; empty: none). conflict
+  // while another node changes its own: two that had done so at one time would not find each other.
+  async::Task<Result<void>> set_keys(NodeId node, std::string key, std::string next_key);
   // The CA's key as the resealer needs it; nullopt where it is sealed with the primary key.
   Result<std::optional<std::string>> ca_key_sealed_anew() const;
   // The ring of a node without control.
@@ -47,10 +51,13 @@ class Fleet {
   async::Task<Result<model::Admission>> admit_once(model::JoinRequest request);
   async::Task<Result<model::Admission>> enter(model::JoinRequest request,
                                               store::Transaction transaction, bool again);
+  Result<void> check_turn(const NodeId& node) const;
+  Result<void> check_keys(const NodeId& node, const std::vector<std::string>& keys) const;
   model::Admission admission(const FleetRecord& fleet, model::FleetNode node,
                              std::string certificate) const;
 
   const Context& context_;
+  Duration certificate_life_;
   Store store_;
   std::string api_token_;
 };

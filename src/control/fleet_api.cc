@@ -38,6 +38,8 @@ void FleetApi::add_internal_routes(api::RouteTable& table) {
                [this](Call& call) { return join_own(call); });
   table.answer("POST", "/internal/v1/fleet/nodes/{node}/certificate", callers_.daemons(),
                [this](Call& call) { return renew(call); });
+  table.answer("POST", "/internal/v1/fleet/nodes/{node}/wireguard-key", callers_.daemons(),
+               [this](Call& call) { return set_keys(call); });
   table.answer("GET", "/internal/v1/keys/node-ring", callers_.daemons(),
                [this](Call&) { return key_ring(); });
 }
@@ -122,6 +124,15 @@ async::Task<Result<Reply>> FleetApi::renew(Call& call) {
   CO_TRY(const model::Admission admission,
          co_await fleet_.renew(node, std::move(request), shown == nullptr ? "" : *shown));
   co_return Reply{200, model::to_json(admission)};
+}
+
+async::Task<Result<Reply>> FleetApi::set_keys(Call& call) {
+  const NodeId node(call.param("node"));
+  CO_TRY_VOID(callers_.check_speaks_for(call.request, node));
+  CO_TRY(std::string key, call.body.require_string("key"));
+  CO_TRY(std::string next, call.body.optional_string("next_key"));
+  CO_TRY_VOID(co_await fleet_.set_keys(node, std::move(key), std::move(next)));
+  co_return Reply{204, {}};
 }
 
 async::Task<Result<Reply>> FleetApi::key_ring() {

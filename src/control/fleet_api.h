@@ -1,6 +1,6 @@
 // The API of a fleet's membership: join tokens for operators (/v1/nodes/tokens), and for nodes, on
-// control.sock, joining, renewal of their certificates, and the ring that opens what is sealed for
-// them (docs/formats/fleet.md).
+// control.sock, joining, renewal of their certificates, change of their WireGuard keys, and the
+// ring that opens what is sealed for them (docs/formats/fleet.md).
 #pragma once
 
 #include "api/route_table.h"
@@ -25,6 +25,7 @@ class FleetApi {
   async::Task<Result<api::Reply>> join(api::Call& call);
   async::Task<Result<api::Reply>> join_own(api::Call& call);
   async::Task<Result<api::Reply>> renew(api::Call& call);
+  async::Task<Result<api::Reply>> set_keys(api::Call& call);
   async::Task<Result<api::Reply>> key_ring();
 
   const Context& context_;

@@ -16,6 +16,15 @@ struct Fixture : ControlFixture {
     REQUIRE(got.status == 201);
     return *got.body.require_string("token");
   }
+  // A node's own, made up from its name.
+  static std::string wireguard_key(const std::string& name) {
+    std::string raw = name;
+    raw.resize(32, 'k');
+    return crypto::base64_encode(raw);
+  }
+  std::string shown(const std::string& node, std::string_view field) {
+    return call("GET", "/v1/nodes/" + node).body.optional_string(field).value_or("?");
+  }
   model::JoinRequest request_of(const std::string& name) {
     key = *crypto::request_certificate(name);
     return {.token = {},
@@ -23,7 +32,7 @@ struct Fixture : ControlFixture {
             .region = RegionCode("fra"),
             .roles = {"worker", "router"},
             .endpoint = "203.0.113.7:51820",
-            .wireguard_key = crypto::base64_encode(std::string(32, 'k')),
+            .wireguard_key = wireguard_key(name),
             .certificate_request = key.request_pem};
   }
   Got ask_internal(std::string method, std::string target, const json::Value& body,
@@ -225,6 +234,62 @@ TEST_CASE_FIXTURE(Fixture,
         json::object({{"certificate_request", crypto::request_certificate("fra-1")->request_pem}});
     CHECK(ask_internal("POST", target, body, as("fra-1", old)).status == 200);
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "an order to change a key stands until the node has another") {
+  const std::string certificate = joined("fra-1").node.membership.certificate;
+  const auto tell = [&](const std::string& key, const std::string& next) {
+    const json::Value body = json::object({{"key", key}, {"next_key", next}});
+    return ask_internal("POST", "/internal/v1/fleet/nodes/fra-1/wireguard-key", body,
+                        as("fra-1", certificate))
+        .status;
+  };
+  CHECK(shown("fra-1", "key_rotation").empty());
+  CHECK(call("POST", "/v1/nodes/fra-1/rotate-keys", "{}").status == 202);
+  CHECK(shown("fra-1", "key_rotation") == "ordered");
+  REQUIRE(tell(wireguard_key("fra-1"), wireguard_key("next")) == 204);
+  CHECK(shown("fra-1", "key_rotation") == "announced");
+  CHECK(shown("fra-1", "wireguard_key") == wireguard_key("fra-1"));
+  REQUIRE(tell(wireguard_key("next"), "") == 204);
+  CHECK(shown("fra-1", "key_rotation").empty());
+  CHECK(shown("fra-1", "wireguard_key") == wireguard_key("next"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "nodes change their keys one at a time") {
+  std::map<std::string, std::string> certificates;
+  for (const std::string name : {"fra-1", "syd-1"}) {
+    certificates[name] = joined(name).node.membership.certificate;
+  }
+  const auto tell = [&](const std::string& node, const std::string& key, const std::string& next) {
+    const json::Value body = json::object({{"key", key}, {"next_key", next}});
+    return ask_internal("POST", "/internal/v1/fleet/nodes/" + node + "/wireguard-key", body,
+                        as(node, certificates[node]))
+        .status;
+  };
+  REQUIRE(tell("fra-1", wireguard_key("fra-1"), wireguard_key("next")) == 204);
+  CHECK(tell("fra-1", wireguard_key("fra-1"), wireguard_key("next")) == 204);  // once more
+  CHECK(tell("syd-1", wireguard_key("syd-1"), wireguard_key("other")) == 409);
+  REQUIRE(tell("fra-1", wireguard_key("next"), "") == 204);
+  CHECK(tell("syd-1", wireguard_key("syd-1"), wireguard_key("other")) == 204);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a node's WireGuard key is its own to change, and no other node's") {
+  const std::string certificate = joined("fra-1").node.membership.certificate;
+  joined("syd-1");
+  const auto tell = [&](const std::string& node, const std::string& next) {
+    const json::Value body = json::object({{"key", wireguard_key(node)}, {"next_key", next}});
+    return ask_internal("POST", "/internal/v1/fleet/nodes/" + node + "/wireguard-key", body,
+                        as("fra-1", certificate))
+        .status;
+  };
+  CHECK(tell("syd-1", wireguard_key("next")) == 403);
+  CHECK(tell("fra-1", wireguard_key("syd-1")) == 400);
+  CHECK(tell("fra-1", "garbage") == 400);
+  CHECK(tell("fra-1", wireguard_key("next")) == 204);
+  model::JoinRequest copy = request_of("nrt-1");
+  copy.wireguard_key = wireguard_key("next");
+  CHECK(join(copy, token()).status == 400);
+  CHECK(call("POST", "/v1/nodes/nrt-1/rotate-keys", "{}").status == 404);
 }
 
 TEST_CASE_FIXTURE(Fixture, "routers are told of the nodes that have joined, workers get blobs") {

@@ -66,6 +66,9 @@ inline constexpr std::size_t kMaxRemovals = 32;  // of one app at once
 inline constexpr int kPerformanceOvercommit = 2;  // a deploy runs old and new machines at once
 
 // Rest and wake.
+// A node that takes longer to change its WireGuard key holds nobody else up.
+inline constexpr Duration kKeyChangeBound = 15min;
+inline constexpr Duration kNodeCertificate = 365 * 24h;  // unless perigeed.toml says else
 inline constexpr Duration kAutostopIdle = 60s;  // without requests, unless perigeed.toml says else
 inline constexpr Duration kAutostopInterval = 1s;  // between two looks
 inline constexpr Duration kDrainPatience = 15s;    // for the requests that a machine still has

@@ -31,6 +31,11 @@ std::string why_it_stays(const model::Machine& machine) {
   return {};
 }
 
+std::string_view rotation_name(const model::Membership& membership) {
+  if (!membership.wireguard_next_key.empty()) return "announced";
+  return membership.rotate_key ? "ordered" : "";
+}
+
 json::Value machine_line(const Context& context, const model::Machine& machine) {
   const model::MachineStatus* status = context.observed.status(machine.id);
   json::Value out = json::object({{"id", machine.id.str()},
@@ -51,6 +56,8 @@ void NodeApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
   table.answer("POST", one + "/cordon", guard, [this](Call& call) { return cordon(call); });
   table.answer("POST", one + "/uncordon", guard, [this](Call& call) { return uncordon(call); });
   table.answer("POST", one + "/drain", guard, [this](Call& call) { return drain(call); });
+  table.answer("POST", one + "/rotate-keys", guard,
+               [this](Call& call) { return rotate_key(call); });
   table.answer(
       "GET", "/healthz", [](const http::Request&) { return Result<void>(); },
       [this](Call&) { return health(); });
@@ -76,6 +83,9 @@ json::Value NodeApi::view(const NodeId& id, const NodeRecord& record,
   if (record.membership) {
     out.set("roles", json::strings(record.membership->roles));
     out.set("mesh_address", record.membership->mesh_address);
+    out.set("wireguard_key", record.membership->wireguard_key);
+    const std::string_view rotation = rotation_name(*record.membership);
+    if (!rotation.empty()) out.set("key_rotation", rotation);
   }
   const ObservedTable::Node* node = context_.observed.node(id);
   const auto room = std::ranges::find(rooms, id, &NodeRoom::node);
@@ -166,6 +176,18 @@ async::Task<Result<Reply>> NodeApi::drain(Call& call) {
   next.cordoned = next.draining = true;
   CO_TRY_VOID(co_await replace(found.first, found.second, next));
   if (stop) CO_TRY_VOID(co_await stop_what_stays(found.first));
+  co_return Reply{202, full_view(found.first, next)};
+}
+
+// The node does it itself: nobody else ever has its key.
+async::Task<Result<Reply>> NodeApi::rotate_key(Call& call) {
+  CO_TRY(const auto found, find(call));
+  NodeRecord next = found.second.value;
+  if (!next.membership) {
+    co_return fail(Code::conflict, "node {} is in no fleet: it has no WireGuard key", found.first);
+  }
+  next.membership->rotate_key = true;
+  CO_TRY_VOID(co_await replace(found.first, found.second, next));
   co_return Reply{202, full_view(found.first, next)};
 }
 

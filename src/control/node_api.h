@@ -24,6 +24,7 @@ class NodeApi {
   async::Task<Result<api::Reply>> cordon(api::Call& call);
   async::Task<Result<api::Reply>> uncordon(api::Call& call);
   async::Task<Result<api::Reply>> drain(api::Call& call);
+  async::Task<Result<api::Reply>> rotate_key(api::Call& call);
   async::Task<Result<api::Reply>> remove(api::Call& call);
   async::Task<Result<api::Reply>> health();
 

@@ -17,8 +17,8 @@
 namespace perigee::crypto {
 namespace {
 
+constexpr Duration kDay = 24h;
 constexpr int kCaDays = 3650;
-constexpr std::int64_t kDaySeconds = 86400;
 constexpr std::int64_t kClockSkewSeconds = 3600;  // valid a little earlier than `now`
 constexpr std::size_t kMaxNames = 100;
 
@@ -115,13 +115,14 @@ void add_to_name(X509_NAME* name, const char* field, std::string_view text) {
 }
 
 // Where there is no common name, the subject still must not be empty (RFC 5280 section 4.1.2.6).
-Result<Certificate> blank(std::string_view common_name, WallTime now, int days, EVP_PKEY* key) {
+Result<Certificate> blank(std::string_view common_name, WallTime now, Duration life,
+                          EVP_PKEY* key) {
   Certificate certificate(X509_new());
   X509_set_version(certificate.get(), X509_VERSION_3);
   TRY_VOID(set_serial(certificate.get()));
   const std::int64_t seconds = now.ns / 1'000'000'000;
   ASN1_TIME_set(X509_getm_notBefore(certificate.get()), seconds - kClockSkewSeconds);
-  ASN1_TIME_set(X509_getm_notAfter(certificate.get()), seconds + days * kDaySeconds);
+  ASN1_TIME_set(X509_getm_notAfter(certificate.get()), seconds + life / 1s);
   X509_set_pubkey(certificate.get(), key);
   X509_NAME* subject = X509_get_subject_name(certificate.get());
   if (common_name.empty()) {
@@ -130,6 +131,14 @@ Result<Certificate> blank(std::string_view common_name, WallTime now, int days, 
     add_to_name(subject, kCommonName, common_name);
   }
   return certificate;
+}
+
+Result<WallTime> wall_time(const ASN1_TIME* time) {
+  std::tm broken{};
+  if (ASN1_TIME_to_tm(time, &broken) != 1) {
+    return fail(openssl_error(Code::invalid_argument, "a certificate's dates"));
+  }
+  return WallTime{static_cast<std::int64_t>(::timegm(&broken)) * 1'000'000'000};
 }
 
 bool is_ip(const std::string& name) {
@@ -165,11 +174,11 @@ Result<std::string> alternative_names(const std::vector<std::string>& names) {
 // What `key` may show itself with: a certificate of `ca`, for the ends of TLS in `usage`.
 Result<Certificate> sign_leaf(const KeyPair& ca, EVP_PKEY* key, std::string_view common_name,
                               const std::vector<std::string>& names, const std::string& usage,
-                              WallTime now, int days) {
+                              WallTime now, Duration life) {
   TRY(const std::string alternatives, alternative_names(names));
   TRY(const Certificate issuer, read_certificate(ca.certificate_pem));
   TRY(const Key issuer_key, read_key(ca.private_key_pem));
-  TRY(Certificate certificate, blank(common_name, now, days, key));
+  TRY(Certificate certificate, blank(common_name, now, life, key));
   X509* x = certificate.get();
   X509_set_issuer_name(x, X509_get_subject_name(issuer.get()));
   TRY_VOID(add_extension(x, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
@@ -189,7 +198,7 @@ Result<Certificate> sign_leaf(const KeyPair& ca, EVP_PKEY* key, std::string_view
 Result<KeyPair> create_ca(std::string_view common_name, WallTime now) {
   const Key key(EVP_EC_gen("P-256"));
   if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
-  TRY(const Certificate certificate, blank(common_name, now, kCaDays, key.get()));
+  TRY(const Certificate certificate, blank(common_name, now, kCaDays * kDay, key.get()));
   X509* x = certificate.get();
   X509_set_issuer_name(x, X509_get_subject_name(x));
   TRY_VOID(add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
@@ -207,7 +216,7 @@ Result<KeyPair> issue(const KeyPair& ca, const std::vector<std::string>& names, 
   if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
   const std::string common_name = names.empty() ? "" : names.front();
   TRY(const Certificate certificate,
-      sign_leaf(ca, key.get(), common_name, names, "serverAuth", now, days));
+      sign_leaf(ca, key.get(), common_name, names, "serverAuth", now, days * kDay));
   return to_pem(certificate.get(), key.get());
 }
 
@@ -216,7 +225,7 @@ Result<KeyPair> issue_nameless(const KeyPair& ca, const std::vector<std::string>
   const Key key(EVP_EC_gen("P-256"));
   if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
   TRY(const Certificate certificate,
-      sign_leaf(ca, key.get(), "", names, "serverAuth,clientAuth", now, days));
+      sign_leaf(ca, key.get(), "", names, "serverAuth,clientAuth", now, days * kDay));
   return to_pem(certificate.get(), key.get());
 }
 
@@ -240,7 +249,8 @@ Result<RequestedKey> request_certificate(std::string_view common_name) {
 }
 
 Result<std::string> issue_requested(const KeyPair& ca, std::string_view request_pem,
-                                    const std::vector<std::string>& names, WallTime now, int days) {
+                                    const std::vector<std::string>& names, WallTime now,
+                                    Duration life) {
   const Request request(
       PEM_read_bio_X509_REQ(reader(request_pem).get(), nullptr, nullptr, nullptr));
   if (!request) return fail(openssl_error(Code::invalid_argument, "PEM certificate request"));
@@ -250,7 +260,7 @@ Result<std::string> issue_requested(const KeyPair& ca, std::string_view request_
   }
   const std::string common_name = names.empty() ? "" : names.front();
   TRY(const Certificate certificate,
-      sign_leaf(ca, key, common_name, names, "serverAuth,clientAuth", now, days));
+      sign_leaf(ca, key, common_name, names, "serverAuth,clientAuth", now, life));
   return certificate_text(certificate.get());
 }
 
@@ -267,11 +277,15 @@ Result<std::string> fingerprint(std::string_view certificate_pem) {
 
 Result<WallTime> not_after(std::string_view certificate_pem) {
   TRY(const Certificate certificate, read_certificate(certificate_pem));
-  std::tm broken{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &broken) != 1) {
-    return fail(openssl_error(Code::invalid_argument, "notAfter"));
-  }
-  return WallTime{static_cast<std::int64_t>(::timegm(&broken)) * 1'000'000'000};
+  return wall_time(X509_get0_notAfter(certificate.get()));
+}
+
+Result<WallTime> renewal_due(std::string_view certificate_pem) {
+  TRY(const Certificate certificate, read_certificate(certificate_pem));
+  TRY(const WallTime begin, wall_time(X509_get0_notBefore(certificate.get())));
+  TRY(const WallTime end, wall_time(X509_get0_notAfter(certificate.get())));
+  const Duration life = end - begin - std::chrono::seconds(kClockSkewSeconds);
+  return end + -life / 3;
 }
 
 }  // namespace perigee::crypto

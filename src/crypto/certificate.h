@@ -17,8 +17,8 @@ struct KeyPair {
 
 // A self-signed CA (ECDSA P-256), valid 10 years from `now`.
 Result<KeyPair> create_ca(std::string_view common_name, WallTime now);
-// A leaf for DNS names (and IP literals) signed by `ca`, valid `days` days, with the CA's
-// certificate left out.
+// A leaf for DNS names (and IP literals) signed by `ca`, valid `days` days (and the hour before
+// `now`: clocks differ), with the CA's certificate left out.
 Result<KeyPair> issue(const KeyPair& ca, const std::vector<std::string>& names, WallTime now,
                       int days);
 
@@ -36,10 +36,13 @@ Result<RequestedKey> request_certificate(std::string_view common_name);
 // The certificate of a request's key as `names`, for both ends of TLS. What the request says beside
 // its key counts for nothing; invalid_argument where it was not signed with that key.
 Result<std::string> issue_requested(const KeyPair& ca, std::string_view request_pem,
-                                    const std::vector<std::string>& names, WallTime now, int days);
+                                    const std::vector<std::string>& names, WallTime now,
+                                    Duration life);
 
 // SHA-256 of the certificate (of the first in the text), in hex.
 Result<std::string> fingerprint(std::string_view certificate_pem);
 Result<WallTime> not_after(std::string_view certificate_pem);
+// The moment from which less than a third of its life is left.
+Result<WallTime> renewal_due(std::string_view certificate_pem);
 
 }  // namespace perigee::crypto

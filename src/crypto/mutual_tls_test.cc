@@ -22,7 +22,8 @@ struct Fixture {
   // What a joining node gets: its own key, a certificate for both ends.
   KeyPair node(const KeyPair& authority, const std::string& name, int days = 30) {
     const RequestedKey key = *request_certificate(name);
-    return {*issue_requested(authority, key.request_pem, {name}, now(), days), key.private_key_pem};
+    return {*issue_requested(authority, key.request_pem, {name}, now(), days * 24h),
+            key.private_key_pem};
   }
   // Whom the server takes the client for; an error where the handshake fails on its side.
   Result<std::optional<PeerIdentity>> seen(TlsClient& client);
@@ -86,12 +87,13 @@ TEST_CASE_FIXTURE(Fixture, "a certificate of another CA, and one that has run ou
 
 TEST_CASE_FIXTURE(Fixture, "a certificate goes to the key that signed its request, to no other") {
   const RequestedKey key = *request_certificate("fra-1");
-  CHECK_FALSE(issue_requested(ca, "garbage", {"fra-1"}, now(), 30).has_value());
+  CHECK_FALSE(issue_requested(ca, "garbage", {"fra-1"}, now(), 1h).has_value());
   std::string changed = key.request_pem;
   const std::size_t middle = changed.size() / 2;
   changed[middle] = changed[middle] == 'A' ? 'B' : 'A';
-  CHECK_FALSE(issue_requested(ca, changed, {"fra-1"}, now(), 30).has_value());
-  const std::string certificate = *issue_requested(ca, key.request_pem, {"fra-1"}, now(), 30);
+  CHECK_FALSE(issue_requested(ca, changed, {"fra-1"}, now(), 1h).has_value());
+  const std::string certificate = *issue_requested(ca, key.request_pem, {"fra-1"}, now(), 90s);
+  CHECK(*not_after(certificate) - *renewal_due(certificate) == 30s);
   CHECK_FALSE(
       client->identify_as({certificate, request_certificate("x")->private_key_pem}).has_value());
 }

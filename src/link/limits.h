@@ -16,9 +16,12 @@ inline constexpr Duration kNextControl = 4s;   // for the same, where another co
 inline constexpr Duration kOwnControl = 5s;    // for the same from this node's control
 inline constexpr Duration kJoinRetry = 500ms;  // while this node's control is not up
 inline constexpr Duration kJoinPatience = 60s;
-inline constexpr Duration kRenewalLook = 3600s;
-inline constexpr Duration kRenewBefore = 24h * 120;  // of a year
+inline constexpr Duration kRenewalLook = 3600s;  // at least so often
 inline constexpr Duration kRenewalRetry = 60s;
+inline constexpr Duration kKeyLook = 3600s;    // at least so often: is the WireGuard key due?
+inline constexpr Duration kKeyRetry = 5s;      // of a step to a new one
+inline constexpr Duration kKeySettling = 60s;  // at most, for other nodes to take it up
+inline constexpr Duration kKeySettlePoll = 200ms;
 inline constexpr std::size_t kMaxJoinAnswer = std::size_t{4} * 1024 * 1024;
 
 }  // namespace perigee::link

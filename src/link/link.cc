@@ -35,6 +35,7 @@ Link::Link(sys::Host& host, Config config)
     : host_(host),
       config_(std::move(config)),
       work_(host.loop),
+      saving_(host.loop, 1),
       keeper_(host, config_.mesh),
       client_(host, {}) {}
 
@@ -62,10 +63,9 @@ async::Task<Result<void>> Link::find_identity() {
 async::Task<Result<void>> Link::join_own_fleet() {
   if (identity_) {
     const model::FleetNode& node = identity_->admission.node;
-    const bool same =
-        node.node == config_.node && node.region == config_.region &&
-        node.membership.endpoint == config_.endpoint && node.membership.roles == config_.roles &&
-        node.membership.wireguard_key == mesh_keys_->keys().current.public_key().base64();
+    const bool same = node.node == config_.node && node.region == config_.region &&
+                      node.membership.endpoint == config_.endpoint &&
+                      node.membership.roles == config_.roles;
     if (same) co_return Result<void>();
   }
   const MonotonicTime patience = host_.loop.now() + kJoinPatience;
@@ -83,6 +83,7 @@ async::Task<Result<void>> Link::join_own_fleet() {
 }
 
 async::Task<Result<void>> Link::save() {
+  const auto turn = co_await saving_.acquire();
   if (members_) {
     identity_->admission.nodes.clear();
     for (const auto& [id, node] : members_->nodes()) identity_->admission.nodes.push_back(node);
@@ -117,8 +118,11 @@ void Link::changed(const std::string& key, const json::Value* value) {
   const NodeId node(key.substr(kNodes.size()));
   if (value == nullptr) return members_->remove(node);
   const auto parsed = model::fleet_node_from(*value);
-  if (parsed) return members_->set(*parsed);
-  log_error("link", "node {}: {}; it stays as it was", node, parsed.error().context);
+  if (!parsed) {
+    return log_error("link", "node {}: {}; it stays as it was", node, parsed.error().context);
+  }
+  members_->set(*parsed);
+  if (node == identity_->admission.node.node) identity_->admission.node = *parsed;
 }
 
 void Link::synced(const std::set<std::string>& keys) {
@@ -150,6 +154,9 @@ Result<mesh::MeshConfig> Link::wanted_mesh() const {
       continue;
     }
     mesh::MeshPeer peer{.node = id, .index = *place, .key = *std::move(key)};
+    if (auto next = mesh::PublicKey::parse(node.membership.wireguard_next_key)) {
+      peer.next_key = *std::move(next);
+    }
     if (auto endpoint = sys::Address::parse(node.membership.endpoint)) peer.endpoint = *endpoint;
     mesh.peers.push_back(std::move(peer));
   }
@@ -203,44 +210,129 @@ async::Task<void> Link::tend() {
   }
 }
 
-async::Task<Result<void>> Link::renew() {
+// What this node alone may change of its record.
+async::Task<Result<json::Value>> Link::tell_control(std::string what, json::Value body) {
   const NodeId& self = identity_->admission.node.node;
-  CO_TRY(crypto::RequestedKey key, crypto::request_certificate(self.str()));
   http::RequestHead head{.method = "POST",
-                         .target = fmt::format("/internal/v1/fleet/nodes/{}/certificate",
-                                               http::percent_encode(self.str()))};
+                         .target = fmt::format("/internal/v1/fleet/nodes/{}/{}",
+                                               http::percent_encode(self.str()), what)};
   head.headers.set("Host", "control");
   head.headers.set("Content-Type", "application/json");
   const Deadline deadline = host_.loop.deadline_in(kAnswer);
-  const json::Value body = json::object({{"certificate_request", key.request_pem}});
   CO_TRY(const auto response,
          co_await client_.request(config_.control_socket, std::move(head), body.dump(), deadline));
   CO_TRY(const std::string text,
-         co_await async::with_deadline(
-             host_.loop, deadline, http::read_all(response->body(), kMaxJoinAnswer), "renewal"));
-  CO_TRY(const json::Value answer, json::parse(text));
+         co_await async::with_deadline(host_.loop, deadline,
+                                       http::read_all(response->body(), kMaxJoinAnswer), what));
+  const int status = response->head.status;
+  if (status == 204) co_return json::Value();
+  CO_TRY(json::Value answer, json::parse(text));
+  if (status == 200) co_return answer;
+  co_return fail(Code::unavailable, "control answers {}: {}", status,
+                 answer.optional_string("error").value_or("no reason given"));
+}
+
+async::Task<Result<void>> Link::renew() {
+  CO_TRY(crypto::RequestedKey key,
+         crypto::request_certificate(identity_->admission.node.node.str()));
+  CO_TRY(const json::Value answer,
+         co_await tell_control("certificate",
+                               json::object({{"certificate_request", key.request_pem}})));
   CO_TRY(const model::Admission admission, model::admission_from(answer));
   identity_->admission.certificate_pem = admission.certificate_pem;
   identity_->admission.node = admission.node;
   identity_->private_key_pem = std::move(key.private_key_pem);
   CO_TRY_VOID(co_await save());  // before anybody is shown it
-  co_return present();
+  CO_TRY_VOID(present());
+  members_->forget_connections();
+  co_return Result<void>();
 }
 
 async::Task<void> Link::keep_certificate() {
   for (;;) {
-    Duration pause = kRenewalLook;
-    const auto end = crypto::not_after(identity_->admission.certificate_pem);
-    if (!end || *end - host_.clock.wall() < kRenewBefore) {
-      const Result<void> done = co_await renew();
-      if (done) log_info("link", "this node's certificate was renewed");
-      if (!done) {
-        log_error("link", "renewal of this node's certificate: {}", done.error().context);
-        pause = kRenewalRetry;
-      }
+    const auto due = crypto::renewal_due(identity_->admission.certificate_pem);
+    const Duration left = due ? *due - host_.clock.wall() : Duration(0);
+    if (left > Duration(0)) {
+      co_await host_.loop.sleep(std::min(left, kRenewalLook));
+      continue;
     }
-    co_await host_.loop.sleep(pause);
+    const Result<void> done = co_await renew();
+    if (done) {
+      log_info("link", "this node's certificate was renewed");
+      continue;
+    }
+    log_error("link", "renewal of this node's certificate: {}", done.error().context);
+    co_await host_.loop.sleep(kRenewalRetry);
   }
+}
+
+// ---- the WireGuard key ----
+
+async::Task<void> Link::keep_key() {
+  for (;;) {
+    const KeyDecision next = next_key_step(mesh_keys_->keys(), identity_->admission.node.membership,
+                                           config_.key_times, host_.clock.wall());
+    Duration pause = std::min(next.pause, kKeyLook);
+    if (next.step != KeyStep::rest) {
+      const Result<void> done = co_await carry_out(next.step);
+      if (!done) log_warning("link", "this node's WireGuard key: {}", done.error().context);
+      if (done && next.step != KeyStep::announce) continue;
+      pause = kKeyRetry;  // or sooner, when the feed tells of what was announced
+    }
+    co_await async::until(host_.loop, host_.loop.now() + pause, one_change(work_));
+  }
+}
+
+async::Task<Result<void>> Link::carry_out(KeyStep step) {
+  switch (step) {
+    case KeyStep::prepare:
+      co_return co_await mesh_keys_->prepare_next();
+    case KeyStep::announce:
+      co_return co_await announce_keys();
+    case KeyStep::take:
+      co_return co_await take_next_key();
+    case KeyStep::rest:
+      break;
+  }
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> Link::take_next_key() {
+  CO_TRY_VOID(co_await mesh_keys_->switch_to_next(host_.clock.wall()));
+  log_info("link", "this node has another WireGuard key from now on");
+  co_return co_await follow_mesh();
+}
+
+// That a key was taken is told when the others use it: from then on they drop the one before.
+async::Task<Result<void>> Link::announce_keys() {
+  const mesh::NodeKeys keys = mesh_keys_->keys();
+  const std::string current = keys.current.public_key().base64();
+  if (identity_->admission.node.membership.wireguard_next_key == current) {
+    CO_TRY_VOID(co_await follow_mesh());
+    co_await settle_key();
+  }
+  json::Value body = json::object({{"key", current}});
+  if (keys.next) body.set("next_key", keys.next->public_key().base64());
+  CO_TRY([[maybe_unused]] const auto answer,
+         co_await tell_control("wireguard-key", std::move(body)));
+  if (keys.next) co_return co_await mesh_keys_->announced(host_.clock.wall());
+  co_return Result<void>();
+}
+
+// Until all nodes that are in contact have shaken hands with the present key: a handshake that the
+// network lost is made again after 5 s.
+async::Task<void> Link::settle_key() {
+  const WallTime taken_at = mesh_keys_->keys().taken_at;
+  const MonotonicTime end = host_.loop.now() + kKeySettling;
+  for (; host_.loop.now() < end; co_await host_.loop.sleep(kKeySettlePoll)) {
+    const auto status = co_await keeper_.status();
+    if (!status) continue;
+    const bool settled = std::ranges::none_of(status->peers, [&](const mesh::PeerStatus& peer) {
+      return peer.connected && peer.last_handshake < taken_at;
+    });
+    if (settled) co_return;
+  }
+  log_warning("link", "not every node has taken up this node's WireGuard key; going on");
 }
 
 // ---- the role ----
@@ -280,6 +372,7 @@ async::Task<Result<void>> Link::run(Listeners listeners) {
   tasks.spawn(mesh::Keeper::run(keeper_));
   tasks.spawn(tend());
   tasks.spawn(keep_certificate());
+  tasks.spawn(keep_key());
   co_await tasks.drained();
   co_return Result<void>();
 }

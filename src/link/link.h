@@ -1,7 +1,7 @@
 // Link: the role that makes this node part of its fleet. It joins where it has not, serves its
-// sockets, follows the fleet's feed, keeps the mesh and the key ring as control wants them, and
-// renews its certificate. Killed at any point, the next one goes on from the identity on disk;
-// the mesh carries traffic meanwhile.
+// sockets, follows the fleet's feed, keeps the mesh and the key ring as control wants them, renews
+// its certificate and changes its WireGuard key. Killed at any point, the next one goes on from the
+// identity on disk; the mesh carries traffic meanwhile.
 #pragma once
 
 #include <memory>
@@ -15,6 +15,7 @@
 #include "feed/reader.h"
 #include "http/client.h"
 #include "link/identity.h"
+#include "link/key_rotation.h"
 #include "link/members.h"
 #include "mesh/keeper.h"
 #include "mesh/key_file.h"
@@ -28,6 +29,7 @@ struct Config {
   std::vector<std::string> roles;  // without "link"
   std::string endpoint;            // of the mesh, as others reach it; empty: behind NAT
   std::uint16_t mesh_port = 51820;
+  KeyTimes key_times;
   api::LocalUsers users;
   sys::Address control_socket;  // control's, or the one that this role serves
   sys::Address worker_socket;
@@ -69,13 +71,20 @@ class Link : private feed::Sink {
   async::Task<Result<void>> follow_mesh();
   async::Task<Result<void>> install_keys();
   async::Task<Result<void>> renew();
+  async::Task<Result<void>> carry_out(KeyStep step);
+  async::Task<Result<void>> take_next_key();
+  async::Task<Result<void>> announce_keys();
+  async::Task<void> settle_key();
+  async::Task<Result<json::Value>> tell_control(std::string what, json::Value body);
   // Each for ever.
   async::Task<void> tend();
   async::Task<void> keep_certificate();
+  async::Task<void> keep_key();
 
   sys::Host& host_;
   Config config_;
-  async::Notify work_;  // the feed has told something
+  async::Notify work_;       // the feed has told something
+  async::Semaphore saving_;  // one at a time writes the identity
   std::unique_ptr<secrets::KeyFile> ring_;
   std::unique_ptr<IdentityFile> file_;
   std::unique_ptr<Identity> identity_;

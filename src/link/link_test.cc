@@ -148,7 +148,7 @@ Node::Node(Fixture& fixture, const std::string& name, std::vector<std::string> r
   shown = {*crypto::issue_requested(
                f.ca, key.request_pem,
                {name, model::server_name_of(self.node), std::string(model::kControlServerName)},
-               f.h().clock.wall(), 30),
+               f.h().clock.wall(), 1h),
            key.private_key_pem};
   self.membership.certificate = *crypto::fingerprint(shown.certificate_pem);
   client_tls = *crypto::TlsClient::create(f.ca.certificate_pem);
@@ -217,7 +217,7 @@ TEST_CASE_FIXTURE(Pair, "a daemon elsewhere asks control as who it is, whatever 
   head.headers.set(api::kNodeHeader, "iad");
   CHECK(ask(h(), fra.asked_socket, head).status == 403);
   head.headers.set(api::kCertificateHeader, iad.self.membership.certificate);
-  Peer* const peer = *fra.members->peer(NodeId("iad"));
+  const std::shared_ptr<Peer> peer = *fra.members->peer(NodeId("iad"));
   CHECK(ask(peer->host, iad.fleet_address, head).status == 200);
   CHECK(header(iad.control.last, api::kNodeHeader) == "fra");
   CHECK(header(iad.control.last, api::kCertificateHeader) == fra.self.membership.certificate);
@@ -261,7 +261,7 @@ TEST_CASE_FIXTURE(Pair, "control reaches a worker elsewhere, and only control do
 
   // fra itself, with its own certificate, at iad's worker.
   head.headers.set(api::kToNodeHeader, "iad");
-  Peer* const peer = *fra.members->peer(NodeId("iad"));
+  const std::shared_ptr<Peer> peer = *fra.members->peer(NodeId("iad"));
   CHECK(ask(peer->host, iad.fleet_address, head).status == 403);
   CHECK(iad.worker.calls == 0);
   // A node that the fleet no longer has, and one whose certificate is another now.

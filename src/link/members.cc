@@ -28,17 +28,17 @@ std::vector<NodeId> Members::with_role(std::string_view role) const {
   return out;
 }
 
-Result<Peer*> Members::peer(const NodeId& node) {
+Result<std::shared_ptr<Peer>> Members::peer(const NodeId& node) {
   const auto member = nodes_.find(node);
   if (member == nodes_.end()) {
     return fail(Code::not_found, "node {} is not of this fleet (see `perigee nodes`)", node);
   }
-  std::unique_ptr<Peer>& peer = peers_[node];
+  std::shared_ptr<Peer>& peer = peers_[node];
   if (peer == nullptr) {
-    peer = std::make_unique<Peer>(host_, tls_, node);
+    peer = std::make_shared<Peer>(host_, tls_, node);
     peer->addresses = addresses_of(member->second.membership);
   }
-  return peer.get();
+  return peer;
 }
 
 std::vector<sys::Address> addresses_of(const model::Membership& membership) {

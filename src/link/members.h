@@ -1,5 +1,5 @@
 // Members: the fleet's nodes as this one knows them, and a client to each, over mutual TLS. One
-// loop's. A client lives until the end, whatever the feed says: a call may be under way.
+// loop's. Calls under way keep their client, whatever the feed says meanwhile.
 #pragma once
 
 #include <map>
@@ -43,13 +43,16 @@ class Members {
   bool runs(const NodeId& node, std::string_view role) const;
   std::vector<NodeId> with_role(std::string_view role) const;
   // not_found where the fleet has no such node.
-  Result<Peer*> peer(const NodeId& node);
+  Result<std::shared_ptr<Peer>> peer(const NodeId& node);
+  // This node shows another certificate from now on: connections that showed the last one are used
+  // no more.
+  void forget_connections() { peers_.clear(); }
 
  private:
   sys::Host& host_;
   crypto::TlsClient& tls_;
   std::map<NodeId, model::FleetNode> nodes_;
-  std::map<NodeId, std::unique_ptr<Peer>> peers_;
+  std::map<NodeId, std::shared_ptr<Peer>> peers_;
 };
 
 // Where a node's link listens: on the mesh, and at the host of its endpoint.

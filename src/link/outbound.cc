@@ -21,11 +21,11 @@ std::string body_of(const http::Request& request, const Error& error) {
 async::Task<Relayed> relay_to(async::Loop& loop, Peer& peer, const Carried& carried,
                               Duration patience, http::ResponseWriter& response) {
   RelayFailure last{Error::make(Code::unavailable, "it has no address"), false};
-  const std::size_t count = peer.addresses.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t at = (peer.preferred + i) % count;
-    auto done = co_await relay(loop, {peer.host, peer.client, peer.addresses[at]}, carried,
-                               patience, response);
+  const std::vector<sys::Address> addresses = peer.addresses;  // they may change meanwhile
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    const std::size_t at = (peer.preferred + i) % addresses.size();
+    auto done =
+        co_await relay(loop, {peer.host, peer.client, addresses[at]}, carried, patience, response);
     if (done || done.error().answered) {
       peer.preferred = at;
       co_return done;
@@ -69,7 +69,7 @@ async::Task<Result<void>> ToNodes::pass_on(http::Request& request, http::Respons
     carried.head.headers.set(api::kToNodeHeader, node.str());
   else
     carried.head.headers.set(api::kCallerHeader, "daemon");
-  CO_TRY(Peer* const peer, members_.peer(node));
+  CO_TRY(const std::shared_ptr<Peer> peer, members_.peer(node));
   const auto done = co_await relay_to(loop_, *peer, carried, kAnswer, response);
   if (!done)
     co_return fail(

@@ -39,7 +39,7 @@ async::Task<Result<void>> ToControl::pass_on(http::Request& request,
     if (done) co_return Result<void>();
     last = done.error().error.with(fmt::format("control on {}", control));
     if (done.error().answered) break;
-    CO_TRY(Peer* const peer, members_.peer(control));
+    CO_TRY(const std::shared_ptr<Peer> peer, members_.peer(control));
     const bool slow = last.code == Code::deadline_exceeded && co_await answers(loop_, *peer);
     if (!slow) leave(control);
   }
@@ -48,7 +48,7 @@ async::Task<Result<void>> ToControl::pass_on(http::Request& request,
 
 async::Task<Relayed> ToControl::attempt(NodeId control, const Carried& carried, Duration patience,
                                         http::ResponseWriter& response) {
-  const Result<Peer*> peer = members_.peer(control);
+  const Result<std::shared_ptr<Peer>> peer = members_.peer(control);
   if (!peer) co_return std::unexpected(RelayFailure{peer.error(), false});
   Relayed result = std::unexpected(
       RelayFailure{Error::make(Code::unavailable, "it has ceased to answer"), false});

@@ -5,13 +5,20 @@
 #include "mesh/limits.h"
 
 namespace perigee::mesh {
+namespace {
+
+// The file has milliseconds: what is held in memory is what would be read again.
+WallTime from_ms(std::int64_t ms) {
+  return WallTime{} + std::chrono::milliseconds(ms);
+}
+
+}  // namespace
 
 std::string to_text(const NodeKeys& keys) {
-  json::Value out = json::object({{"key", keys.current.base64()}});
-  if (keys.next) {
-    out.set("next_key", keys.next->base64());
-    out.set("prepared_at_ms", keys.prepared_at.unix_ms());
-  }
+  json::Value out =
+      json::object({{"key", keys.current.base64()}, {"taken_at_ms", keys.taken_at.unix_ms()}});
+  if (keys.next) out.set("next_key", keys.next->base64());
+  if (keys.announced_at) out.set("announced_at_ms", keys.announced_at->unix_ms());
   return out.dump_pretty() + "\n";
 }
 
@@ -19,19 +26,21 @@ Result<NodeKeys> parse_node_keys(std::string_view text) {
   TRY(const json::Value document, json::parse(text));
   TRY(const std::string current, document.require_string("key"));
   TRY(PrivateKey key, PrivateKey::parse(current));
-  NodeKeys keys{.current = std::move(key)};
+  TRY(const std::int64_t taken, document.optional_int("taken_at_ms", 0));
+  NodeKeys keys{.current = std::move(key), .taken_at = from_ms(taken)};
   TRY(const std::string next, document.optional_string("next_key"));
   if (next.empty()) return keys;
   TRY(keys.next, PrivateKey::parse(next));
-  TRY(const std::int64_t prepared, document.require_int("prepared_at_ms"));
-  keys.prepared_at = WallTime{} + std::chrono::milliseconds(prepared);
+  TRY(const std::int64_t announced, document.optional_int("announced_at_ms", 0));
+  if (announced != 0) keys.announced_at = from_ms(announced);
   return keys;
 }
 
 async::Task<Result<KeyFile>> KeyFile::open(sys::Host& host, std::string path) {
   CO_TRY(const bool there, co_await host.disk.exists(path));
   if (!there) {
-    NodeKeys keys{.current = PrivateKey::generate(host.entropy)};
+    NodeKeys keys{.current = PrivateKey::generate(host.entropy),
+                  .taken_at = from_ms(host.clock.wall().unix_ms())};
     CO_TRY_VOID(co_await save(host, path, keys));
     co_return KeyFile(host, std::move(path), std::move(keys));
   }
@@ -54,21 +63,23 @@ async::Task<Result<void>> KeyFile::replace(NodeKeys keys) {
   co_return Result<void>();
 }
 
-async::Task<Result<void>> KeyFile::prepare_next(WallTime now) {
+async::Task<Result<void>> KeyFile::prepare_next() {
   if (keys_.next) co_return Result<void>();
   NodeKeys keys = keys_;
   keys.next = PrivateKey::generate(host_->entropy);
-  keys.prepared_at = now;
   co_return co_await replace(std::move(keys));
 }
 
-bool KeyFile::may_switch(WallTime now) const {
-  return keys_.next.has_value() && now - keys_.prepared_at >= kKeyAnnouncement;
+async::Task<Result<void>> KeyFile::announced(WallTime now) {
+  if (!keys_.next) co_return fail(Code::conflict, "{}: no next key is prepared", path_);
+  NodeKeys keys = keys_;
+  keys.announced_at = from_ms(now.unix_ms());
+  co_return co_await replace(std::move(keys));
 }
 
-async::Task<Result<void>> KeyFile::switch_to_next() {
-  if (!keys_.next) co_return fail(Code::conflict, "{}: no next key is prepared", path_);
-  co_return co_await replace({.current = *keys_.next});
+async::Task<Result<void>> KeyFile::switch_to_next(WallTime now) {
+  if (!keys_.announced_at) co_return fail(Code::conflict, "{}: no next key is announced", path_);
+  co_return co_await replace({.current = *keys_.next, .taken_at = from_ms(now.unix_ms())});
 }
 
 }  // namespace perigee::mesh

@@ -1,10 +1,10 @@
 // KeyFile: this node's WireGuard keys on its disk, and how it changes them without losing a packet
 // that can't be sent again (docs/decisions/0019-mesh.md):
 //
-//   1. prepare_next(now): a next key, on disk. Its public key is announced in the node's record, so
+//   1. prepare_next(): a next key, on disk. Its public key is announced in the node's record, so
 //      that every other node takes it as a second entry of this peer.
-//   2. may_switch(now): kKeyAnnouncement later it is known everywhere.
-//   3. switch_to_next(): from now on it is the key; the record is to say so.
+//   2. announced(now): the record has it. Some time later it is known everywhere.
+//   3. switch_to_next(now): from now on it is the key; the record is to say so.
 //
 // A process that is killed between any two steps goes on with what the file says. The file is for
 // its owner alone (mode 0600) and fsynced before a call returns. One loop.
@@ -23,8 +23,9 @@ namespace perigee::mesh {
 
 struct NodeKeys {
   PrivateKey current;
+  WallTime taken_at = {};  // when it became the key
   std::optional<PrivateKey> next = std::nullopt;
-  WallTime prepared_at = {};  // of `next`
+  std::optional<WallTime> announced_at = std::nullopt;  // `next`, in the node's record
   bool operator==(const NodeKeys&) const = default;
 };
 
@@ -38,9 +39,9 @@ class KeyFile {
 
   const NodeKeys& keys() const { return keys_; }
   // Where one is prepared already, it stays.
-  async::Task<Result<void>> prepare_next(WallTime now);
-  bool may_switch(WallTime now) const;
-  async::Task<Result<void>> switch_to_next();  // `conflict` unless one is prepared
+  async::Task<Result<void>> prepare_next();
+  async::Task<Result<void>> announced(WallTime now);
+  async::Task<Result<void>> switch_to_next(WallTime now);  // `conflict` unless it was announced
 
  private:
   KeyFile(sys::Host& host, std::string path, NodeKeys keys)

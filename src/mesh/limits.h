@@ -33,8 +33,4 @@ inline constexpr int kMaxRounds = 3;                  // of changes in one apply
 // wireguard-go's buffers grow to hundreds of MiB under load without it.
 inline constexpr const char* kProcessMemory = "48MiB";
 
-// A new key is known everywhere before it is used: as long as a change may take to reach the
-// slowest node.
-inline constexpr Duration kKeyAnnouncement = 60s;
-
 }  // namespace perigee::mesh

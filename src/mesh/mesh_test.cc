@@ -169,7 +169,9 @@ TEST_CASE("node keys are written and read back; what is not such a text is refus
   NodeKeys keys{.current = private_key('a')};
   CHECK(parse_node_keys(to_text(keys)).value() == keys);
   keys.next = private_key('b');
-  keys.prepared_at = WallTime{1'790'000'000'000'000'000};
+  CHECK(parse_node_keys(to_text(keys)).value() == keys);
+  keys.taken_at = WallTime{1'780'000'000'000'000'000};
+  keys.announced_at = WallTime{1'790'000'000'000'000'000};
   CHECK(parse_node_keys(to_text(keys)).value() == keys);
   for (const std::string_view bad : {"", "{}", R"({"key": "x"})"}) {
     CHECK_FALSE(parse_node_keys(bad).has_value());
@@ -187,18 +189,18 @@ TEST_CASE("a node's key outlives its process, and is changed after its announcem
   REQUIRE(::stat(path.c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
   const NodeKeys before = first->keys();
-  CHECK(host->loop().run(first->switch_to_next()).error().code == Code::conflict);
-
   const WallTime now{1'790'000'000'000'000'000};
-  REQUIRE(host->loop().run(first->prepare_next(now)).has_value());
+  CHECK(host->loop().run(first->announced(now)).error().code == Code::conflict);
+  REQUIRE(host->loop().run(first->prepare_next()).has_value());
   auto second = open();  // as after a kill
   REQUIRE(second.has_value());
   CHECK(second->keys() == first->keys());
   CHECK(second->keys().current == before.current);
-  REQUIRE(host->loop().run(second->prepare_next(now + 1h)).has_value());
-  CHECK(second->keys() == first->keys());  // the first announcement counts
-  CHECK_FALSE(second->may_switch(now + (kKeyAnnouncement - 1s)));
-  CHECK(second->may_switch(now + kKeyAnnouncement));
-  REQUIRE(host->loop().run(second->switch_to_next()).has_value());
-  CHECK(open()->keys() == NodeKeys{.current = *first->keys().next});
+  REQUIRE(host->loop().run(second->prepare_next()).has_value());
+  CHECK(second->keys() == first->keys());  // one that nobody was told of is as good
+  CHECK(host->loop().run(second->switch_to_next(now)).error().code == Code::conflict);
+  REQUIRE(host->loop().run(second->announced(now)).has_value());
+  CHECK(open()->keys() == second->keys());
+  REQUIRE(host->loop().run(second->switch_to_next(now + 1h)).has_value());
+  CHECK(open()->keys() == NodeKeys{.current = *first->keys().next, .taken_at = now + 1h});
 }

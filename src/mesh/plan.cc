@@ -29,7 +29,8 @@ bool uses_next_key(const WantedPeer& peer, const Seen& seen) {
   return current == nullptr || next->last_handshake > current->last_handshake;
 }
 
-// A peer that announces its next key becomes two: only the one in use has addresses.
+// A peer that announces its next key becomes two: only the one in use has addresses. The other is
+// not called: handshakes that cross would undo each other, and be made again 5 s later.
 std::vector<WantedPeer> entries_of(const DeviceConfig& wanted, const Seen& seen) {
   std::vector<WantedPeer> out;
   for (const WantedPeer& peer : wanted.peers) {
@@ -37,7 +38,10 @@ std::vector<WantedPeer> entries_of(const DeviceConfig& wanted, const Seen& seen)
     if (!peer.next_key) continue;
     WantedPeer second = peer;
     second.key = *peer.next_key;
-    (uses_next_key(peer, seen) ? out.back() : second).allowed.clear();
+    WantedPeer& unused = uses_next_key(peer, seen) ? out.back() : second;
+    unused.allowed.clear();
+    unused.keepalive = Duration(0);
+    unused.endpoint = std::nullopt;
     out.push_back(std::move(second));
   }
   return out;

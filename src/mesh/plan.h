@@ -5,8 +5,9 @@
 //
 // - An endpoint is set where a peer is new, or where it is not the wanted one and the peer has been
 //   out of contact for kContactLost: one that it has roamed to and answers from is left alone.
-// - A peer that announces its next key is on the device twice; the second entry has no addresses.
-//   They move, in one step, when the next key has made the newer handshake: the peer then uses it.
+// - A peer that announces its next key is on the device twice; the second entry has no addresses,
+//   and waits to be called. They move, in one step, when the next key has made the newer handshake:
+//   the peer then uses it.
 // - A new key of our own switches all keepalives off, and the next plan on again: at that WireGuard
 //   sends at once, so that each peer learns our key without waiting for traffic.
 #pragma once

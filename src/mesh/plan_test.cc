@@ -163,15 +163,19 @@ TEST_CASE("an announced key stands beside the old one, without addresses, until 
   REQUIRE(announced.peers.size() == 1);
   CHECK(announced.peers[0].key == key('n'));
   CHECK(announced.peers[0].allowed.empty());
+  CHECK_FALSE(announced.peers[0].endpoint.has_value());  // it calls, when it has taken the key
+  CHECK_FALSE(announced.peers[0].keepalive.has_value());
   carry_out(announced, seen);
   CHECK(plan(config, seen, kNow).empty());
   CHECK(awaits_rotation(config, seen));
 
   peer(seen, 'n').last_handshake = kNow + 1s;
   const DeviceChange used = plan(config, seen, kNow + 1s);
-  REQUIRE(used.peers.size() == 1);  // the old entry loses them by this
+  REQUIRE(used.peers.size() == 2);
   CHECK(used.peers[0].key == key('n'));
-  CHECK(used.peers[0].allowed == config.peers[0].allowed);
+  CHECK(used.peers[0].allowed == config.peers[0].allowed);  // the old entry loses them by this
+  CHECK(used.peers[0].keepalive == config.peers[0].keepalive);
+  CHECK(used.peers[1] == PeerChange{.key = key('a'), .keepalive = Duration(0)});
   carry_out(used, seen);
   CHECK(peer(seen, 'a').allowed.empty());
   CHECK(plan(config, seen, kNow + 1s).empty());

@@ -18,6 +18,9 @@ json::Value to_json(const Membership& membership) {
                        {"mesh_address", membership.mesh_address},
                        {"endpoint", membership.endpoint},
                        {"wireguard_key", membership.wireguard_key},
+                       {"wireguard_next_key", membership.wireguard_next_key},
+                       {"announced_at_ms", membership.announced_at.unix_ms()},
+                       {"rotate_key", membership.rotate_key},
                        {"certificate", membership.certificate},
                        {"previous_certificate", membership.previous_certificate},
                        {"roles", json::strings(membership.roles)}});
@@ -33,6 +36,10 @@ Result<Membership> membership_from(const json::Value& value) {
   TRY(membership.mesh_address, value.require_string("mesh_address"));
   TRY(membership.endpoint, value.optional_string("endpoint"));
   TRY(membership.wireguard_key, value.require_string("wireguard_key"));
+  TRY(membership.wireguard_next_key, value.optional_string("wireguard_next_key"));
+  TRY(const std::int64_t announced_ms, value.optional_int("announced_at_ms", 0));
+  membership.announced_at = WallTime{} + std::chrono::milliseconds(announced_ms);
+  TRY(membership.rotate_key, value.optional_bool("rotate_key", false));
   TRY(membership.certificate, value.require_string("certificate"));
   TRY(membership.previous_certificate, value.optional_string("previous_certificate"));
   TRY(membership.roles, value.optional_strings("roles"));

@@ -10,6 +10,7 @@
 
 #include "base/id.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "json/json.h"
 
 namespace perigee::model {
@@ -22,6 +23,10 @@ struct Membership {
   std::string mesh_address;   // IPv6
   std::string endpoint;       // "203.0.113.7:51820"; empty: behind NAT, it speaks first
   std::string wireguard_key;  // public, base64
+  // The one that it is about to take instead (src/mesh/key_file.h); empty: none is announced.
+  std::string wireguard_next_key{};
+  WallTime announced_at{};  // that
+  bool rotate_key = false;  // an operator wants it to; until its key has changed
   std::string certificate;    // SHA-256 of the one that it identifies itself with
   // Of the one before: good until the next renewal, for a node that has not heard of the last.
   std::string previous_certificate;

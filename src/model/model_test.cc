@@ -404,6 +404,9 @@ TEST_CASE("a membership and a route's node survive a round trip") {
                               .mesh_address = "fd12:3456:789a::3",
                               .endpoint = "203.0.113.7:51820",
                               .wireguard_key = "bm90IGEga2V5",
+                              .wireguard_next_key = "bm9yIHRoaXM=",
+                              .announced_at = {1'790'000'000'000'000'000},
+                              .rotate_key = true,
                               .certificate = "ab12",
                               .previous_certificate = "cd34",
                               .roles = {"worker", "router"}};
