@@ -264,6 +264,28 @@ TEST_CASE_FIXTURE(Fleet, "a request that a dying node may have acted on is not s
   CHECK(get().body == "m3:");
 }
 
+TEST_CASE_FIXTURE(Fleet, "a GET goes elsewhere however long it was at the node that died") {
+  reach_bound = 200ms;
+  Machine& dying = start_machine("m2", ip_of(2));
+  place("m2", 2);
+  start_fleet();
+  Machine& other = start_machine("m3", ip_of(3));
+  std::optional<Result<Reply>> reply;
+  tasks.spawn(ask_into(*this, {.target = "/hold"}, reply));
+  for (int i = 0; i < 500 && !dying.entered.is_set(); ++i) sleep(10ms);
+  REQUIRE(dying.entered.is_set());
+  place("m3", 3);
+  feed.add(route_line(2));
+  sleep(2 * reach_bound);
+  other.release.set();
+  stop_site(2);
+  for (int i = 0; i < 500 && !reply; ++i) sleep(10ms);
+  REQUIRE(reply.has_value());
+  REQUIRE(reply->has_value());
+  CHECK((*reply)->status == 200);
+  CHECK(other.requests == 1);
+}
+
 TEST_CASE_FIXTURE(Fleet, "a GET that a machine cut without an answer is sent again elsewhere") {
   start_machine("m2", ip_of(2));
   place("m2", 2);

@@ -366,6 +366,9 @@ std::optional<Problem> Proxy::judge_failure(Transaction& t, Search& search,
       failure.request.sent && cut && repeatable(t.request) && search.repeats++ < kMaxRepeats;
   const Problem problem = unanswered(t, target, failure);
   if (failure.request.sent && !repeat) return problem;
+  // The time that the machine had it is none of the search's: a node that is silent is given up
+  // after as long as a search may take (backhaul::kDead).
+  if (repeat) search.until = std::max(search.until, host_.loop.now() + settings_.reach_bound);
   ++(repeat ? state_.counters.repeats : state_.counters.connect_failures);
   search.refused.insert(target.machine.str());
   search.last_failure = problem;
