@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include "bin/role.h"
+#include "base/log.h"
 #include "link/link.h"
+#include "sys/long_paths.h"
 
 namespace perigee::bin {
 
@@ -25,6 +27,9 @@ Result<void> link_main(RoleContext context) {
   config.key_ring = context.paths.key_ring();
   config.mesh = {.interface = mesh::interface_name(context.paths.state),
                  .log = context.paths.log + "/wireguard.log"};
+  if (const auto ready = sys::prepare_for_long_paths(); !ready) {
+    log_warning("link", "{}: nodes that are far away get less of the path", ready.error().context);
+  }
   link::Listeners listeners;
   TRY(listeners.fleet, context.take_listeners("fleet"));
   TRY(listeners.internal, context.take_listener("internal"));

@@ -2,10 +2,11 @@
 // (docs/decisions/0021-backhaul.md has the measurements).
 //
 // A stream begins with a window that most objects fit into, and has it doubled while its reader
-// keeps up: 4 MiB fill 300 ms at 110 Mbit/s. Readers that don't keep up would fill the connection's
-// window and so hold back the others. Therefore, where more than kUnreadPressure lies unread on a
-// connection, its streams fall back to kLeastWindow, and new ones stay there:
-//   kUnreadPressure + one path full of data (4 MiB) + kMaxStreams * kLeastWindow
+// keeps up: 8 MiB fill 300 ms at 220 Mbit/s, about what TCP's buffers let through there
+// (src/sys/long_paths.h). Readers that don't keep up would fill the connection's window and so hold
+// back the others. Therefore, where more than kUnreadPressure lies unread on a connection, its
+// streams fall back to kLeastWindow, and new ones stay there:
+//   kUnreadPressure + one path full of data (8 MiB) + kMaxStreams * kLeastWindow
 // fit into half of kConnectionWindow (the other half is what is read, but not yet given back): a
 // slow reader holds back its own stream alone.
 #pragma once
@@ -24,9 +25,9 @@ inline constexpr std::size_t kMaxHeaderFields = http::kMaxHeaderFields;
 
 inline constexpr std::uint32_t kLeastWindow = 64 * 1024;
 inline constexpr std::uint32_t kFirstWindow = 1024 * 1024;
-inline constexpr std::uint32_t kMaxWindow = 4 * 1024 * 1024;
+inline constexpr std::uint32_t kMaxWindow = 8 * 1024 * 1024;
 inline constexpr std::size_t kUnreadPressure = 4 * 1024 * 1024;
-inline constexpr std::uint32_t kConnectionWindow = 32 * 1024 * 1024;
+inline constexpr std::uint32_t kConnectionWindow = 40 * 1024 * 1024;
 static_assert(kUnreadPressure + kMaxWindow + kMaxStreams * kLeastWindow <= kConnectionWindow / 2);
 
 inline constexpr std::size_t kSendBuffer = 128 * 1024;  // of a stream, not yet in a frame

@@ -62,8 +62,9 @@ TEST_CASE("a window doubles for a reader that keeps up, up to its most") {
   CHECK(window.taken(kFirstWindow / 2, start + 100ms, 100ms, Pressure::none));
   CHECK(window.size() == 2 * kFirstWindow);
   CHECK(window.taken(2 * kFirstWindow, start + 200ms, 100ms, Pressure::none));
+  CHECK(window.taken(4 * kFirstWindow, start + 300ms, 100ms, Pressure::none));
   CHECK(window.size() == kMaxWindow);
-  CHECK_FALSE(window.taken(kMaxWindow, start + 300ms, 100ms, Pressure::none));
+  CHECK_FALSE(window.taken(kMaxWindow, start + 400ms, 100ms, Pressure::none));
 }
 
 TEST_CASE("a window stays for a reader that is slower than the path") {

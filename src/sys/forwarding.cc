@@ -1,36 +1,15 @@
 #include "sys/forwarding.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <string_view>
 
-#include "base/text.h"
-#include "sys/fd.h"
+#include "sys/kernel_setting.h"
 
 namespace perigee::sys {
 namespace {
 
 constexpr std::string_view kOn = "1";
 constexpr std::string_view kAcceptAnyway = "2";  // router advertisements, though we forward
-
-std::string read_setting(const std::string& path) {
-  std::ifstream file(path);
-  std::string text;
-  std::getline(file, text);
-  return std::string(trim(text));
-}
-
-Result<void> write_setting(const std::string& path, std::string_view value) {
-  TRY(const Fd fd, own(::open(path.c_str(), O_WRONLY | O_CLOEXEC), "open " + path));
-  if (::write(fd.get(), value.data(), value.size()) < 0) {
-    return fail(errno_error(errno, fmt::format("write {} to {}", value, path)));
-  }
-  return {};
-}
 
 // "1" means: unless we forward.
 Result<void> keep_router_advertisements(const std::string& interfaces) {
