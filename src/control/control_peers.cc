@@ -63,8 +63,8 @@ async::Task<Result<std::unique_ptr<http::Response>>> ControlPeers::ask(NodeId co
                                                                        Duration patience) {
   head.headers.set("Host", "control");
   head.headers.set(api::kToControlHeader, control.str());
-  CO_TRY(sys::Address link, sys::Address::unix_path(link_socket_));
-  co_return co_await client_.request(std::move(link), std::move(head), std::move(body),
+  CO_TRY(const sys::Address link, sys::Address::unix_path(link_socket_));
+  co_return co_await client_.request(link, std::move(head), std::move(body),
                                      host_.loop.deadline_in(patience));
 }
 
