@@ -95,6 +95,13 @@ verb_bench_lab() {
   tools/bench/lab.py "$@"
 }
 
+verb_bench_backhaul() {
+  require_root bench-backhaul
+  tools/setup build run test
+  build_preset release perigee backhaul-load
+  tools/bench/backhaul_loss.py "$@"
+}
+
 verb_sim() {
   tools/setup build
   build_preset asan sim_test
