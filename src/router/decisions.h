@@ -20,12 +20,12 @@ namespace perigee::router {
 // One choice with all that it was made from.
 struct Choice {
   std::string request_id;  // empty: of no request yet
-  WallTime at;
-  std::string host;
-  routing::RoutePtr route;  // holds what the candidates point to
-  std::vector<routing::Candidate> candidates;
-  routing::Policy policy;
-  routing::Decision decision;
+  WallTime at{};
+  std::string host{};
+  routing::RoutePtr route{};  // holds what the candidates point to
+  std::vector<routing::Candidate> candidates{};
+  routing::Policy policy{};
+  routing::Decision decision{};
   int attempt = 1;  // the request's
 };
 
