@@ -56,7 +56,7 @@ struct Control::Parts {
   Parts(sys::Host& h, const ControlConfig& config, ControlParts given);
 
   sys::Host& host;
-  async::Notify changed;
+  Changes changes;
   DesiredTable desired;
   ObservedTable observed;
   LoadTable loads;
@@ -105,21 +105,21 @@ struct Control::Parts {
 
 Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts given)
     : host(h),
-      changed(h.loop),
-      desired(h.loop, given.store, changed),
-      observed(h.loop, changed, config.silence.lost),
+      changes(h.loop),
+      desired(h.loop, given.store, changes),
+      observed(h.loop, changes, config.silence.lost),
       loads(h.loop, config.autostop_idle),
-      drains(changed),
-      publisher(h.loop, desired, observed, drains, given.keys, changed,
+      drains(changes),
+      publisher(h.loop, desired, observed, drains, given.keys, changes,
                 sys::random_hex(h.entropy, kEpochBytes), config.domain),
       peers(h, desired, config.node, config.link_socket),
-      sharing(peers, desired, drains, publisher, changed),
+      sharing(peers, desired, drains, publisher, changes.notify()),
       key_sharing(peers, given.keys, given.certificates),
       images(given.images, peers),
       context{h,
               desired,
               observed,
-              changed,
+              changes.notify(),
               publisher,
               sharing,
               images,

@@ -76,8 +76,8 @@ TEST_CASE_FIXTURE(PeersFixture,
 
 TEST_CASE("what is heard late says nothing against what is known") {
   const auto host = *sys::PosixHost::open(1);
-  async::Notify changed(host->loop());
-  ObservedTable observed(host->loop(), changed, 15s);
+  Changes changes(host->loop());
+  ObservedTable observed(host->loop(), changes, 15s);
   model::NodeReport report;
   report.node = NodeId("n1");
   report.memory_mib = 1;

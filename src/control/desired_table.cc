@@ -61,13 +61,17 @@ bool is_leadership(std::string_view key) {
 
 }  // namespace
 
-DesiredTable::DesiredTable(async::Loop& loop, store::Store& store, async::Notify& changed)
-    : loop_(loop), store_(store), changed_(changed), advanced_(loop) {}
+DesiredTable::DesiredTable(async::Loop& loop, store::Store& store, Changes& changes)
+    : loop_(loop), store_(store), changes_(changes), advanced_(loop) {}
 
 void DesiredTable::clear() {
   apps_.clear();
   machines_.clear();
+  of_app_.clear();
+  on_node_.clear();
+  passing_.clear();
   volumes_.clear();
+  volumes_on_.clear();
   releases_.clear();
   certificates_.clear();
   secrets_.clear();
@@ -86,7 +90,8 @@ async::Task<Result<void>> DesiredTable::load() {
   for (const store::Entry& entry : listing.entries) apply(entry.key, entry.value, entry.revision);
   revision_ = listing.revision;
   advanced_.notify_all();
-  changed_.notify_all();
+  changes_.everything();
+  changes_.notify_all();
   co_return Result<void>();
 }
 
@@ -111,7 +116,7 @@ async::Task<Result<void>> DesiredTable::follow_once() {
     }
     revision_ = std::max(revision_, changes.back().revision);
     advanced_.notify_all();
-    if (changed) changed_.notify_all();
+    if (changed) changes_.notify_all();
   }
 }
 
@@ -130,6 +135,55 @@ async::Task<void> DesiredTable::reached(store::Revision revision, MonotonicTime 
   co_await async::until(loop_, at, advance_to(revision));
 }
 
+// Its machines' records hold its egress policy and its network.
+Result<void> DesiredTable::apply_app(const AppName& name, const std::optional<std::string>& text,
+                                     store::Revision revision) {
+  changes_.app(name);
+  for (const MachineId& id : of_app_.of(name)) changes_.feed(machines_.at(id).value.node);
+  return store_in(apps_, name, text, revision, model::app_from);
+}
+
+Result<void> DesiredTable::apply_machine(const MachineId& id,
+                                         const std::optional<std::string>& text,
+                                         store::Revision revision) {
+  const auto note = [&](auto change) {
+    const auto found = machines_.find(id);
+    if (found == machines_.end()) return;
+    const model::Machine& machine = found->second.value;
+    change(of_app_, machine.app);
+    change(on_node_, machine.node);
+    changes_.app(machine.app);
+    changes_.feed(machine.node);
+  };
+  note([&](auto& index, const auto& owner) { index.remove(owner, id); });
+  Result<void> done = store_in(machines_, id, text, revision, model::machine_from);
+  note([&](auto& index, const auto& owner) { index.add(owner, id); });
+  const auto now = machines_.find(id);
+  const bool passing =
+      now != machines_.end() && (now->second.value.desired == model::DesiredState::destroyed ||
+                                 now->second.value.config.auto_destroy);
+  if (passing) {
+    passing_.insert(id);
+  } else {
+    passing_.erase(id);
+  }
+  return done;
+}
+
+Result<void> DesiredTable::apply_volume(const VolumeId& id, const std::optional<std::string>& text,
+                                        store::Revision revision) {
+  const auto note = [&](auto change) {
+    const auto found = volumes_.find(id);
+    if (found == volumes_.end()) return;
+    change(found->second.value.node);
+    changes_.feed(found->second.value.node);
+  };
+  note([&](const NodeId& node) { volumes_on_.remove(node, id); });
+  Result<void> done = store_in(volumes_, id, text, revision, model::volume_from);
+  note([&](const NodeId& node) { volumes_on_.add(node, id); });
+  return done;
+}
+
 void DesiredTable::apply(const std::string& key, const std::optional<std::string>& text,
                          store::Revision revision) {
   const auto slash = key.find('/', 1);
@@ -138,17 +192,21 @@ void DesiredTable::apply(const std::string& key, const std::optional<std::string
   std::string name = key.substr(slash + 1);
   Result<void> done;
   if (kind == "apps") {
-    done = store_in(apps_, AppName(std::move(name)), text, revision, model::app_from);
+    done = apply_app(AppName(std::move(name)), text, revision);
   } else if (kind == "machines") {
-    done = store_in(machines_, MachineId(std::move(name)), text, revision, model::machine_from);
+    done = apply_machine(MachineId(std::move(name)), text, revision);
   } else if (kind == "volumes") {
-    done = store_in(volumes_, VolumeId(std::move(name)), text, revision, model::volume_from);
+    done = apply_volume(VolumeId(std::move(name)), text, revision);
   } else if (kind == "releases") {
-    if (auto id = release_id(name))
+    if (auto id = release_id(name)) {
+      changes_.app(id->first);
       done = store_in(releases_, *std::move(id), text, revision, release_record_from);
+    }
   } else if (kind == "certs") {
+    changes_.host(name);
     done = store_in(certificates_, std::move(name), text, revision, certificate_record_from);
   } else if (kind == "registries") {
+    changes_.everything();
     done = store_in(registries_, std::move(name), text, revision, model::registry_login_from);
   } else if (kind == "secrets") {
     if (auto id = secret_id(name))
@@ -156,8 +214,10 @@ void DesiredTable::apply(const std::string& key, const std::optional<std::string
   } else if (kind == "tokens") {
     done = store_in(tokens_, std::move(name), text, revision, token_record_from);
   } else if (kind == "nodes") {
+    changes_.node(NodeId(name));
     done = store_in(nodes_, NodeId(std::move(name)), text, revision, node_record_from);
   } else if (key == kFleetKey) {
+    changes_.everything();
     done = store_in(fleet_, text, revision, fleet_record_from);
   } else if (kind == "join-tokens") {
     done = store_in(join_tokens_, std::move(name), text, revision, join_token_record_from);
@@ -212,9 +272,9 @@ Result<Stored<ReleaseRecord>> DesiredTable::release(const AppName& app,
 
 std::vector<Stored<model::Machine>> DesiredTable::machines_of(const AppName& app) const {
   std::vector<Stored<model::Machine>> out;
-  for (const auto& [id, stored] : machines_) {
-    if (stored.value.app == app && stored.value.desired != model::DesiredState::destroyed)
-      out.push_back(stored);
+  for (const MachineId& id : of_app_.of(app)) {
+    const Stored<model::Machine>& stored = machines_.at(id);
+    if (stored.value.desired != model::DesiredState::destroyed) out.push_back(stored);
   }
   std::ranges::sort(out, {},
                     [](const auto& s) { return std::pair(s.value.created_at.ns, s.value.id); });

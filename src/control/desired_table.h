@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "async/event.h"
+#include "control/changes.h"
+#include "control/owner_index.h"
 #include "control/records.h"
 #include "model/registry.h"
 #include "model/types.h"
@@ -33,7 +35,7 @@ class DesiredTable {
 
   using SecretId = std::pair<AppName, std::string>;
 
-  DesiredTable(async::Loop& loop, store::Store& store, async::Notify& changed);
+  DesiredTable(async::Loop& loop, store::Store& store, Changes& changes);
   // Reads everything. Before any other use.
   async::Task<Result<void>> load();
   // Keeps the table up to date, for ever.
@@ -51,6 +53,13 @@ class DesiredTable {
   Result<Stored<ReleaseRecord>> release(const AppName& app, std::int64_t version) const;
   // Those not to be destroyed, oldest first.
   std::vector<Stored<model::Machine>> machines_of(const AppName& app) const;
+
+  // Those to be destroyed included.
+  const std::set<MachineId>& machine_ids_of(const AppName& app) const { return of_app_.of(app); }
+  const std::set<MachineId>& machines_on(const NodeId& node) const { return on_node_.of(node); }
+  // To be destroyed, or to go of themselves (auto_destroy).
+  const std::set<MachineId>& passing_machines() const { return passing_; }
+  const std::set<VolumeId>& volumes_on(const NodeId& node) const { return volumes_on_.of(node); }
 
   std::vector<std::pair<std::string, Stored<SecretRecord>>> secrets_of(const AppName& app) const;
 
@@ -78,17 +87,27 @@ class DesiredTable {
   void clear();
   void apply(const std::string& key, const std::optional<std::string>& text,
              store::Revision revision);
+  Result<void> apply_app(const AppName& name, const std::optional<std::string>& text,
+                         store::Revision revision);
+  Result<void> apply_machine(const MachineId& id, const std::optional<std::string>& text,
+                             store::Revision revision);
+  Result<void> apply_volume(const VolumeId& id, const std::optional<std::string>& text,
+                            store::Revision revision);
   async::Task<Result<void>> follow_once();
   async::Task<bool> advance_to(store::Revision revision) const;
 
   async::Loop& loop_;
   store::Store& store_;
-  async::Notify& changed_;
+  Changes& changes_;
   mutable async::Notify advanced_;  // revision_ has grown
   store::Revision revision_ = 0;
   std::map<AppName, Stored<model::App>> apps_;
   std::map<MachineId, Stored<model::Machine>> machines_;
+  OwnerIndex<AppName, MachineId> of_app_;
+  OwnerIndex<NodeId, MachineId> on_node_;
+  std::set<MachineId> passing_;
   std::map<VolumeId, Stored<model::Volume>> volumes_;
+  OwnerIndex<NodeId, VolumeId> volumes_on_;
   std::map<ReleaseId, Stored<ReleaseRecord>> releases_;
   std::map<std::string, Stored<CertificateRecord>> certificates_;
   std::map<SecretId, Stored<SecretRecord>> secrets_;

@@ -10,9 +10,9 @@
 #include <map>
 #include <optional>
 
-#include "async/event.h"
 #include "base/id.h"
 #include "base/time.h"
+#include "control/changes.h"
 
 namespace perigee::control {
 
@@ -23,13 +23,13 @@ class Drains {
     ordered,   // the order to rest is on its way to the store
     leaving,   // it is about to be removed
   };
-  explicit Drains(async::Notify& changed) : changed_(changed) {}
+  explicit Drains(Changes& changes) : changes_(changes) {}
 
   void begin(const MachineId& machine) { set(machine, Phase::draining); }
   void leave(const MachineId& machine) { set(machine, Phase::leaving); }
   void ordered(const MachineId& machine) { set(machine, Phase::ordered); }
   void end(const MachineId& machine) {
-    if (machines_.erase(machine) > 0) changed_.notify_all();
+    if (machines_.erase(machine) > 0) note(machine);
   }
   // A request needs it. True: it goes on running.
   bool call_off(const MachineId& machine) {
@@ -53,13 +53,16 @@ class Drains {
     Others& others = others_[control];
     others.until = until;
     if (others.machines == machines) return;
+    note(others.machines);
     others.machines = std::move(machines);
-    changed_.notify_all();
+    note(others.machines);
   }
   void expire(MonotonicTime now) {
-    const auto gone =
-        std::erase_if(others_, [now](const auto& each) { return each.second.until <= now; });
-    if (gone > 0) changed_.notify_all();
+    std::erase_if(others_, [&](const auto& each) {
+      if (each.second.until > now) return false;
+      note(each.second.machines);
+      return true;
+    });
   }
   // The other control that drains the machine.
   std::optional<NodeId> drained_by(const MachineId& machine) const {
@@ -80,9 +83,16 @@ class Drains {
   }
   void set(const MachineId& machine, Phase phase) {
     machines_[machine] = phase;
-    changed_.notify_all();
+    note(machine);
   }
-  async::Notify& changed_;
+  void note(const MachineId& machine) {
+    changes_.machine(machine);
+    changes_.notify_all();
+  }
+  void note(const Machines& machines) {
+    for (const auto& [machine, phase] : machines) note(machine);
+  }
+  Changes& changes_;
   Machines machines_;
   std::map<NodeId, Others> others_;
 };

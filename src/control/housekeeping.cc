@@ -37,7 +37,8 @@ void Housekeeping::forget_volumes(store::Transaction& transaction) const {
 async::Task<void> Housekeeping::tend_machines() {
   for (;;) {
     store::Transaction transaction;
-    for (const auto& [id, stored] : context_.desired.machines()) {
+    for (const MachineId& id : context_.desired.passing_machines()) {
+      const auto& stored = context_.desired.machines().at(id);
       const Duty duty = duty_of(stored.value, context_.observed.status(id));
       if (duty == Duty::none || transaction.changes.size() >= kMaxMachinesPerApp) continue;
       if (duty == Duty::destroy) {

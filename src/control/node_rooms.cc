@@ -61,9 +61,8 @@ std::int64_t disk_left(const Context& context, const NodeId& node,
   const ObservedTable::Node* known = context.observed.node(node);
   if (known == nullptr) return 0;
   std::int64_t room = known->report.disk_free_mib;
-  for (const auto& [id, stored] : context.desired.volumes()) {
-    if (stored.value.node == node) room -= promised(stored.value, context.observed.status(id));
-  }
+  for (const VolumeId& id : context.desired.volumes_on(node))
+    room -= promised(context.desired.volumes().at(id).value, context.observed.status(id));
   for (const model::Volume& volume : planned) {
     if (volume.node == node) room -= volume.size_mib;
   }

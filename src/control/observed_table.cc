@@ -4,26 +4,40 @@
 
 namespace perigee::control {
 
-ObservedTable::ObservedTable(async::Loop& loop, async::Notify& changed, Duration lease)
-    : loop_(loop), changed_(changed), lease_(lease), start_(loop.now()) {}
+ObservedTable::ObservedTable(async::Loop& loop, Changes& changes, Duration lease)
+    : loop_(loop), changes_(changes), lease_(lease), start_(loop.now()) {}
 
 void ObservedTable::report(model::NodeReport report, Duration age) {
   const MonotonicTime at = loop_.now() + -age;
   const auto known = nodes_.find(report.node);
   if (known != nodes_.end() && known->second.at > at) return;
   Node& node = nodes_[report.node];
-  if (node.lost || node.report.node.empty())
-    log_info("control", "node {} reports {} machines", report.node, report.machines.size());
+  const bool back = node.lost || node.report.node.empty();
+  if (back) log_info("control", "node {} reports {} machines", report.node, report.machines.size());
   const bool same = !node.lost && node.report == report;
   node.at = at;
   node.lost = age >= lease_;
   if (same && !node.lost) return;
+  if (back || node.lost) changes_.node(report.node);
+  note_changed(node.report, report);
   for (const auto& status : node.report.machines) machines_.erase(status.id);
   for (const auto& status : report.machines) machines_[status.id] = status;
   for (const auto& status : node.report.volumes) volumes_.erase(status.id);
   for (const auto& status : report.volumes) volumes_[status.id] = status;
   node.report = std::move(report);
-  changed_.notify_all();
+  changes_.notify_all();
+}
+
+// Before `machines_` shows `after`.
+void ObservedTable::note_changed(const model::NodeReport& before, const model::NodeReport& after) {
+  std::set<MachineId> gone;
+  for (const auto& status : before.machines) gone.insert(status.id);
+  for (const auto& status : after.machines) {
+    gone.erase(status.id);
+    const auto known = machines_.find(status.id);
+    if (known == machines_.end() || known->second != status) changes_.machine(status.id);
+  }
+  for (const MachineId& id : gone) changes_.machine(id);
 }
 
 async::Task<void> ObservedTable::expire() {
@@ -34,10 +48,13 @@ async::Task<void> ObservedTable::expire() {
       if (node.lost || loop_.now() - node.at < lease_) continue;
       log_warning("control", "node {} has not reported for {} s: lost", id, to_ms(lease_) / 1000);
       node.lost = any = true;
+      changes_.node(id);
     }
     // Nodes of the store that were never heard of become lost at this moment, too.
     const Duration age = loop_.now() - start_;
-    if (any || (age >= lease_ && age < lease_ + 1s)) changed_.notify_all();
+    const bool unheard = age >= lease_ && age < lease_ + 1s;
+    if (unheard) changes_.everything();
+    if (any || unheard) changes_.notify_all();
   }
 }
 
@@ -67,7 +84,8 @@ void ObservedTable::forget(const NodeId& id) {
   for (const auto& status : found->second.report.machines) machines_.erase(status.id);
   for (const auto& status : found->second.report.volumes) volumes_.erase(status.id);
   nodes_.erase(found);
-  changed_.notify_all();
+  changes_.node(id);
+  changes_.notify_all();
 }
 
 bool ObservedTable::lost(const NodeId& id) const {

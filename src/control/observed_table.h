@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "async/event.h"
+#include "control/changes.h"
 #include "model/types.h"
 
 namespace perigee::control {
@@ -17,7 +17,7 @@ class ObservedTable {
     bool lost = false;  // its lease has run out
   };
 
-  ObservedTable(async::Loop& loop, async::Notify& changed, Duration lease);
+  ObservedTable(async::Loop& loop, Changes& changes, Duration lease);
   // `age`: how long ago the node said so, to whoever tells. What is older than what is known counts
   // for nothing.
   void report(model::NodeReport report, Duration age = {});
@@ -38,8 +38,10 @@ class ObservedTable {
   void forget(const NodeId& id);
 
  private:
+  void note_changed(const model::NodeReport& before, const model::NodeReport& after);
+
   async::Loop& loop_;
-  async::Notify& changed_;
+  Changes& changes_;
   Duration lease_;
   MonotonicTime start_;
   std::map<NodeId, Node> nodes_;

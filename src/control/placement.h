@@ -33,6 +33,7 @@ struct Demand {
   RegionCode region{};  // empty: any
   model::Guest guest{};
   std::int64_t disk_mib = 0;  // of new volumes
+  bool operator==(const Demand&) const = default;
 };
 
 // What the node lacks for it, as part of a sentence: "node a has 64 of 512 MiB left"; empty: it

@@ -1,6 +1,7 @@
 #include "control/publisher.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "async/combine.h"
 #include "base/log.h"
@@ -14,8 +15,11 @@
 namespace perigee::control {
 namespace {
 
+constexpr std::string_view kRoutes = "/routes/";
+constexpr std::string_view kNodes = "/nodes/";
+
 std::string route_key(const AppName& app) {
-  return "/routes/" + app.str();
+  return std::string(kRoutes) + app.str();
 }
 
 std::string names_key(const AppName& app) {
@@ -28,36 +32,27 @@ const model::Release* release_at(const DesiredTable& desired, const AppName& app
   return found == desired.releases().end() ? nullptr : &found->second.value.release;
 }
 
-// The objects of one kind that are of this node, as far as they have changed.
-template <typename Objects, typename Key, typename Published>
-void publish_objects(const NodeId& node, const Objects& objects, Key key_of, Published& published,
-                     Feed& feed) {
-  for (const auto& [id, stored] : objects) {
-    if (stored.value.node != node) continue;
-    store::Revision& revision = published[id];
-    if (revision == stored.revision) continue;
-    revision = stored.revision;
-    feed.set(key_of(id), model::to_json(stored.value).dump());
-  }
-  std::erase_if(published, [&](const auto& each) {
-    const auto found = objects.find(each.first);
-    if (found != objects.end() && found->second.value.node == node) return false;
-    feed.set(key_of(each.first), std::nullopt);
-    return true;
-  });
+// A node that has joined, as routers reach its machines.
+json::Value route_node(const NodeId& id, const NodeRecord& record) {
+  return model::to_json(model::RouteNode{.node = id,
+                                         .region = record.region,
+                                         .mesh_address = record.membership->mesh_address,
+                                         .has_router = record.membership->runs("router"),
+                                         .has_worker = record.membership->runs("worker"),
+                                         .draining = record.draining});
 }
 
 }  // namespace
 
 Publisher::Publisher(async::Loop& loop, const DesiredTable& desired, const ObservedTable& observed,
-                     const Drains& drains, const secrets::KeyFile& keys, async::Notify& changed,
+                     const Drains& drains, const secrets::KeyFile& keys, Changes& changes,
                      std::string epoch, std::string domain)
     : loop_(loop),
       desired_(desired),
       observed_(observed),
       drains_(drains),
       keys_(keys),
-      changed_(changed),
+      changes_(changes),
       epoch_(std::move(epoch)),
       domain_(std::move(domain)),
       start_(loop.now()),
@@ -67,25 +62,67 @@ Publisher::Publisher(async::Loop& loop, const DesiredTable& desired, const Obser
 async::Task<void> Publisher::run() {
   for (;;) {
     refresh();
-    co_await changed_.wait();
+    co_await changes_.notify().wait();
   }
 }
 
 std::int64_t Publisher::refresh() {
-  collect_names();
-  for (auto& [id, node] : nodes_) publish_node(id, node);
-  publish_fleet();
-  publish_members();
-  publish_routes();
+  Touched touched = resolve(changes_.take());
+  for (const AppName& app : touched.apps) renew_names(app);
+  for (const NodeId& id : touched.feeds) {
+    const auto node = nodes_.find(id);
+    if (node != nodes_.end()) publish_node(id, node->second);
+  }
+  const json::Value keys = json::object({{"ids", json::strings(keys_.ring().key_ids())}});
+  fleet_.set("/keys", keys.dump());
+  for (const NodeId& id : touched.nodes) publish_member(id);
+  for (const AppName& app : touched.apps) publish_route(app);
+  touched_apps_.merge(touched.apps);
   return routes_.revision();
+}
+
+std::set<AppName> Publisher::take_touched_apps() {
+  refresh();
+  return std::exchange(touched_apps_, {});
+}
+
+// What is touched, in terms of apps, nodes and feeds.
+Touched Publisher::resolve(Touched touched) const {
+  if (touched.everything) touch_all(touched);
+  for (const std::string& host : touched.hosts) {
+    if (host.ends_with("." + domain_))
+      touched.apps.emplace(host.substr(0, host.size() - domain_.size() - 1));
+  }
+  for (const NodeId& id : touched.nodes) {
+    touched.feeds.insert(id);
+    for (const MachineId& machine : desired_.machines_on(id)) touched.machines.insert(machine);
+  }
+  for (const MachineId& id : touched.machines) {
+    const auto machine = desired_.machines().find(id);
+    if (machine != desired_.machines().end()) touched.apps.insert(machine->second.value.app);
+  }
+  return touched;
+}
+
+// What there is, and what was published and is there no more.
+void Publisher::touch_all(Touched& touched) const {
+  for (const auto& [name, app] : desired_.apps()) touched.apps.insert(name);
+  for (const auto& [name, names] : names_) touched.apps.insert(name);
+  for (const auto& [id, machine] : desired_.machines()) touched.apps.insert(machine.value.app);
+  for (const auto& [id, record] : desired_.nodes()) touched.nodes.insert(id);
+  for (const auto& [id, feed] : nodes_) touched.feeds.insert(id);
+  for (const std::string& key : routes_.keys()) {
+    if (key.starts_with(kRoutes)) touched.apps.emplace(key.substr(kRoutes.size()));
+    if (key.starts_with(kNodes)) touched.nodes.emplace(key.substr(kNodes.size()));
+  }
 }
 
 Feed& Publisher::node(const NodeId& id) {
   auto found = nodes_.find(id);
   if (found == nodes_.end()) {
     found = nodes_.emplace(id, NodeFeed(std::make_unique<Feed>(loop_, epoch_))).first;
-    collect_names();
-    publish_node(id, found->second);
+    changes_.feed(id);
+    refresh();
   }
   return *found->second.feed;
 }
@@ -93,9 +130,25 @@ Feed& Publisher::node(const NodeId& id) {
 // What a machine needs is told before it is.
 void Publisher::publish_node(const NodeId& id, NodeFeed& node) {
   publish_registries(node);
-  publish_objects(id, desired_.volumes(), volume_key, node.volumes, *node.feed);
+  publish_volumes(id, node);
   publish_machines(id, node);
   publish_names(node);
+}
+
+void Publisher::publish_volumes(const NodeId& id, NodeFeed& node) {
+  const std::set<VolumeId>& there = desired_.volumes_on(id);
+  for (const VolumeId& volume : there) {
+    const auto& stored = desired_.volumes().at(volume);
+    store::Revision& revision = node.volumes[volume];
+    if (revision == stored.revision) continue;
+    revision = stored.revision;
+    node.feed->set(volume_key(volume), model::to_json(stored.value).dump());
+  }
+  std::erase_if(node.volumes, [&](const auto& each) {
+    if (there.contains(each.first)) return false;
+    node.feed->set(volume_key(each.first), std::nullopt);
+    return true;
+  });
 }
 
 void Publisher::publish_registries(NodeFeed& node) {
@@ -127,8 +180,9 @@ std::string Publisher::private_network(const NodeId& node, const model::App& app
 
 // Each with its app's egress policy and network.
 void Publisher::publish_machines(const NodeId& id, NodeFeed& node) {
-  for (const auto& [machine_id, stored] : desired_.machines()) {
-    if (stored.value.node != id) continue;
+  const std::set<MachineId>& there = desired_.machines_on(id);
+  for (const MachineId& machine_id : there) {
+    const auto& stored = desired_.machines().at(machine_id);
     const auto app = desired_.apps().find(stored.value.app);
     const bool has_app = app != desired_.apps().end();
     const Source source{stored.revision, has_app ? app->second.revision : 0,
@@ -144,125 +198,91 @@ void Publisher::publish_machines(const NodeId& id, NodeFeed& node) {
     node.feed->set(machine_key(machine_id), model::to_json(machine).dump());
   }
   std::erase_if(node.machines, [&](const auto& each) {
-    const auto found = desired_.machines().find(each.first);
-    if (found != desired_.machines().end() && found->second.value.node == id) return false;
+    if (there.contains(each.first)) return false;
     node.feed->set(machine_key(each.first), std::nullopt);
     return true;
   });
 }
 
-// Where each app's running machines are.
-void Publisher::collect_names() {
-  names_.clear();
-  for (const auto& [id, stored] : desired_.machines()) {
-    model::AppNames& names = names_[stored.value.app];
-    names.app = stored.value.app;
+// Where the app's running machines are.
+model::AppNames Publisher::names_of(const AppName& app) const {
+  model::AppNames names{.app = app, .machines = {}};
+  for (const MachineId& id : desired_.machine_ids_of(app)) {
+    const model::Machine& machine = desired_.machines().at(id).value;
     const model::MachineStatus* status = observed_.status(id);
     const bool runs = status != nullptr && status->state == model::MachineState::started &&
-                      !status->private_ip6.empty() && !observed_.lost(stored.value.node);
+                      !status->private_ip6.empty() && !observed_.lost(machine.node);
     if (!runs || names.machines.size() == model::kMaxNamedMachines) continue;
-    names.machines.push_back({id, stored.value.region, status->private_ip6});
+    names.machines.push_back({id, machine.region, status->private_ip6});
+  }
+  return names;
+}
+
+// Tells all nodes with machines of the app. Where the first one has just come, publish_names does.
+void Publisher::renew_names(const AppName& app) {
+  const std::set<MachineId>& machines = desired_.machine_ids_of(app);
+  if (machines.empty()) {
+    names_.erase(app);
+    return;
+  }
+  std::string now = model::to_json(names_of(app)).dump();
+  std::string& known = names_[app];
+  if (known == now) return;
+  known = std::move(now);
+  for (const MachineId& id : machines) {
+    const auto node = nodes_.find(desired_.machines().at(id).value.node);
+    if (node != nodes_.end() && node->second.names.contains(app))
+      node->second.feed->set(names_key(app), known);
   }
 }
 
-// Of the apps with machines on this node.
+// Of the apps with machines on this node: those that have come, and those that have gone.
 void Publisher::publish_names(NodeFeed& node) {
-  std::map<AppName, model::AppNames> names;
-  for (const auto& [id, source] : node.machines) {
-    const auto machine = desired_.machines().find(id);
-    if (machine == desired_.machines().end()) continue;
-    const auto found = names_.find(machine->second.value.app);
-    if (found != names_.end()) names.insert(*found);
+  std::set<AppName> apps;
+  for (const auto& [id, source] : node.machines) apps.insert(desired_.machines().at(id).value.app);
+  for (const AppName& app : apps) {
+    if (!node.names.contains(app)) node.feed->set(names_key(app), names_.at(app));
   }
-  for (const auto& [app, value] : names) {
-    const auto known = node.names.find(app);
-    if (known != node.names.end() && known->second == value) continue;
-    node.feed->set(names_key(app), model::to_json(value).dump());
+  for (const AppName& app : node.names) {
+    if (!apps.contains(app)) node.feed->set(names_key(app), std::nullopt);
   }
-  for (const auto& [app, value] : node.names) {
-    if (!names.contains(app)) node.feed->set(names_key(app), std::nullopt);
-  }
-  node.names = std::move(names);
+  node.names = std::move(apps);
 }
 
-// A node that has joined, so that routers can reach the machines there.
-void Publisher::publish_fleet() {
-  std::map<NodeId, model::RouteNode> fleet;
-  for (const auto& [id, stored] : desired_.nodes()) {
-    const NodeRecord& record = stored.value;
-    if (!record.membership) continue;
-    fleet[id] = {.node = id,
-                 .region = record.region,
-                 .mesh_address = record.membership->mesh_address,
-                 .has_router = record.membership->runs("router"),
-                 .has_worker = record.membership->runs("worker"),
-                 .draining = record.draining};
+// A node that has joined: what routers know of it, and what the nodes' links do.
+void Publisher::publish_member(const NodeId& id) {
+  const auto found = desired_.nodes().find(id);
+  if (found == desired_.nodes().end() || !found->second.value.membership) {
+    routes_.set(node_key(id), std::nullopt);
+    fleet_.set(node_key(id), std::nullopt);
+    return;
   }
-  for (const auto& [id, node] : fleet) {
-    const auto found = published_fleet_.find(id);
-    if (found != published_fleet_.end() && found->second == node) continue;
-    routes_.set(node_key(id), model::to_json(node).dump());
-  }
-  for (const auto& [id, node] : published_fleet_) {
-    if (!fleet.contains(id)) routes_.set(node_key(id), std::nullopt);
-  }
-  published_fleet_ = std::move(fleet);
+  const NodeRecord& record = found->second.value;
+  routes_.set(node_key(id), route_node(id, record).dump());
+  const model::FleetNode node{id, record.region, *record.membership};
+  fleet_.set(node_key(id), model::to_json(node).dump());
 }
 
-// What the nodes' links need to know of each other, and when they need new keys.
-void Publisher::publish_members() {
-  const json::Value keys = json::object({{"ids", json::strings(keys_.ring().key_ids())}});
-  fleet_.set("/keys", keys.dump());
-  for (const auto& [id, stored] : desired_.nodes()) {
-    if (!stored.value.membership) continue;
-    store::Revision& revision = published_members_[id];
-    if (revision == stored.revision) continue;
-    revision = stored.revision;
-    const model::FleetNode node{id, stored.value.region, *stored.value.membership};
-    fleet_.set(node_key(id), model::to_json(node).dump());
+void Publisher::publish_route(const AppName& app) {
+  const auto stored = desired_.apps().find(app);
+  if (stored == desired_.apps().end()) return routes_.set(route_key(app), std::nullopt);
+  RouteInput input;
+  input.app = stored->second.value;
+  input.current = release_at(desired_, app, input.app.current_release);
+  input.last = release_at(desired_, app, input.app.last_release);
+  input.host = host_of(app);
+  const auto certificate = desired_.certificates().find(input.host);
+  if (certificate != desired_.certificates().end()) input.certificate = &certificate->second.value;
+  for (const MachineId& id : desired_.machine_ids_of(app)) {
+    const model::Machine& machine = desired_.machines().at(id).value;
+    if (machine.desired == model::DesiredState::destroyed) continue;
+    input.machines.push_back({.machine = machine,
+                              .status = observed_.status(id),
+                              .node_lost = observed_.lost(machine.node),
+                              .draining = drains_.contains(id),
+                              .leaving = drains_.is(id, Drains::Phase::leaving)});
   }
-  std::erase_if(published_members_, [&](const auto& each) {
-    const auto found = desired_.nodes().find(each.first);
-    if (found != desired_.nodes().end() && found->second.value.membership) return false;
-    fleet_.set(node_key(each.first), std::nullopt);
-    return true;
-  });
-}
-
-void Publisher::publish_routes() {
-  std::map<AppName, RouteInput> inputs;
-  for (const auto& [name, stored] : desired_.apps()) {
-    RouteInput& input = inputs[name];
-    input.app = stored.value;
-    input.current = release_at(desired_, name, stored.value.current_release);
-    input.last = release_at(desired_, name, stored.value.last_release);
-    input.host = host_of(name);
-    const auto certificate = desired_.certificates().find(input.host);
-    if (certificate != desired_.certificates().end())
-      input.certificate = &certificate->second.value;
-  }
-  for (const auto& [id, stored] : desired_.machines()) {
-    const model::Machine& machine = stored.value;
-    const auto input = inputs.find(machine.app);
-    if (input == inputs.end() || machine.desired == model::DesiredState::destroyed) continue;
-    input->second.machines.push_back({.machine = machine,
-                                      .status = observed_.status(id),
-                                      .node_lost = observed_.lost(machine.node),
-                                      .draining = drains_.contains(id),
-                                      .leaving = drains_.is(id, Drains::Phase::leaving)});
-  }
-  for (auto& [name, input] : inputs) {
-    model::AppRoute route = derive_route(input);
-    const auto found = published_.find(name);
-    if (found != published_.end() && found->second == route) continue;
-    routes_.set(route_key(name), model::to_json(route).dump());
-    published_[name] = std::move(route);
-  }
-  std::erase_if(published_, [&](const auto& each) {
-    if (inputs.contains(each.first)) return false;
-    routes_.set(route_key(each.first), std::nullopt);
-    return true;
-  });
+  routes_.set(route_key(app), model::to_json(derive_route(input)).dump());
 }
 
 bool Publisher::all_reported() const {
@@ -272,7 +292,7 @@ bool Publisher::all_reported() const {
 }
 
 async::Task<bool> Publisher::wait_reported() {
-  while (!all_reported()) co_await changed_.wait();
+  while (!all_reported()) co_await changes_.notify().wait();
   co_return true;
 }
 

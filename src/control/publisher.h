@@ -1,7 +1,7 @@
 // Publisher: keeps the feeds true: one for the routers (routes of all apps, nodes of the fleet),
 // one for the links (who is in the fleet, which keys there are), one per node (its machines and
-// volumes, and where the other machines of their apps are), derived from desired and observed state
-// at every change.
+// volumes, and where the other machines of their apps are), derived from desired and observed
+// state. A change is published at the cost of the apps and nodes that it touches.
 #pragma once
 
 #include <map>
@@ -21,8 +21,8 @@ namespace perigee::control {
 class Publisher {
  public:
   Publisher(async::Loop& loop, const DesiredTable& desired, const ObservedTable& observed,
-            const Drains& drains, const secrets::KeyFile& keys, async::Notify& changed,
-            std::string epoch, std::string domain);
+            const Drains& drains, const secrets::KeyFile& keys, Changes& changes, std::string epoch,
+            std::string domain);
   async::Task<void> run();
 
   Feed& routes() { return routes_; }
@@ -34,6 +34,8 @@ class Publisher {
   async::Task<void> settled();
   // Brings all feeds up to date now, and tells the routes' revision.
   std::int64_t refresh();
+  // Those that were touched since the last call, for who keeps them as they are to be; up to date.
+  std::set<AppName> take_touched_apps();
   const std::string& epoch() const { return epoch_; }  // of all feeds
   std::string host_of(const AppName& app) const { return app.str() + "." + domain_; }
 
@@ -51,18 +53,21 @@ class Publisher {
     std::map<MachineId, Source> machines;  // as published
     std::map<VolumeId, store::Revision> volumes;
     std::map<std::string, store::Revision> registries;
-    std::map<AppName, model::AppNames> names;
+    std::set<AppName> names;
   };
   bool all_reported() const;
   async::Task<bool> wait_reported();
+  Touched resolve(Touched touched) const;
+  void touch_all(Touched& touched) const;
   void publish_node(const NodeId& id, NodeFeed& node);
+  void publish_volumes(const NodeId& id, NodeFeed& node);
   void publish_registries(NodeFeed& node);
   void publish_machines(const NodeId& id, NodeFeed& node);
-  void collect_names();
+  model::AppNames names_of(const AppName& app) const;
+  void renew_names(const AppName& app);
   void publish_names(NodeFeed& node);
-  void publish_routes();
-  void publish_fleet();
-  void publish_members();
+  void publish_route(const AppName& app);
+  void publish_member(const NodeId& id);
   std::string private_network(const NodeId& node, const model::App& app) const;
 
   async::Loop& loop_;
@@ -70,17 +75,15 @@ class Publisher {
   const ObservedTable& observed_;
   const Drains& drains_;
   const secrets::KeyFile& keys_;
-  async::Notify& changed_;
+  Changes& changes_;
   std::string epoch_;
   std::string domain_;
   MonotonicTime start_;
   Feed routes_;
   Feed fleet_;
-  std::map<AppName, model::AppRoute> published_;  // what `routes_` holds
-  std::map<NodeId, model::RouteNode> published_fleet_;
-  std::map<NodeId, store::Revision> published_members_;
-  std::map<AppName, model::AppNames> names_;  // as of the last change
+  std::map<AppName, std::string> names_;  // as told, of apps that have machines
   std::map<NodeId, NodeFeed> nodes_;
+  std::set<AppName> touched_apps_;
 };
 
 }  // namespace perigee::control

@@ -28,15 +28,6 @@ const Stored<model::Machine>* find(const StoredMachines& machines, const Machine
   return found == machines.end() ? nullptr : &*found;
 }
 
-std::map<AppName, StoredMachines> machines_by_app(const DesiredTable& desired) {
-  std::map<AppName, StoredMachines> out;
-  for (const auto& [id, stored] : desired.machines()) {
-    if (stored.value.desired != model::DesiredState::destroyed)
-      out[stored.value.app].push_back(stored);
-  }
-  return out;
-}
-
 // New machines of a release have the secrets of those that are there: what is staged waits for a
 // deploy.
 void take_secrets(const StoredMachines& from, std::vector<model::Machine>& into) {
@@ -73,6 +64,7 @@ async::Task<void> ScaleReconciler::run() {
   for (;;) {
     look();
     co_await loop.sleep(kScalePause);
+    if (!due_.empty()) continue;
     co_await async::until(loop, loop.now() + kScaleLook, one_change(context_.changed));
   }
 }
@@ -81,34 +73,77 @@ void ScaleReconciler::look() {
   const FleetView fleet = fleet_view(context_);
   const MonotonicTime now = context_.host.loop.now();
   std::erase_if(retry_at_, [&](const auto& each) { return each.second <= now; });
-  std::map<AppName, StoredMachines> machines = machines_by_app(context_.desired);
-  for (const auto& [name, app] : context_.desired.apps()) {
-    if (busy_.contains(name) || retry_at_.contains(name)) continue;
-    std::vector<Job> jobs = jobs_of(fleet, app, machines[name]);
-    if (jobs.empty()) continue;
-    busy_.insert(name);
-    if (!tasks_.spawn(carry_out(*this, name, std::move(jobs)))) busy_.erase(name);
+  note_due(fleet);
+  for (const AppName& name : take_due()) {
+    const auto app = context_.desired.apps().find(name);
+    if (app != context_.desired.apps().end()) look_at(fleet, app->second);
   }
 }
 
-std::vector<ScaleReconciler::Job> ScaleReconciler::jobs_of(const FleetView& fleet,
-                                                           const Stored<model::App>& app,
-                                                           const StoredMachines& machines) const {
-  std::vector<Job> jobs;
+// What has changed, and what was not as wanted; all where the fleet has changed, and once in a
+// while: room for one app may be what another has left.
+void ScaleReconciler::note_due(const FleetView& fleet) {
+  due_.merge(context_.publisher.take_touched_apps());
+  due_.merge(unsettled_);
+  unsettled_.clear();
+  FleetShape shape;
+  for (const NodeRoom& room : fleet.rooms)
+    shape.emplace_back(room.node, room.region, room.state, fleet.gone.contains(room.node));
+  const MonotonicTime now = context_.host.loop.now();
+  if (shape == shape_ && now < round_at_) return;
+  shape_ = std::move(shape);
+  round_at_ = now + kScaleRound;
+  for (const auto& [name, app] : context_.desired.apps()) due_.insert(name);
+}
+
+// In turns, so that none waits for ever behind those that are due again and again.
+std::vector<AppName> ScaleReconciler::take_due() {
+  std::vector<AppName> out;
+  while (!due_.empty() && out.size() < kAppsPerLook) {
+    auto next = due_.upper_bound(last_);
+    if (next == due_.end()) next = due_.begin();
+    last_ = *next;
+    out.push_back(std::move(due_.extract(next).value()));
+  }
+  return out;
+}
+
+void ScaleReconciler::look_at(const FleetView& fleet, const Stored<model::App>& app) {
+  const AppName& name = app.value.name;
+  if (busy_.contains(name) || retry_at_.contains(name)) {
+    unsettled_.insert(name);
+    return;
+  }
+  Outlook outlook = outlook_of(fleet, app, context_.desired.machines_of(name));
+  if (!outlook.as_wanted) unsettled_.insert(name);
+  if (outlook.jobs.empty()) return;
+  busy_.insert(name);
+  if (!tasks_.spawn(carry_out(*this, name, std::move(outlook.jobs)))) busy_.erase(name);
+}
+
+void ScaleReconciler::Outlook::add(Job job) {
+  as_wanted = as_wanted && !has_work(job.plan) && job.plan.notes.empty();
+  if (has_work(job.plan)) jobs.push_back(std::move(job));
+}
+
+ScaleReconciler::Outlook ScaleReconciler::outlook_of(const FleetView& fleet,
+                                                     const Stored<model::App>& app,
+                                                     const StoredMachines& machines) const {
+  Outlook out;
   const auto newest = context_.desired.release(app.value.name, app.value.last_release);
   const auto current = context_.desired.release(app.value.name, app.value.current_release);
   if (newest && !is_finished(newest->value.release)) {
     ScalePlan plan = without_lost(fleet, machines, newest->value.release);
-    if (has_work(plan)) jobs.push_back({app, newest->value, machines, std::move(plan)});
+    out.add({app, newest->value, machines, std::move(plan)});
   } else if (current) {
     ScalePlan plan = plan_scale(scale_view(context_, fleet, app.value, current->value, machines));
-    if (has_work(plan)) jobs.push_back({app, current->value, machines, std::move(plan)});
+    out.add({app, current->value, machines, std::move(plan)});
   }
   for (HandMade& each : hand_made_views(context_, fleet, machines)) {
     ScalePlan plan = plan_scale(each.view);
-    if (has_work(plan)) jobs.push_back({app, {}, std::move(each.machines), std::move(plan)});
+    out.add({app, {}, std::move(each.machines), std::move(plan)});
   }
-  return jobs;
+  return out;
 }
 
 async::Task<void> ScaleReconciler::carry_out(ScaleReconciler& self, AppName app,

@@ -52,14 +52,15 @@ class World {
     keys_ = *simulation_.run(secrets::KeyFile::open(host(), "/keys.json"));
     certificates_ = *simulation_.run(Certificates::open(host(), *keys_, "/ca.pem", "/ca.key"));
     REQUIRE(simulation_.run(desired_.load()).has_value());
-    publisher_ = std::make_unique<Publisher>(loop(), desired_, observed_, drains_, *keys_, changed_,
+    publisher_ = std::make_unique<Publisher>(loop(), desired_, observed_, drains_, *keys_, changes_,
                                              "epoch", "localhost");
-    sharing_ = std::make_unique<RouteSharing>(peers_, desired_, drains_, *publisher_, changed_);
+    sharing_ =
+        std::make_unique<RouteSharing>(peers_, desired_, drains_, *publisher_, changes_.notify());
     key_sharing_ = std::make_unique<KeySharing>(peers_, *keys_, *certificates_);
     context_ = std::make_unique<Context>(Context{host(),
                                                  desired_,
                                                  observed_,
-                                                 changed_,
+                                                 changes_.notify(),
                                                  *publisher_,
                                                  *sharing_,
                                                  images_,
@@ -214,12 +215,12 @@ class World {
   sim::Simulation simulation_;
   sim::Node& node_;
   std::map<NodeId, Server> servers_;
-  async::Notify changed_{loop()};
+  Changes changes_{loop()};
   store::MemoryStore store_{loop()};
-  DesiredTable desired_{loop(), store_, changed_};
-  ObservedTable observed_{loop(), changed_, kNodeLease};
+  DesiredTable desired_{loop(), store_, changes_};
+  ObservedTable observed_{loop(), changes_, kNodeLease};
   LoadTable loads_{loop(), 60s};
-  Drains drains_{changed_};
+  Drains drains_{changes_};
   NoImages images_;
   WorkerLink worker_{host(), {NodeId("n1"), "/worker.sock", {}}};
   RouterLink routers_{host(), {NodeId("n1"), "/router.sock", {}}};

@@ -64,34 +64,9 @@ MachineId root_of(const MachineId& id, const std::map<MachineId, MachineId>& rep
   return root;
 }
 
-}  // namespace
-
-bool is_ready(const Context& context, const model::Machine& machine) {
-  const model::MachineStatus* status = context.observed.status(machine.id);
-  if (status == nullptr || context.observed.lost(machine.node)) return false;
-  const MachineState state = effective_state(machine, status);
-  if (rests_as_it_should(machine, state)) return true;
-  if (state != MachineState::started || status->instance_id != machine.instance_id) return false;
-  const bool serves = machine.config.services.empty() || status->listening;
-  return serves && model::gates_open(machine.config, *status);
-}
-
-FleetView fleet_view(const Context& context) {
-  std::vector<NodeSilence> silences;
-  FleetView out{.rooms = node_rooms(context, {}, {}), .gone = {}};
-  for (const NodeRoom& room : out.rooms) {
-    // Of one that no control has heard since all of them started nobody knows how long it is
-    // silent.
-    if (context.observed.reported(room.node))
-      silences.push_back({room.node, context.observed.silence(room.node)});
-  }
-  out.gone = gone_nodes(silences, context.silence);
-  return out;
-}
-
-std::vector<ScaleRegion> scale_regions(const FleetView& fleet, const Demand& demand) {
+std::vector<ScaleRegion> scale_regions(const std::vector<NodeRoom>& rooms, const Demand& demand) {
   std::map<RegionCode, ScaleRegion> regions;
-  for (const NodeRoom& room : fleet.rooms) {
+  for (const NodeRoom& room : rooms) {
     ScaleRegion& region = regions[room.region];
     region.region = room.region;
     region.nodes += room.state == NodeRoom::State::ready ? 1 : 0;
@@ -106,11 +81,44 @@ std::vector<ScaleRegion> scale_regions(const FleetView& fleet, const Demand& dem
   return out;
 }
 
+}  // namespace
+
+bool is_ready(const Context& context, const model::Machine& machine) {
+  const model::MachineStatus* status = context.observed.status(machine.id);
+  if (status == nullptr || context.observed.lost(machine.node)) return false;
+  const MachineState state = effective_state(machine, status);
+  if (rests_as_it_should(machine, state)) return true;
+  if (state != MachineState::started || status->instance_id != machine.instance_id) return false;
+  const bool serves = machine.config.services.empty() || status->listening;
+  return serves && model::gates_open(machine.config, *status);
+}
+
+FleetView fleet_view(const Context& context) {
+  std::vector<NodeSilence> silences;
+  FleetView out;
+  out.rooms = node_rooms(context, {}, {});
+  for (const NodeRoom& room : out.rooms) {
+    // Of one that no control has heard since all of them started nobody knows how long it is
+    // silent.
+    if (context.observed.reported(room.node))
+      silences.push_back({room.node, context.observed.silence(room.node)});
+  }
+  out.gone = gone_nodes(silences, context.silence);
+  return out;
+}
+
+const std::vector<ScaleRegion>& FleetView::regions(const Demand& demand) const {
+  const auto known =
+      std::ranges::find(regions_, demand, [](const auto& each) { return each.first; });
+  if (known != regions_.end()) return known->second;
+  return regions_.emplace_back(demand, scale_regions(rooms, demand)).second;
+}
+
 ScaleView scale_view(const Context& context, const FleetView& fleet, const model::App& app,
                      const ReleaseRecord& release, const StoredMachines& machines) {
   ScaleView view{.scale = app.scale,
                  .primary = release.region,
-                 .regions = scale_regions(fleet, demand_of(release.release.config)),
+                 .regions = fleet.regions(demand_of(release.release.config)),
                  .machines = {}};
   for (const auto& each : machines) {
     if (each.value.release == release.release.version)
@@ -138,7 +146,7 @@ std::vector<HandMade> hand_made_views(const Context& context, const FleetView& f
       return each.node == MachineNode::stays;
     });
     if (all_stay && group.machines.size() == 1) continue;
-    group.view.regions = scale_regions(fleet, demand_of(group.machines.front().value.config));
+    group.view.regions = fleet.regions(demand_of(group.machines.front().value.config));
     out.push_back(std::move(group));
   }
   return out;

@@ -15,6 +15,13 @@ namespace perigee::control {
 struct FleetView {
   std::vector<NodeRoom> rooms;
   std::set<NodeId> gone;  // given up (node_health.h)
+
+  // Those with room for such a machine, by code.
+  const std::vector<ScaleRegion>& regions(const Demand& demand) const;
+
+ private:
+  // Made once for each demand: apps by the thousand ask alike.
+  mutable std::vector<std::pair<Demand, std::vector<ScaleRegion>>> regions_;
 };
 FleetView fleet_view(const Context& context);
 
@@ -31,9 +38,6 @@ struct HandMade {
 };
 std::vector<HandMade> hand_made_views(const Context& context, const FleetView& fleet,
                                       const StoredMachines& machines);
-
-// Regions of the fleet with room for such a machine.
-std::vector<ScaleRegion> scale_regions(const FleetView& fleet, const Demand& demand);
 
 // It serves or could serve, or rests as it should, on a node that reports.
 bool is_ready(const Context& context, const model::Machine& machine);

@@ -30,17 +30,22 @@ CertificateKeeper::CertificateKeeper(sys::Host& host, sys::Address control, secr
 
 void CertificateKeeper::update(const routing::RouteTable& before,
                                const routing::RouteTable& after) {
-  for (const auto& [name, route] : before.apps()) {
-    const routing::RoutePtr now = after.find_app(name);
-    if (same_certificate(route, now)) continue;
-    waiting_.erase(name);
-    if (now != nullptr && now->hosts == route->hosts && !now->certificate_pem.empty()) continue;
-    for (const std::string& host : route->hosts) tls_.remove_certificate(host);
-  }
-  for (const auto& [name, route] : after.apps()) {
-    if (route->certificate_pem.empty() || same_certificate(before.find_app(name), route)) continue;
-    install(route);
-  }
+  // Hosts that are given up may be taken by an app that comes.
+  using Route = const routing::RoutePtr*;
+  routing::RouteMap::differences(
+      before.apps(), after.apps(), [this](const std::string& name, Route old, Route now) {
+        if (old == nullptr || (now != nullptr && same_certificate(*old, *now))) return;
+        waiting_.erase(name);
+        if (now != nullptr && (*now)->hosts == (*old)->hosts && !(*now)->certificate_pem.empty())
+          return;
+        for (const std::string& host : (*old)->hosts) tls_.remove_certificate(host);
+      });
+  routing::RouteMap::differences(before.apps(), after.apps(),
+                                 [this](const std::string&, Route old, Route now) {
+                                   if (now == nullptr || (*now)->certificate_pem.empty()) return;
+                                   if (old == nullptr || !same_certificate(*old, *now))
+                                     install(*now);
+                                 });
 }
 
 void CertificateKeeper::install(const routing::RoutePtr& route) {

@@ -53,7 +53,9 @@ inline constexpr Duration kLoadKeepAlive = 5s;  // where there is nothing to rep
 inline constexpr std::size_t kMaxAnswer = 64 * 1024;
 
 // Files.
-inline constexpr Duration kSnapshotPause = 1s;  // at most one write in this time
+inline constexpr Duration kSnapshotPause = 1s;            // between two writes, and
+inline constexpr int kSnapshotShare = 20;                 // so many times as long as its text took
+inline constexpr std::size_t kSnapshotPiece = 64 * 1024;  // made without a pause
 inline constexpr std::size_t kMaxSnapshot = 512 * 1024 * 1024;
 inline constexpr Duration kLogPause = 200ms;
 inline constexpr std::size_t kMaxLogQueue =

@@ -1,5 +1,8 @@
 #include "router/route_store.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/log.h"
 #include "model/json.h"
 #include "router/limits.h"
@@ -8,13 +11,24 @@ namespace perigee::router {
 namespace {
 
 constexpr std::int64_t kFeedVersion = 1;
-constexpr std::int64_t kFileVersion = 1;
 constexpr std::string_view kRoutes = "/routes/";
 constexpr std::string_view kNodes = "/nodes/";
 
-Result<routing::RoutePtr> route_from(const json::Value& value) {
+// A value's name is that of its key.
+Result<routing::RoutePtr> route_from(const std::string& app, const json::Value& value) {
   TRY(model::AppRoute route, model::app_route_from(value));
+  if (route.app.str() != app) return fail(Code::data_loss, "it is of app \"{}\"", route.app);
   return std::make_shared<const model::AppRoute>(std::move(route));
+}
+
+Result<model::RouteNode> node_from(const std::string& name, const json::Value& value) {
+  TRY(model::RouteNode node, model::route_node_from(value));
+  if (node.node.str() != name) return fail(Code::data_loss, "it is of node \"{}\"", node.node);
+  return node;
+}
+
+std::string entry(std::string key, json::Value value) {
+  return json::object({{"key", std::move(key)}, {"value", std::move(value)}}).dump() + "\n";
 }
 
 }  // namespace
@@ -59,43 +73,43 @@ Result<RouteStore::Effect> RouteStore::change(std::string_view key, const json::
 
 Result<RouteStore::Effect> RouteStore::change_app(const std::string& app,
                                                   const json::Value* value) {
-  routing::RouteMap& apps = changing().apps;
+  routing::RouteTable& table = changing();
   if (value == nullptr) {
-    apps.erase(app);
+    table.erase_app(app);
     return changed();
   }
-  auto route = route_from(*value);
+  auto route = route_from(app, *value);
   if (!route) {
     log_warning("router", "route of {}: {}; its former one stays", app, route.error().context);
-    const auto former = content_.apps.find(app);
-    if (in_snapshot_ && former != content_.apps.end()) incoming_.apps.insert(*former);
+    const routing::RoutePtr former = content_.find_app(app);
+    if (in_snapshot_ && former != nullptr) incoming_.set_app(former);
     return Effect::none;
   }
-  if (apps.size() >= kMaxApps && !apps.contains(app)) {
+  if (table.apps().size() >= kMaxApps && !table.apps().contains(app)) {
     return fail(Code::resource_exhausted, "more than {} apps in the routes feed", kMaxApps);
   }
-  apps.insert_or_assign(app, *std::move(route));
+  table.set_app(*route);
   return changed();
 }
 
 Result<RouteStore::Effect> RouteStore::change_node(const std::string& node,
                                                    const json::Value* value) {
-  routing::NodeMap& nodes = changing().nodes;
+  routing::RouteTable& table = changing();
   if (value == nullptr) {
-    nodes.erase(node);
+    table.erase_node(node);
     return changed();
   }
-  auto read = model::route_node_from(*value);
+  auto read = node_from(node, *value);
   if (!read) {
     log_warning("router", "node {}: {}; what was known of it stays", node, read.error().context);
-    const auto former = content_.nodes.find(node);
-    if (in_snapshot_ && former != content_.nodes.end()) incoming_.nodes.insert(*former);
+    const auto former = content_.nodes().find(node);
+    if (in_snapshot_ && former != content_.nodes().end()) incoming_.set_node(former->second);
     return Effect::none;
   }
-  if (nodes.size() >= kMaxNodes && !nodes.contains(node)) {
+  if (table.nodes().size() >= kMaxNodes && !table.nodes().contains(node)) {
     return fail(Code::resource_exhausted, "more than {} nodes in the routes feed", kMaxNodes);
   }
-  nodes.insert_or_assign(node, *std::move(read));
+  table.set_node(*std::move(read));
   return changed();
 }
 
@@ -111,44 +125,55 @@ std::string RouteStore::position() const {
 }
 
 routing::TablePtr RouteStore::table() const {
-  return std::make_shared<const routing::RouteTable>(content_.apps, content_.nodes);
-}
-
-json::Value RouteStore::to_json() const {
-  json::Value routes = json::array();
-  for (const auto& [name, route] : content_.apps) routes.push(model::to_json(*route));
-  json::Value nodes = json::array();
-  for (const auto& [name, node] : content_.nodes) nodes.push(model::to_json(node));
-  return json::object({{"version", kFileVersion},
-                       {"epoch", epoch_},
-                       {"revision", revision_},
-                       {"routes", std::move(routes)},
-                       {"nodes", std::move(nodes)}});
+  return std::make_shared<const routing::RouteTable>(content_);
 }
 
 Result<void> RouteStore::load(std::string_view text) {
-  TRY(const json::Value file, json::parse(text));
-  TRY(const std::int64_t version, file.require_int("version"));
-  if (version != kFileVersion) return fail(Code::unsupported, "file of version {}", version);
-  TRY(std::string epoch, file.require_string("epoch"));
-  TRY(const std::int64_t revision, file.require_int("revision"));
-  Content content;
-  if (const json::Value* routes = file.find("routes")) {
-    for (const json::Value& item : routes->items()) {
-      TRY(routing::RoutePtr route, route_from(item));
-      content.apps.insert_or_assign(route->app.str(), std::move(route));
+  RouteStore loaded;
+  bool begun = false;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (std::exchange(begun, true)) {
+      TRY_VOID(loaded.apply(line));
+    } else {
+      TRY_VOID(loaded.begin(line));
     }
   }
-  if (const json::Value* nodes = file.find("nodes")) {
-    for (const json::Value& item : nodes->items()) {
-      TRY(model::RouteNode node, model::route_node_from(item));
-      content.nodes.insert_or_assign(node.node.str(), std::move(node));
-    }
-  }
-  epoch_ = std::move(epoch);
-  revision_ = revision;
-  content_ = std::move(content);
+  if (loaded.epoch_.empty()) return fail(Code::data_loss, "the file is cut short");
+  *this = std::move(loaded);
   return {};
+}
+
+RouteStore::Lines::Lines(const RouteStore& store)
+    : epoch_(store.epoch_), revision_(store.revision_) {
+  for (const auto& [name, node] : store.content_.nodes()) nodes_.push_back(node);
+  store.content_.apps().for_each(
+      [this](const std::string&, const routing::RoutePtr& route) { routes_.push_back(route); });
+}
+
+std::optional<std::string> RouteStore::Lines::next() {
+  if (at_ == At::opening) {
+    at_ = At::keys;
+    return json::object({{"version", kFeedVersion},
+                         {"epoch", epoch_},
+                         {"revision", revision_},
+                         {"snapshot", true}})
+               .dump() +
+           "\n";
+  }
+  if (!nodes_.empty()) {
+    const model::RouteNode node = std::move(nodes_.back());
+    nodes_.pop_back();
+    return entry(std::string(kNodes) + node.node.str(), model::to_json(node));
+  }
+  if (!routes_.empty()) {
+    const routing::RoutePtr route = std::move(routes_.back());
+    routes_.pop_back();
+    return entry(std::string(kRoutes) + route->app.str(), model::to_json(*route));
+  }
+  if (std::exchange(at_, At::ended) == At::ended) return std::nullopt;
+  return json::object({{"revision", revision_}, {"synced", true}}).dump() + "\n";
 }
 
 }  // namespace perigee::router

@@ -6,8 +6,10 @@
 // must not take other apps down.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "json/json.h"
 #include "routing/route_table.h"
@@ -28,27 +30,40 @@ class RouteStore {
   const std::string& epoch() const { return epoch_; }
   routing::TablePtr table() const;
 
-  json::Value to_json() const;
+  // The lines of a file (`Lines`) as a whole, or nothing of them.
   Result<void> load(std::string_view text);
+  class Lines;
 
  private:
-  struct Content {
-    routing::RouteMap apps{};
-    routing::NodeMap nodes{};
-  };
   Result<Effect> change(std::string_view key, const json::Value* value);
   Result<Effect> change_app(const std::string& app, const json::Value* value);
   Result<Effect> change_node(const std::string& node, const json::Value* value);
-  Content& changing() { return in_snapshot_ ? incoming_ : content_; }
+  routing::RouteTable& changing() { return in_snapshot_ ? incoming_ : content_; }
   Effect changed() const { return in_snapshot_ ? Effect::none : Effect::changed; }
   Effect finish_snapshot();
 
   std::string epoch_;
   std::int64_t revision_ = 0;
-  Content content_;
+  routing::RouteTable content_;
   bool in_snapshot_ = false;
-  Content incoming_;
+  routing::RouteTable incoming_;
   std::string incoming_epoch_;
+};
+
+// What a store holds at one moment as a file for `load`: a feed's snapshot, a line at a time.
+class RouteStore::Lines {
+ public:
+  explicit Lines(const RouteStore& store);
+  Lines(const Lines&) = delete;
+  Lines& operator=(const Lines&) = delete;
+  std::optional<std::string> next();  // with its line feed; nullopt: that were all
+
+ private:
+  std::string epoch_;
+  std::int64_t revision_;
+  std::vector<model::RouteNode> nodes_;
+  std::vector<routing::RoutePtr> routes_;
+  enum class At { opening, keys, ended } at_ = At::opening;
 };
 
 }  // namespace perigee::router

@@ -20,14 +20,13 @@
 #include "router/load_reporter.h"
 #include "router/proxy.h"
 #include "router/route_feed.h"
+#include "router/route_file.h"
 #include "router/route_store.h"
 #include "router/status.h"
 #include "router/waker.h"
 
 namespace perigee::router {
 namespace {
-
-constexpr unsigned kSnapshotMode = 0600;
 
 int port_of(const std::vector<std::unique_ptr<sys::Listener>>& listeners, int configured,
             int fallback) {
@@ -36,13 +35,12 @@ int port_of(const std::vector<std::unique_ptr<sys::Listener>>& listeners, int co
 }
 
 // Where an app's requests may go: what the client may keep connections to.
-std::set<std::string> upstream_addresses(const routing::RouteTable& table) {
+std::set<std::string> upstream_addresses(const routing::RoutePtr& route) {
   std::set<std::string> all;
-  for (const auto& [name, route] : table.apps()) {
-    for (const model::RouteTarget& target : route->targets) {
-      if (target.state != model::MachineState::started) continue;
-      all.insert(target.machine.str() + " " + target.instance_id + " " + target.address);
-    }
+  if (route == nullptr) return all;
+  for (const model::RouteTarget& target : route->targets) {
+    if (target.state != model::MachineState::started) continue;
+    all.insert(target.machine.str() + " " + target.instance_id + " " + target.address);
   }
   return all;
 }
@@ -54,6 +52,7 @@ struct Router::Parts {
       : host(h),
         config(std::move(c)),
         state(h.loop),
+        file(h, config.snapshot_path, store),
         upstream(h, {.connect_timeout = kConnectTimeout}),
         nodes(h, config.node.str(), config.backhaul_port),
         backhaul_handler(h, state, upstream, nodes, config.node.str()),
@@ -62,25 +61,24 @@ struct Router::Parts {
         waker(h, state, config.control, config.region.str()),
         loads(h, state, store, config.control, config.node.str()),
         log(h, config.access_log, state.counters.log_lines_dropped),
-        dirty(h.loop),
         stopped(h.loop),
         tasks(h.loop) {}
 
   static async::Task<void> run(std::shared_ptr<Parts> parts, Listeners listeners);
   void start_servers(Listeners& listeners);
-  async::Task<void> load_snapshot();
-  async::Task<void> keep_snapshot();
-  async::Task<void> save_snapshot();
+  async::Task<void> load_routes();
   bool is_node(const sys::Address& peer) const;
   async::Task<void> forget_loads();
-  void publish(routing::TablePtr table);
+  void use(routing::TablePtr table);
   void forget_gone(const routing::RouteTable& before, const routing::RouteTable& after);
+  void forget_upstreams(const model::AppRoute& old, const routing::RoutePtr& now);
   std::size_t connections() const { return server ? server->connections() : 0; }
 
   sys::Host& host;
   Config config;
   State state;
   RouteStore store;
+  RouteFile file;
   http::Client upstream;
   backhaul::Client nodes;
   BackhaulHandler backhaul_handler;
@@ -95,8 +93,6 @@ struct Router::Parts {
   std::unique_ptr<StatusHandler> status;
   std::unique_ptr<http::Server> server;
   std::unique_ptr<http::Server> status_server;
-  async::Notify dirty;
-  bool unsaved = false;
   async::Event stopped;
   async::TaskGroup tasks;  // last: uses the others
 };
@@ -127,18 +123,19 @@ async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners lis
   self.tls = *std::move(made);
   self.certificates = std::make_unique<CertificateKeeper>(
       self.host, self.config.control, std::move(self.config.certificate_keys), *self.tls);
-  co_await self.load_snapshot();
+  co_await self.load_routes();
   if (self.stopped.is_set()) co_return;
   self.feed = std::make_unique<RouteFeed>(self.host, self.config.control, self.store, self.state,
                                           [&self](routing::TablePtr table) {
                                             self.state.from_disk = false;
-                                            self.publish(std::move(table));
+                                            self.use(std::move(table));
+                                            self.file.changed();
                                           });
   self.start_servers(listeners);
   self.tasks.spawn(self.feed->run());
   self.tasks.spawn(self.certificates->run());
   self.tasks.spawn(self.loads.run());
-  self.tasks.spawn(self.keep_snapshot());
+  self.tasks.spawn(self.file.keep());
   self.tasks.spawn(self.forget_loads());
   co_await self.stopped.wait();
 }
@@ -169,14 +166,12 @@ void Router::Parts::start_servers(Listeners& listeners) {
   tasks.spawn(status_server->serve(std::move(listeners.status)));
 }
 
-void Router::Parts::publish(routing::TablePtr table) {
+void Router::Parts::use(routing::TablePtr table) {
   const routing::TablePtr before = std::exchange(state.table, std::move(table));
   certificates->update(*before, *state.table);
   forget_gone(*before, *state.table);
-  if (before->nodes() != state.table->nodes()) nodes.set_nodes(state.table->nodes());
+  if (!state.table->shares_nodes(*before)) nodes.set_nodes(state.table->nodes());
   state.changed.notify_all();
-  unsaved = true;
-  dirty.notify_all();
 }
 
 // The mesh lets nobody else send from a node's address (docs/decisions/0021-backhaul.md).
@@ -197,64 +192,39 @@ async::Task<void> Router::Parts::forget_loads() {
 // An address may be given to another machine: no kept connection may lead there.
 void Router::Parts::forget_gone(const routing::RouteTable& before,
                                 const routing::RouteTable& after) {
-  const auto still = upstream_addresses(after);
-  for (const auto& [name, route] : before.apps()) {
-    if (after.find_app(name) == route) continue;
-    for (const model::RouteTarget& target : route->targets) {
-      if (still.contains(target.machine.str() + " " + target.instance_id + " " + target.address)) {
-        continue;
-      }
-      for (const model::Service& service : route->services) {
-        const auto address =
-            sys::Address::ip(target.address, static_cast<std::uint16_t>(service.internal_port));
-        if (address) upstream.forget(*address);
-      }
+  using Route = const routing::RoutePtr*;
+  routing::RouteMap::differences(before.apps(), after.apps(),
+                                 [this](const std::string&, Route old, Route now) {
+                                   if (old != nullptr)
+                                     forget_upstreams(**old, now == nullptr ? nullptr : *now);
+                                 });
+}
+
+void Router::Parts::forget_upstreams(const model::AppRoute& old, const routing::RoutePtr& now) {
+  const auto still = upstream_addresses(now);
+  for (const model::RouteTarget& target : old.targets) {
+    if (still.contains(target.machine.str() + " " + target.instance_id + " " + target.address))
+      continue;
+    for (const model::Service& service : old.services) {
+      const auto address =
+          sys::Address::ip(target.address, static_cast<std::uint16_t>(service.internal_port));
+      if (address) upstream.forget(*address);
     }
   }
 }
 
-async::Task<void> Router::Parts::load_snapshot() {
-  if (config.snapshot_path.empty()) co_return;
-  auto text = co_await host.disk.read_file(config.snapshot_path, kMaxSnapshot);
-  if (!text) {
-    if (text.error().code != Code::not_found) {
-      log_warning("router", "saved routes: {}", text.error().context);
-    }
-    co_return;
-  }
-  if (const auto loaded = store.load(*text); !loaded) {
-    log_warning("router", "saved routes {}: {}; waiting for control's", config.snapshot_path,
-                loaded.error().context);
-    co_return;
-  }
-  publish(store.table());
-  unsaved = false;
+async::Task<void> Router::Parts::load_routes() {
+  if (!co_await file.load()) co_return;
+  use(store.table());
   state.from_disk = true;
   log_info("router", "{} routes from {}", state.table->apps().size(), config.snapshot_path);
-}
-
-async::Task<void> Router::Parts::keep_snapshot() {
-  for (;;) {
-    while (!unsaved) co_await dirty.wait();
-    co_await save_snapshot();
-    co_await host.loop.sleep(kSnapshotPause);
-  }
-}
-
-async::Task<void> Router::Parts::save_snapshot() {
-  if (!unsaved || config.snapshot_path.empty()) co_return;
-  unsaved = false;
-  std::string text = store.to_json().dump();
-  const auto written = co_await host.disk.write_file(config.snapshot_path, std::move(text),
-                                                     kSnapshotMode, sys::Durability::synced);
-  if (!written) log_warning("router", "save routes: {}", written.error().context);
 }
 
 async::Task<void> Router::drain(Deadline deadline) {
   if (parts_->server) co_await parts_->server->drain(deadline);
   co_await parts_->backhaul_server.drain(deadline);
   co_await parts_->log.flush();
-  co_await parts_->save_snapshot();
+  co_await parts_->file.save();
   parts_->stopped.set();
 }
 

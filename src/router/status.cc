@@ -61,9 +61,9 @@ const model::Service* http_service(const model::AppRoute& route) {
 
 json::Value status_json(const State& state, const RouteStore& store, std::size_t connections) {
   json::Value routes = json::array();
-  for (const auto& [name, route] : state.table->apps()) {
+  state.table->apps().for_each([&](const std::string&, const routing::RoutePtr& route) {
     routes.push(route_json(*route, state.loads));
-  }
+  });
   return json::object({{"version", 1},
                        {"epoch", store.epoch()},
                        {"revision", store.revision()},

@@ -1,45 +1,47 @@
-// RouteTable: which app answers at which host, and the fleet's nodes, as an immutable snapshot that
-// requests read while the feed builds the next one. Holds shared routes: a new table for one
-// changed app is cheap.
+// RouteTable: which app answers at which host, and the fleet's nodes. The feed changes its own
+// copy; requests read copies of that, which are immutable and share all that has not changed.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "model/fleet.h"
 #include "model/types.h"
+#include "routing/shared_map.h"
 
 namespace perigee::routing {
 
 using RoutePtr = std::shared_ptr<const model::AppRoute>;
-using RouteMap = std::map<std::string, RoutePtr>;         // by app name
+using RouteMap = SharedMap<RoutePtr>;                     // by app name
 using NodeMap = std::map<std::string, model::RouteNode>;  // by node name
 
 class RouteTable {
  public:
-  RouteTable() = default;
-  // Where two apps claim a host, the first by name has it.
-  explicit RouteTable(RouteMap apps, NodeMap nodes = {});
+  // In place of the app's former one.
+  void set_app(const RoutePtr& route);
+  void erase_app(const std::string& app);
+  void set_node(model::RouteNode node);
+  void erase_node(const std::string& node);
 
-  // `host` as normal_host gives it. Null: no app answers there.
+  // `host` as normal_host gives it. Null: no app answers there. Where two apps claim a host, the
+  // first by name has it.
   RoutePtr find_host(std::string_view host) const;
   RoutePtr find_app(std::string_view app) const;
   const RouteMap& apps() const { return apps_; }
-  const NodeMap& nodes() const { return nodes_; }  // of the fleet
+  const NodeMap& nodes() const { return *nodes_; }  // of the fleet
+  // Without a comparison of each: the same nodes as in a table that this is a copy of.
+  bool shares_nodes(const RouteTable& other) const { return nodes_ == other.nodes_; }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>{}(text);
-    }
-  };
+  using Claims = std::map<std::string, RoutePtr>;  // of one host, by app name
+  void claim(const std::string& host, const std::string& app, const RoutePtr& route);
+  NodeMap& own_nodes();
+
   RouteMap apps_;
-  NodeMap nodes_;
-  std::unordered_map<std::string, RoutePtr, Hash, std::equal_to<>> hosts_;
+  SharedMap<Claims> hosts_;
+  std::shared_ptr<NodeMap> nodes_ = std::make_shared<NodeMap>();
 };
 using TablePtr = std::shared_ptr<const RouteTable>;
 

@@ -7,7 +7,7 @@
 
 namespace perigee::sim {
 
-inline constexpr std::size_t kMaxNodes = 200;             // 10.77.0.1 to 10.77.0.200
+inline constexpr std::size_t kMaxNodes = 4096;            // 10.77.0.1, 10.77.0.2, …
 inline constexpr std::size_t kStreamWindow = 256 * 1024;  // unless a link has another
 inline constexpr std::size_t kMaxSegment = 16 * 1024;     // bytes that arrive together
 inline constexpr std::size_t kAcceptBacklog = 128;        // connections nobody accepted yet

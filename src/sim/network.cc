@@ -21,11 +21,13 @@ SimNetwork::SimNetwork(VirtualPort& port, async::Loop& loop, Trace& trace, Rando
     : port_(port), loop_(loop), trace_(trace), random_(random) {}
 
 std::string SimNetwork::address_of(NodeIndex node) {
-  return fmt::format("10.77.0.{}", node + 1);
+  constexpr NodeIndex kPerSubnet = 200;
+  return fmt::format("10.77.{}.{}", node / kPerSubnet, node % kPerSubnet + 1);
 }
 
 void SimNetwork::add_node() {
   PERIGEE_CHECK(machines_.size() < kMaxNodes);
+  addresses_[address_of(machines_.size())] = machines_.size();
   machines_.push_back(std::make_unique<Machine>(loop_));
 }
 
@@ -141,10 +143,9 @@ NodeIndex SimNetwork::owner_of(NodeIndex from, const sys::Address& to) const {
   if (to.is_unix() || to.is_loopback() || machines_[from]->listeners.contains(to.str())) {
     return from;
   }
-  for (NodeIndex i = 0; i < machines_.size(); ++i) {
-    if (address_of(i) == to.host()) return i;
-  }
-  return from;  // an address behind this node: refused there unless something listens
+  const auto found = addresses_.find(to.host());
+  // Else an address behind this node: refused there unless something listens.
+  return found == addresses_.end() ? from : found->second;
 }
 
 SimListener* SimNetwork::listener_at(NodeIndex node, const sys::Address& at) const {

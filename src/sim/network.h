@@ -2,7 +2,7 @@
 //
 // Streams behave as TCP does: a lost segment costs a retransmission, order is kept, writes fill a
 // window, a peer without listener refuses, a crashed process resets, a machine without power is
-// silent until a time-out. Datagrams are lost, doubled and overtaken. An address is 10.77.0.<node>,
+// silent until a time-out. Datagrams are lost, doubled and overtaken. An address is 10.77.<n>.<n>,
 // loopback, a Unix path, or any other address that a node listens on for itself (its guests').
 //
 // Owned by Simulation; each node sees it through NodeNetwork.
@@ -113,6 +113,7 @@ class SimNetwork {
   Link default_link_;
   std::map<std::pair<NodeIndex, NodeIndex>, Link> links_;
   std::vector<std::unique_ptr<Machine>> machines_;
+  std::map<std::string, NodeIndex> addresses_;
 };
 
 // The network as one node has it.
