@@ -1,8 +1,8 @@
 // Composes the link: this node's place in its fleet.
 #include <unistd.h>
 
-#include "bin/role.h"
 #include "base/log.h"
+#include "bin/role.h"
 #include "link/link.h"
 #include "sys/long_paths.h"
 
@@ -15,8 +15,7 @@ Result<void> link_main(RoleContext context) {
   config.roles = context.node.roles;
   config.endpoint = context.node.fleet_endpoint;
   config.mesh_port = context.node.mesh_port;
-  config.key_times = {.life = context.node.key_life,
-                      .announcement = context.node.key_announcement};
+  config.key_times = {.life = context.node.key_life, .announcement = context.node.key_announcement};
   config.users = {.own = ::geteuid(), .router = context.node.router_uid};
   TRY(config.control_socket, sys::Address::unix_path(context.paths.socket("control")));
   TRY(config.worker_socket, sys::Address::unix_path(context.paths.socket("worker")));

@@ -27,7 +27,7 @@ struct Membership {
   std::string wireguard_next_key{};
   WallTime announced_at{};  // that
   bool rotate_key = false;  // an operator wants it to; until its key has changed
-  std::string certificate;    // SHA-256 of the one that it identifies itself with
+  std::string certificate;  // SHA-256 of the one that it identifies itself with
   // Of the one before: good until the next renewal, for a node that has not heard of the last.
   std::string previous_certificate;
   std::vector<std::string> roles;
