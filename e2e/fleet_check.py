@@ -68,8 +68,12 @@ class Fleet:
         return lines[0].split('\t')[1], {peer[0]: int(peer[4]) for peer in peers}
 
     def snapshot(self, city):
+        """(routes, nodes) as the city's router has them on disk."""
         path = pathlib.Path(self.cities[city]['root']) / 'var/lib/perigee/router/routes.json'
-        return json.loads(path.read_text())
+        changes = [json.loads(line) for line in path.read_text().splitlines()]
+        values = {change['key']: change['value'] for change in changes if 'key' in change}
+        return ([value for key, value in values.items() if key.startswith('/routes/')],
+                [value for key, value in values.items() if key.startswith('/nodes/')])
 
 
 def check_mesh(fleet, nodes):
@@ -91,15 +95,15 @@ def check_routes(fleet, nodes, machines):
     wanted = {ident: machine['node'] for ident, machine in machines.items()
               if machine['desired'] == 'started' and not machine.get('cordoned')}
     for city in fleet.cities:
-        snapshot = fleet.snapshot(city)
+        routes, known_nodes = fleet.snapshot(city)
         targets = {target['machine']: target['node']
-                   for route in snapshot['routes'] for target in route['targets']
+                   for route in routes for target in route['targets']
                    if target['state'] == 'started' and target['listening']}
         for ident in sorted(set(wanted) | set(targets)):
             if wanted.get(ident) != targets.get(ident):
                 yield (f'routes: {city} has machine {ident} on {targets.get(ident)}, '
                        f'the store on {wanted.get(ident)}')
-        known = {node['node'] for node in snapshot.get('nodes', [])}
+        known = {node['node'] for node in known_nodes}
         if known != set(nodes):
             yield f'routes: {city} knows the nodes {sorted(known)}, the store {sorted(nodes)}'
 
