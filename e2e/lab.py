@@ -3,6 +3,7 @@ rely on what `perigee lab` says.
 """
 
 import ctypes
+import json
 import math
 import os
 import pathlib
@@ -70,6 +71,12 @@ class Lab:
             self.started.append(subprocess.Popen(
                 [BIN / 'perigee', 'lab', *map(str, words)], env=self.environment, stdout=out,
                 stderr=out, start_new_session=True))
+
+    def bring_up(self, cities, *options):
+        """Brings it up; {city: its node's folder}."""
+        made = json.loads(self.cli('up', '--cities', ','.join(cities), *options, '--json').stdout)
+        self.id = made['id']
+        return {city['city']: pathlib.Path(city['root']) for city in made['cities']}
 
     def logs(self):
         return ''.join(f'--- {path}\n{path.read_text(errors="replace")[-2000:]}'

@@ -30,10 +30,7 @@ class FourCitiesTest(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.destroy)
-        made = json.loads(cls.lab.cli('up', '--cities', ','.join(PLACES), '--json').stdout)
-        cls.lab.id = made['id']
-        root = next(pathlib.Path(city['root']) for city in made['cities'] if city['city'] == 'iad')
-        cls.state = root / 'var/lib/perigee'
+        cls.state = cls.lab.bring_up(PLACES)['iad'] / 'var/lib/perigee'
         cls.token = (cls.state / 'token').read_text().strip()
         folder = tempfile.TemporaryDirectory(prefix='pg-', dir='/var/tmp')
         cls.addClassCleanup(folder.cleanup)

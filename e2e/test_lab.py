@@ -27,9 +27,7 @@ class LabNetworkTest(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.destroy)
-        made = json.loads(cls.lab.cli('up', '--no-nodes', '--cities', ','.join(PLACES), '--json')
-                          .stdout)
-        cls.lab.id = made['id']
+        cls.lab.bring_up(PLACES, '--no-nodes')
         cls.echoes = [cls.lab.echo(city) for city in PLACES]
         for echo in cls.echoes:
             cls.addClassCleanup(echo.close)
@@ -121,9 +119,7 @@ class LabDownTest(unittest.TestCase):
     def scenario_lab_down_leaves_nothing_after_a_crash(self):
         lab = Lab()
         self.addCleanup(lab.destroy)
-        made = json.loads(lab.cli('up', '--cities', 'iad,fra', '--json').stdout)
-        lab.id = made['id']
-        roots = [pathlib.Path(city['root']) for city in made['cities']]
+        roots = list(lab.bring_up(['iad', 'fra']).values())
         meshes = [name for city in ('iad', 'fra') for name in lab.visit(city, mesh_interfaces)]
         self.assertEqual(len(meshes), 2)
         stray = subprocess.Popen([lab_module.BIN / 'perigee', 'lab', 'exec', 'iad', '--', 'sleep',
@@ -160,9 +156,7 @@ class LabFleetTest(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.destroy)
-        made = json.loads(cls.lab.cli('up', '--cities', ','.join(PLACES), '--json').stdout)
-        cls.lab.id = made['id']
-        cls.roots = {city['city']: pathlib.Path(city['root']) for city in made['cities']}
+        cls.roots = cls.lab.bring_up(PLACES)
         folder = tempfile.TemporaryDirectory(prefix='pg-', dir='/var/tmp')
         cls.addClassCleanup(folder.cleanup)
         app = shell_app.folder(pathlib.Path(folder.name) / 'there', 'there')

@@ -32,9 +32,7 @@ class MeshChangeTest(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.destroy)
-        made = json.loads(cls.lab.cli('up', '--cities', ','.join(CITIES), '--json').stdout)
-        cls.lab.id = made['id']
-        cls.roots = {city['city']: pathlib.Path(city['root']) for city in made['cities']}
+        cls.roots = cls.lab.bring_up(CITIES)
         for city in CITIES:
             cls.configure(city, f'key_announcement = "{ANNOUNCEMENT_S}s"')
         cls.configure('iad', f'certificate_life = "{CERTIFICATE_S}s"')
