@@ -38,6 +38,9 @@ class NftFabric : public worker::Fabric {
     CO_TRY_VOID(sys::enable_forwarding());
     co_return co_await vm::load_firewall(host_, settings_, std::move(machines));
   }
+  async::Task<Result<void>> remove() override {
+    co_return co_await vm::remove_firewall(host_, settings_.table);
+  }
 
  private:
   sys::Host& host_;
@@ -147,23 +150,21 @@ worker::Config worker_config(const RoleContext& context) {
 }
 
 // `perigee down`: ends the machines too, and what they needed of the host.
-async::Task<Result<void>> take_down(sys::Host& host, worker::Worker& worker, std::string table,
-                                    std::string cgroup) {
+async::Task<Result<void>> take_down(sys::Host& host, worker::Worker& worker, std::string cgroup) {
   log_info("worker", "stopping all machines");
   CO_TRY_VOID(co_await worker.stop_all(host.loop.deadline_in(kStopAll)));
   CO_TRY(const sys::Cgroups cgroups, sys::Cgroups::detect());
   cgroups.remove_empty(cgroup);
-  co_return co_await vm::remove_firewall(host, std::move(table));
+  co_return Result<void>();
 }
 
 // Until SIGTERM; then, if `perigee down` left its marker, the machines are stopped while the worker
 // runs on.
-async::Task<Result<void>> live(RoleContext& context, worker::Worker& worker, std::string table) {
+async::Task<Result<void>> live(RoleContext& context, worker::Worker& worker) {
   const int number = co_await context.host.wait_for_signal({SIGTERM, SIGINT});
   log_info("worker", "ending on signal {}", number);
   if (!std::filesystem::exists(context.paths.down_marker())) co_return Result<void>();
-  co_return co_await take_down(context.host.host(), worker, std::move(table),
-                               vm::node_cgroup(context.paths.state));
+  co_return co_await take_down(context.host.host(), worker, vm::node_cgroup(context.paths.state));
 }
 
 // The daemons of this node that run now, with their pids.
@@ -184,7 +185,6 @@ async::Task<void> keep(async::Task<Result<void>> task, Result<void>& result) {
 
 Result<void> worker_main(RoleContext context) {
   sys::Host& host = context.host.host();
-  const std::string table = vm::firewall_table(context.paths.state);
   TRY(auto listener, context.take_listener("internal"));
   TRY(const auto control, sys::Address::unix_path(context.paths.socket("control")));
   TRY(const auto driver,
@@ -213,7 +213,7 @@ Result<void> worker_main(RoleContext context) {
   serving.spawn(metrics.serve(std::move(scraped)));
   if (names) (*names)->serve(serving, *worker, config.nameservers);
   loop.run(async::first_of(loop, keep(worker->run(std::move(listener)), result),
-                           keep(live(context, *worker, table), result)));
+                           keep(live(context, *worker), result)));
   return result;
 }
 

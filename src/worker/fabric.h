@@ -16,6 +16,8 @@ class Fabric {
   virtual ~Fabric() = default;
   // From now on these machines are known, and no others. Idempotent.
   virtual async::Task<Result<void>> apply(std::vector<vm::FirewallMachine> machines) = 0;
+  // Nothing of this node is left in the host's network. Idempotent; apply() makes it anew.
+  virtual async::Task<Result<void>> remove() = 0;
 };
 
 }  // namespace perigee::worker

@@ -210,6 +210,7 @@ class NoDisks : public VolumeDisks {
 
 class NoFabric : public Fabric {
  public:
+  async::Task<Result<void>> remove() override { co_return Result<void>(); }
   async::Task<Result<void>> apply(std::vector<vm::FirewallMachine>) override {
     co_return Result<void>();
   }

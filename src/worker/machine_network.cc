@@ -8,7 +8,7 @@
 namespace perigee::worker {
 
 MachineNetwork::MachineNetwork(sys::Host& host, Fabric& fabric)
-    : host_(host), fabric_(fabric), wish_(host.loop), attempted_(host.loop) {}
+    : host_(host), fabric_(fabric), turn_(host.loop, 1), wish_(host.loop), attempted_(host.loop) {}
 
 void MachineNetwork::put(const MachineId& id, vm::FirewallMachine machine) {
   const auto known = machines_.find(id);
@@ -36,10 +36,12 @@ async::Task<Result<void>> MachineNetwork::settled() {
 }
 
 async::Task<Result<void>> MachineNetwork::load() {
+  const async::Semaphore::Permit turn = co_await turn_.acquire();
   const std::uint64_t target = wanted_;
   std::vector<vm::FirewallMachine> machines;
   for (const auto& [id, machine] : machines_) machines.push_back(machine);
-  const Result<void> done = co_await fabric_.apply(std::move(machines));
+  Result<void> done = fail(Code::cancelled, "the node's network is taken down");
+  if (!down_) done = co_await fabric_.apply(std::move(machines));
   if (done) {
     loaded_ = target;
   } else {
@@ -50,10 +52,17 @@ async::Task<Result<void>> MachineNetwork::load() {
   co_return done;
 }
 
+async::Task<Result<void>> MachineNetwork::take_down() {
+  down_ = true;
+  const async::Semaphore::Permit turn = co_await turn_.acquire();
+  co_return co_await fabric_.remove();
+}
+
 async::Task<void> MachineNetwork::run(MachineNetwork& network) {
   for (;;) {
     while (network.loaded_ == network.wanted_) co_await network.wish_.wait();
     const auto done = co_await network.load();
+    if (network.down_) co_return;
     if (done) continue;
     log_error("worker", "{}; trying again", done.error().context);
     co_await network.host_.loop.sleep(kRetryAction);

@@ -3,6 +3,7 @@
 //
 //   network.put(id, machine);                  // at each change of what the firewall needs to know
 //   CO_TRY_VOID(co_await network.settled());   // before the machine's VM boots
+//   CO_TRY_VOID(co_await network.take_down()); // `perigee down`, once all machines are stopped
 //
 // A machine is known for as long as it has an address, whether it runs or not: so a stopped or
 // suspended one starts without waiting for the firewall. Owned by Worker; one loop.
@@ -32,6 +33,9 @@ class MachineNetwork {
   async::Task<Result<void>> load();
   static async::Task<void> run(MachineNetwork& network);
 
+  // Removes all of it, behind a load that is under way; what is put afterwards is never loaded.
+  async::Task<Result<void>> take_down();
+
  private:
   void changed();
 
@@ -42,6 +46,8 @@ class MachineNetwork {
   std::uint64_t loaded_ = 0;  // the firewall has the changes up to this one
   std::uint64_t failed_ = 0;  // an attempt to load those up to this one has failed
   Error why_;
+  bool down_ = false;
+  async::Semaphore turn_;  // one call of the fabric at a time: the later one is what holds
   async::Notify wish_;
   async::Notify attempted_;
 };

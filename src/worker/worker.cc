@@ -61,6 +61,7 @@ Worker::Worker(sys::Host& host, Config config, AddressPool addresses, vm::Driver
       registries_(host, config_.state_dir + "/registries.json", unsealer_),
       check_attempts_(host.loop, kMaxConcurrentChecks),
       changed_(host.loop),
+      taken_up_(host.loop),
       volumes_(
           host, config_.state_dir + "/volumes", disks, driver, changed_,
           [this](const MachineId& id) { return is_busy(id); }, unsealer_),
@@ -73,6 +74,7 @@ Worker::~Worker() = default;
 
 async::Task<Result<void>> Worker::run(std::unique_ptr<sys::Listener> listener) {
   CO_TRY_VOID(co_await take_up());
+  taken_up_.set();
   tasks_.spawn(MachineNetwork::run(network_));
   tasks_.spawn(follow_events(*this));
   tasks_.spawn(follow_feed(*this));
@@ -372,17 +374,18 @@ bool Worker::all_at_rest() const {
 }
 
 async::Task<void> Worker::wait_until_stopped(Worker& worker) {
+  co_await worker.taken_up_.wait();
+  for (const auto& [id, vm] : std::map(worker.found_)) worker.add_leftover(id);
+  for (const auto& [id, reconciler] : worker.machines_) reconciler->node_down();
   while (!worker.all_at_rest()) co_await worker.changed_.wait_beyond(worker.changed_.count());
 }
 
 async::Task<Result<void>> Worker::stop_all(Deadline deadline) {
   node_down_ = true;
-  for (const auto& [id, vm] : std::map(found_)) add_leftover(id);
-  for (const auto& [id, reconciler] : machines_) reconciler->node_down();
   const MonotonicTime now = host_.loop.now();
   const auto winner = co_await async::first_of(host_.loop, wait_until_stopped(*this),
                                                sleep_for(host_.loop, deadline.at - now));
-  if (winner == async::Winner::first) co_return Result<void>();
+  if (winner == async::Winner::first) co_return co_await network_.take_down();
   std::vector<std::string> left;
   for (const auto& [id, reconciler] : machines_) {
     if (!reconciler->at_rest()) left.push_back(id.str());

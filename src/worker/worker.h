@@ -48,8 +48,9 @@ class Worker : private FeedSink {
   // Without a listener nothing is served (tests). Returns only with an error that no retry mends.
   async::Task<Result<void>> run(std::unique_ptr<sys::Listener> listener);
 
-  // Stops every VM, as each machine's stop configuration says; they boot again at the next start of
-  // a worker. The VMs that are left at the deadline are named in the error.
+  // Stops every VM, as each machine's stop configuration says, and takes the network down; the VMs
+  // boot again at the next start of a worker. Those that are left at the deadline are named in the
+  // error. May be called while run() still takes up what its predecessor left.
   async::Task<Result<void>> stop_all(Deadline deadline);
 
   // A process beside a machine's app (vm::Driver::exec); a signal to the app, which becomes an
@@ -114,6 +115,7 @@ class Worker : private FeedSink {
   RegistryLogins registries_;
   async::Semaphore check_attempts_;
   ChangeSignal changed_;
+  async::Event taken_up_;  // what the predecessor left is known
   Volumes volumes_;
   NameBook names_;
   Tools tools_;

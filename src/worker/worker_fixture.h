@@ -104,9 +104,16 @@ class FakeDisks : public VolumeDisks {
 
 class FakeFabric : public Fabric {
  public:
+  explicit FakeFabric(sim::Node& node) : node_(node) {}
   async::Task<Result<void>> apply(std::vector<vm::FirewallMachine> machines) override;
+  async::Task<Result<void>> remove() override;
   int applied = 0;
+  Duration takes = 0ms;                       // an apply
+  bool present = false;                       // in the host's network
   std::vector<vm::FirewallMachine> machines;  // as applied last
+
+ private:
+  sim::Node& node_;
 };
 
 // The FakeDriver with crash points around each of its effects.

@@ -206,7 +206,15 @@ async::Task<Result<std::int64_t>> FakeDisks::free_mib(std::string /*directory*/)
 
 async::Task<Result<void>> FakeFabric::apply(std::vector<vm::FirewallMachine> wanted) {
   ++applied;
+  if (takes > 0ms) co_await node_.host().loop.sleep(takes);
   machines = std::move(wanted);
+  present = true;
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> FakeFabric::remove() {
+  machines.clear();
+  present = false;
   co_return Result<void>();
 }
 
@@ -269,7 +277,8 @@ Bench::Bench(std::uint64_t seed)
       node(simulation.add_node("n1")),
       control(simulation),
       images(node),
-      disks(node) {
+      disks(node),
+      fabric(node) {
   vms.emplace(node.host());
   node.on_step([this](sim::Node&, std::string_view what) { check_step(what); });
   node.on_crash([this](sim::Node&) {

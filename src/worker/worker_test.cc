@@ -316,6 +316,23 @@ TEST_CASE("perigee down stops all VMs, and they boot again when the node is up")
   CHECK(bench.violation == "");
 }
 
+TEST_CASE("perigee down right after the start waits for what it takes up, and leaves nothing") {
+  Bench bench(1);
+  bench.start();
+  bench.control.want(Bench::machine("m1"));
+  REQUIRE(bench.until(kId, MachineState::started));
+  REQUIRE(bench.fabric.present);
+  bench.fabric.takes = 2s;
+  bench.down_for_good(sim::Crash::process);
+  bench.node.restart();
+  bench.run_for(1s);
+  REQUIRE(bench.worker != nullptr);
+  CHECK(bench.simulation.run(stop_all(bench)).has_value());
+  CHECK(bench.vms->size() == 0);
+  bench.run_for(10s);
+  CHECK_FALSE(bench.fabric.present);
+}
+
 TEST_CASE("perigee down names the machines that do not stop in time") {
   Bench bench(1);
   bench.start();
