@@ -172,7 +172,7 @@ TEST_CASE("what ran when the host was restarted runs again, and nothing else doe
       {"was being stopped", kStopped, MachineState::stopping, BootPhase::ordered,
        MachineState::stopped, Action::wait},
       {"was being saved", kSuspended, MachineState::suspending, BootPhase::ordered,
-       MachineState::failed, Action::wait},
+       MachineState::stopped, Action::wait},
       {"was stopped", kStopped, MachineState::stopped, BootPhase::none, MachineState::stopped,
        Action::wait},
       {"had ended by itself", kStarted, MachineState::stopped, BootPhase::none,
@@ -465,12 +465,13 @@ TEST_CASE("an exit that is a suspend is no exit of the app") {
   CHECK_FALSE(record.status.last_exit.has_value());
 }
 
-TEST_CASE("a VM that dies while it is suspended has failed, and its end is told") {
+TEST_CASE("a VM that dies while it is suspended is stopped, and its end is told") {
   Record record = settled(kSuspended, MachineState::suspending, BootPhase::ordered);
   vm::VmStatus vm = vm_in(VmState::exited);
   vm.exit = vm::VmExit{.exit_code = 137, .vmm_died = true, .reason = "the VMM died"};
   CHECK_FALSE(note_exit(record, vm, {5}).has_value());
-  CHECK(record.status.state == MachineState::failed);
+  CHECK(record.status.state == MachineState::stopped);
+  CHECK(record.status.error == "the VMM died");
   CHECK(record.snapshot.empty());
 }
 

@@ -73,9 +73,11 @@ bool was_asked_for(MachineState state) {
          state == MachineState::restarting;
 }
 
-// The state after an exit that nobody asked for, and the delay where policy starts it again.
+// The state after an exit that nobody asked for, and the delay where policy starts it again. One
+// that was to rest anyway (its VM died while it was saved) rests, and is woken like any other.
 std::optional<Duration> after_own_exit(Record& record, const vm::VmExit& exit, WallTime now) {
-  record.status.state = exit.vmm_died ? MachineState::failed : MachineState::stopped;
+  const bool lost = exit.vmm_died && record.machine.desired == DesiredState::started;
+  record.status.state = lost ? MachineState::failed : MachineState::stopped;
   record.status.error = exit.vmm_died ? exit.reason : std::string();
   if (record.machine.desired != DesiredState::started || is_fresh(record)) return std::nullopt;
   RestartVerdict verdict =
