@@ -6,6 +6,9 @@
 
 #include "async/combine.h"
 #include "backhaul/client.h"
+#include "backhaul/load_feed.h"
+#include "backhaul/load_line.h"
+#include "backhaul/load_teller.h"
 #include "backhaul/load_view.h"
 #include "backhaul/server.h"
 #include "backhaul/splice.h"
@@ -14,14 +17,31 @@
 namespace perigee::backhaul {
 namespace {
 
+// Counts that a test sets.
+struct Counts : LoadSource {
+  std::vector<std::string> loaded_machines() const override {
+    std::vector<std::string> out;
+    for (const auto& [machine, others] : all) out.push_back(machine);
+    return out;
+  }
+  int others(const std::string& machine, const std::string& from) const override {
+    const auto found = all.find(machine);
+    return found == all.end() ? 0 : found->second - (from == "n1" ? 1 : 0);
+  }
+  std::map<std::string, int> all;
+};
+
 // A node's router, as far as the backhaul knows one: answers for its own machines, and relays.
 class Site : public http::Handler, public TunnelHandler {
  public:
   Site(sim::Node& node, std::map<std::string, model::RouteNode> fleet)
       : name(node.name()),
         client(node.host(), node.name()),
+        teller(node.host().loop, counts),
         node_(node),
-        release(node.host().loop) {
+        release(node.host().loop),
+        tasks_(node.host().loop) {
+    tasks_.spawn(LoadTeller::run(teller));
     client.set_nodes(fleet);
     server = std::make_unique<Server>(node.host(), *this, *this,
                                       [](const sys::Address&) { return true; });
@@ -32,12 +52,11 @@ class Site : public http::Handler, public TunnelHandler {
     if (!hop) co_return;
     last = *hop;
     if (hop->node != name) co_return co_await relay(request, response, *hop);
+    if (hop->loads) co_return co_await teller.serve(hop->from, response);
     http::ResponseHead head;
     if (refusal) {
       head.status = 503;
-      put(head.headers, Told{.refusal = refusal, .load = 7});
-    } else {
-      put(head.headers, Told{.load = requests});
+      put(head.headers, Told{.refusal = refusal});
     }
     if (request.head.path() == "/hold") {
       co_await async::first_of(node_.host().loop, wait(release), gone(response));
@@ -69,6 +88,8 @@ class Site : public http::Handler, public TunnelHandler {
   Tunnel last_tunnel;
   std::string name;
   Client client;
+  Counts counts;
+  LoadTeller teller;
   std::unique_ptr<Server> server;
   std::optional<Refusal> refusal;
   int requests = 0;
@@ -93,6 +114,9 @@ class Site : public http::Handler, public TunnelHandler {
 
  public:
   async::Event release;
+
+ private:
+  async::TaskGroup tasks_;
 };
 
 struct Fleet {
@@ -168,11 +192,11 @@ struct Fleet {
 };
 
 TEST_CASE("hops cross as fields, and what is no hop is refused") {
-  const Hop hop{.app = "a", .machine = "m1", .node = "n1", .port = 8080, .relays = 1};
+  const Hop hop{.app = "a", .machine = "m1", .node = "n1", .port = 8080, .relays = 1, .from = "n2"};
   http::Headers headers;
   put(headers, hop);
   CHECK(hop_of(headers).value() == hop);
-  for (const char* field : {"app", "machine", "node", "port", "relays"}) {
+  for (const char* field : {"app", "machine", "node", "port", "relays", "from"}) {
     http::Headers lacking = headers;
     lacking.remove(fmt::format("perigee-hop-{}", field));
     CHECK_FALSE(hop_of(lacking).has_value());
@@ -187,7 +211,7 @@ TEST_CASE("hops cross as fields, and what is no hop is refused") {
 TEST_CASE("what an answer tells crosses as fields, all of which are taken away again") {
   for (const Refusal refusal : {Refusal::at_limit, Refusal::gone, Refusal::not_started,
                                 Refusal::not_listening, Refusal::unreachable}) {
-    const Told told{.refusal = refusal, .load = 3, .failure = "end_of_stream", .relay = "n3"};
+    const Told told{.refusal = refusal, .failure = "end_of_stream", .relay = "n3"};
     http::Headers headers;
     headers.add("X-App", "1");
     put(headers, told);
@@ -200,24 +224,103 @@ TEST_CASE("what an answer tells crosses as fields, all of which are taken away a
   CHECK(told_by(later).refusal == Refusal::gone);
 }
 
-TEST_CASE("a load is what was told and what has changed of our own since, for a while") {
+TEST_CASE("a load is our own requests and what the node tells of others'") {
   LoadView view;
-  const MonotonicTime now{0};
-  CHECK(view.in_flight("m", now) == 0);
+  CHECK(view.in_flight("m") == 0);
   LoadView::Slot one(view, "m");
-  view.told("m", 5, now);
-  CHECK(view.in_flight("m", now) == 5);
+  view.told("n2", "m", 5);
+  CHECK(view.in_flight("m") == 6);
   {
     const LoadView::Slot two(view, "m");
-    CHECK(view.in_flight("m", now) == 6);
+    CHECK(view.in_flight("m") == 7);
   }
+  view.told("n2", "other", 2);
+  view.told("n3", "third", 3);
   one = {};
-  CHECK(view.in_flight("m", now) == 4);
-  CHECK(view.in_flight("m", now + kLoadFresh + 1s) == 0);
-  view.forget_old(now);
+  CHECK(view.in_flight("m") == 5);
+  view.forget("n2");
+  CHECK(view.in_flight("m") == 0);
+  CHECK(view.in_flight("third") == 3);
   CHECK(view.size() == 1);
-  view.forget_old(now + kLoadFresh + 1s);
+  view.told("n3", "third", 0);
+  view.told("n3", "unheard of", 0);
   CHECK(view.size() == 0);
+}
+
+TEST_CASE("a load crosses as a line, and what is none is refused") {
+  const LoadLine line{.machine = "d8912345", .others = 12};
+  CHECK(format_load(line) == "d8912345 12\n");
+  CHECK(parse_load("d8912345 12").value() == line);
+  for (const char* bad : {"", " ", "m", "m ", " 1", "m -1", "m 1 2", "m 2147483648"}) {
+    CHECK_FALSE(parse_load(bad).has_value());
+  }
+  CHECK_FALSE(parse_load(std::string(kMaxNameBytes + 1, 'm') + " 1").has_value());
+}
+
+TEST_CASE("loads are followed while they are used, and known half a round trip later") {
+  Fleet fleet({"n1", "n2"});
+  fleet.link(0, 1, 200ms);
+  fleet.simulation.run_for(3s);
+  Counts& counts = fleet.site("n2").counts;
+  const auto set = [&](const std::string& machine, int value) {
+    counts.all[machine] = value;
+    fleet.site("n2").teller.changed(machine);
+  };
+  set("m1", 4);
+  LoadView view;
+  LoadFeed feed(fleet.nodes[0]->host(), fleet.site("n1").client, view);
+  feed.follow("n2");
+  feed.follow("n2");
+  fleet.simulation.run_for(210ms);
+  CHECK(view.in_flight("m1") == 3);  // without ours
+  CHECK(fleet.site("n2").teller.followers() == 1);
+  set("m1", 9);
+  set("m2", 1);
+  fleet.simulation.run_for(110ms);
+  CHECK(view.in_flight("m1") == 8);
+  CHECK(view.in_flight("m2") == 0);
+  for (int i = 0; i < 20; ++i) {  // often: some are left out, never the last
+    set("m1", 20 + i);
+    fleet.simulation.run_for(5ms);
+  }
+  fleet.simulation.run_for(150ms);
+  CHECK(view.in_flight("m1") == 38);
+  fleet.simulation.run_for(kBusyTime + 1s);
+  CHECK(feed.followed() == 0);
+  CHECK(view.in_flight("m1") == 0);
+  CHECK(fleet.site("n2").teller.followers() == 0);
+}
+
+TEST_CASE("loads of a node that dies are forgotten, and followed again when it is back") {
+  Fleet fleet({"n1", "n2"});
+  fleet.simulation.run_for(1s);
+  fleet.site("n2").counts.all["m1"] = 4;
+  LoadView view;
+  LoadFeed feed(fleet.nodes[0]->host(), fleet.site("n1").client, view);
+  feed.follow("n2");
+  fleet.simulation.run_for(1s);
+  CHECK(view.in_flight("m1") == 3);
+  fleet.nodes[1]->crash(sim::Crash::power);
+  fleet.simulation.run_for(kDead + 2s);
+  CHECK(view.in_flight("m1") == 0);
+  fleet.nodes[1]->restart();
+  fleet.simulation.run_for(1s);
+  fleet.site("n2").counts.all["m1"] = 6;
+  fleet.simulation.run_for(10s);
+  CHECK(view.in_flight("m1") == 5);
+}
+
+TEST_CASE("a router that drains ends what it tells of loads") {
+  Fleet fleet({"n1", "n2"});
+  fleet.simulation.run_for(1s);
+  LoadView view;
+  LoadFeed feed(fleet.nodes[0]->host(), fleet.site("n1").client, view);
+  feed.follow("n2");
+  fleet.simulation.run_for(1s);
+  REQUIRE(fleet.site("n2").teller.followers() == 1);
+  fleet.site("n2").teller.end();
+  fleet.simulation.run_for(200ms);
+  CHECK(fleet.site("n2").teller.followers() == 0);
 }
 
 TEST_CASE("connections are warm before the first request, and more come with the first") {
@@ -229,7 +332,6 @@ TEST_CASE("connections are warm before the first request, and more come with the
   auto answer = fleet.ask("n1", "n2");
   CHECK(fleet.body(answer) == "n2");
   CHECK(fleet.simulation.now() - begun < 210ms);  // one round trip
-  CHECK(answer->told.load == 1);
   fleet.simulation.run_for(3s);
   CHECK(fleet.site("n2").server->connections() == kBusyConnections);
   fleet.simulation.run_for(kBusyTime + 3s);
@@ -255,7 +357,6 @@ TEST_CASE("a refusal says why, and that nothing was sent") {
   const auto answer = fleet.ask("n1", "n2");
   REQUIRE_FALSE(answer.has_value());
   CHECK(answer.error().told.refusal == Refusal::at_limit);
-  CHECK(answer.error().told.load == 7);
   CHECK_FALSE(answer.error().request.sent);
 }
 
@@ -364,10 +465,11 @@ TEST_CASE("a router that drains ends what it serves, and takes no new connection
 }
 
 TEST_CASE("a tunnel's opening crosses, and what is none is refused") {
-  const Tunnel tunnel{.hop = {.app = "a", .machine = "m1", .node = "n1", .port = 5432},
-                      .client = *sys::Address::parse("[2001:db8::7]:5555"),
-                      .listener_port = 443,
-                      .request_id = "r1"};
+  const Tunnel tunnel{
+      .hop = {.app = "a", .machine = "m1", .node = "n1", .port = 5432, .from = "n2"},
+      .client = *sys::Address::parse("[2001:db8::7]:5555"),
+      .listener_port = 443,
+      .request_id = "r1"};
   const std::string bytes = opening(tunnel).value();
   auto header = proxy_protocol::decode(bytes).value().value().header;
   CHECK(tunnel_of(header).value() == tunnel);

@@ -71,6 +71,7 @@ std::optional<Duration> Client::rtt(const std::string& node) const {
 
 async::Task<Forwarded> Client::forward(Hop hop, http::RequestHead head, http::Body* body,
                                        Deadline deadline) {
+  if (hop.from.empty()) hop.from = own_node_;
   const Known* target = find(hop.node);
   if (target == nullptr) co_return unsent(unreachable(hop));
   const std::shared_ptr<Peer> peer = target->peer;
@@ -144,6 +145,7 @@ std::shared_ptr<Peer> Client::peer_for(Hop& hop) {
 }
 
 async::Task<Connected> Client::connect(Tunnel tunnel, Deadline deadline) {
+  if (tunnel.hop.from.empty()) tunnel.hop.from = own_node_;
   const std::shared_ptr<Peer> peer = peer_for(tunnel.hop);
   if (peer == nullptr) co_return unsent(unreachable(tunnel.hop));
   auto bytes = opening(tunnel);

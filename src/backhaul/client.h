@@ -4,8 +4,8 @@
 //   auto answer = co_await client.forward(hop, head, &body, deadline);
 //   if (!answer) … answer.error().refusal: go elsewhere; else as after http::Client::forward
 //
-// A node that can't be reached is reached through one other, the nearest that is. What the answer
-// says of loads comes out as Told; its fields do not.
+// A node that can't be reached is reached through one other, the nearest that is. What the answer's
+// fields say of it comes out as Told.
 #pragma once
 
 #include <expected>

@@ -17,7 +17,8 @@ constexpr std::string_view kNode = "perigee-hop-node";
 constexpr std::string_view kPortField = "perigee-hop-port";
 constexpr std::string_view kRelays = "perigee-hop-relays";
 constexpr std::string_view kRefused = "perigee-hop-refused";
-constexpr std::string_view kLoad = "perigee-hop-load";
+constexpr std::string_view kFrom = "perigee-hop-from";
+constexpr std::string_view kLoads = "perigee-hop-loads";
 constexpr std::string_view kFailed = "perigee-hop-failed";
 constexpr std::string_view kRelay = "perigee-hop-relay";
 
@@ -40,7 +41,7 @@ const RefusalText& text_of(Refusal refusal) {
 
 Result<std::string> required(const http::Headers& headers, std::string_view field) {
   const std::string* value = headers.find(field);
-  if (value == nullptr || value->empty() || value->size() > kMaxAppBytes) {
+  if (value == nullptr || value->empty() || value->size() > kMaxNameBytes) {
     return fail(Code::invalid_argument, "{}: missing, empty or too long", field);
   }
   return *value;
@@ -65,26 +66,30 @@ std::string_view describe(Refusal refusal) {
 }
 
 void put(http::Headers& headers, const Hop& hop) {
+  headers.set(kNode, hop.node);
+  headers.set(kRelays, std::to_string(hop.relays));
+  headers.set(kFrom, hop.from);
+  if (hop.loads) return headers.set(kLoads, "1");
   headers.set(kApp, hop.app);
   headers.set(kMachine, hop.machine);
-  headers.set(kNode, hop.node);
   headers.set(kPortField, std::to_string(hop.port));
-  headers.set(kRelays, std::to_string(hop.relays));
 }
 
 Result<Hop> hop_of(const http::Headers& headers) {
   Hop hop;
+  TRY(hop.node, required(headers, kNode));
+  TRY(hop.relays, required_number(headers, kRelays, kMaxRelays));
+  TRY(hop.from, required(headers, kFrom));
+  hop.loads = headers.find(kLoads) != nullptr;
+  if (hop.loads) return hop;
   TRY(hop.app, required(headers, kApp));
   TRY(hop.machine, required(headers, kMachine));
-  TRY(hop.node, required(headers, kNode));
   TRY(hop.port, required_number(headers, kPortField, std::numeric_limits<std::uint16_t>::max()));
-  TRY(hop.relays, required_number(headers, kRelays, kMaxRelays));
   return hop;
 }
 
 void put(http::Headers& headers, const Told& told) {
   if (told.refusal) headers.set(kRefused, name(*told.refusal));
-  if (told.load) headers.set(kLoad, std::to_string(*told.load));
   if (!told.failure.empty()) headers.set(kFailed, told.failure);
   if (!told.relay.empty()) headers.set(kRelay, told.relay);
 }
@@ -95,11 +100,6 @@ Told told_by(const http::Headers& headers) {
     const auto known = std::ranges::find(kRefusals, *refused, &RefusalText::name);
     // A later version's reason is a refusal all the same.
     told.refusal = known == kRefusals.end() ? Refusal::gone : known->refusal;
-  }
-  if (const std::string* load = headers.find(kLoad)) {
-    if (const auto number = parse_uint(*load, std::numeric_limits<int>::max())) {
-      told.load = static_cast<int>(*number);
-    }
   }
   if (const std::string* failed = headers.find(kFailed)) told.failure = *failed;
   if (const std::string* relay = headers.find(kRelay)) told.relay = *relay;

@@ -17,6 +17,8 @@ struct Hop {
   std::string node{};  // where the machine is
   int port = 0;        // the app's, inside the machine
   int relays = 0;      // routers it has passed on its way that are not at its end
+  std::string from{};  // the node whose router the user is connected to; empty: the client's own
+  bool loads = false;  // asks for what the node's machines have to do; no app, machine and port
   bool operator==(const Hop&) const = default;
 };
 
@@ -34,9 +36,8 @@ std::string_view describe(Refusal refusal);
 // What an answer says of itself.
 struct Told {
   std::optional<Refusal> refusal{};
-  std::optional<int> load{};  // requests at the machine, this one included
-  std::string failure{};      // the router answered, not the machine: an error page's code
-  std::string relay{};        // the node that it came through
+  std::string failure{};  // the router answered, not the machine: an error page's code
+  std::string relay{};    // the node that it came through
   bool operator==(const Told&) const = default;
 };
 

@@ -40,9 +40,11 @@ inline constexpr std::size_t kSpliceBuffer = 64 * 1024;
 inline constexpr std::size_t kMaxInbound = 16384;       // connections, tunnels included
 inline constexpr Duration kGreeting = kBusyTime + 30s;  // to its first bytes; spares have none
 inline constexpr Duration kAcceptPause = 50ms;          // after a failed accept
-inline constexpr std::size_t kMaxAppBytes = 256;        // of a name in a hop's fields
+inline constexpr std::size_t kMaxNameBytes = 256;       // of a name in a hop's fields
 
-inline constexpr Duration kLoadFresh =
-    2s;  // what another router told of a load, then our own count
+// Loads (load_feed.h).
+inline constexpr std::size_t kMaxFollowed = 64;  // nodes at once
+inline constexpr Duration kRefollow = 500ms;     // after a stream that ended
+inline constexpr Duration kTellInterval = 50ms;  // between two tellings, where it is all the time
 
 }  // namespace perigee::backhaul

@@ -1,9 +1,5 @@
 #include "backhaul/load_view.h"
 
-#include <algorithm>
-
-#include "backhaul/limits.h"
-
 namespace perigee::backhaul {
 
 LoadView::Slot& LoadView::Slot::operator=(Slot&& other) noexcept {
@@ -16,33 +12,33 @@ LoadView::Slot& LoadView::Slot::operator=(Slot&& other) noexcept {
 
 void LoadView::Slot::release() {
   if (view_ == nullptr) return;
-  --view_->machines_.at(machine_).own;
+  const auto found = view_->machines_.find(machine_);
+  if (--found->second.own == 0 && found->second.others == 0) view_->machines_.erase(found);
   view_ = nullptr;
 }
 
-bool LoadView::fresh(const Load& load, MonotonicTime now) {
-  return load.told > 0 && now - load.told_at <= kLoadFresh;
-}
-
-void LoadView::told(const std::string& machine, int in_flight, MonotonicTime now) {
-  Load& load = machines_[machine];
-  load.told = in_flight;
-  load.own_then = load.own;
-  load.told_at = now;
-}
-
-int LoadView::in_flight(const std::string& machine, MonotonicTime now) const {
+void LoadView::told(const std::string& node, const std::string& machine, int others) {
   const auto found = machines_.find(machine);
-  if (found == machines_.end()) return 0;
-  const Load& load = found->second;
-  if (!fresh(load, now)) return load.own;
-  return std::max(load.own, load.told + load.own - load.own_then);
+  if (others == 0 && (found == machines_.end() || found->second.own == 0)) {
+    if (found != machines_.end()) machines_.erase(found);
+    return;
+  }
+  Load& load = machines_[machine];
+  load.others = others;
+  load.node = node;
 }
 
-void LoadView::forget_old(MonotonicTime now) {
-  std::erase_if(machines_, [now](const auto& each) {
-    return each.second.own == 0 && !fresh(each.second, now);
-  });
+void LoadView::forget(const std::string& node) {
+  for (auto& [machine, load] : machines_) {
+    if (load.node == node) load.others = 0;
+  }
+  std::erase_if(machines_,
+                [](const auto& each) { return each.second.own == 0 && each.second.others == 0; });
+}
+
+int LoadView::in_flight(const std::string& machine) const {
+  const auto found = machines_.find(machine);
+  return found == machines_.end() ? 0 : found->second.own + found->second.others;
 }
 
 }  // namespace perigee::backhaul

@@ -1,13 +1,10 @@
 // LoadView: how many requests machines of other nodes have, as far as this router can tell: its own
-// are counted, those of other routers are known from what the machine's node told with its last
-// answer. Pure.
+// are counted here, and what others have there the machine's node tells (load_feed.h). Pure.
 #pragma once
 
 #include <string>
 #include <unordered_map>
 #include <utility>
-
-#include "base/time.h"
 
 namespace perigee::backhaul {
 
@@ -31,20 +28,19 @@ class LoadView {
     std::string machine_;
   };
 
-  // The machine's node counts `in_flight`, ours included.
-  void told(const std::string& machine, int in_flight, MonotonicTime now);
-  int in_flight(const std::string& machine, MonotonicTime now) const;
-  void forget_old(MonotonicTime now);
+  // `node` counts `others` requests at its machine, ours not included.
+  void told(const std::string& node, const std::string& machine, int others);
+  // Nothing is heard from it any more.
+  void forget(const std::string& node);
+  int in_flight(const std::string& machine) const;
   std::size_t size() const { return machines_.size(); }
 
  private:
   struct Load {
     int own = 0;
-    int told = 0;
-    int own_then = 0;  // when it was told
-    MonotonicTime told_at{};
+    int others = 0;
+    std::string node{};  // that told `others`
   };
-  static bool fresh(const Load& load, MonotonicTime now);
   std::unordered_map<std::string, Load> machines_;
 };
 

@@ -15,13 +15,14 @@ enum Field : std::uint8_t {
   kMachinePort = 0xe3,
   kRelays = 0xe4,
   kRequestId = 0xe5,
+  kFrom = 0xe6,
 };
 
 constexpr char kYes = 0;
 
 Result<std::string> required(const proxy_protocol::Header& header, Field field) {
   const std::string* value = header.find(field);
-  if (value == nullptr || value->empty() || value->size() > kMaxAppBytes) {
+  if (value == nullptr || value->empty() || value->size() > kMaxNameBytes) {
     return fail(Code::data_loss, "a tunnel's opening: field {:#x} is missing, empty or too long",
                 static_cast<unsigned>(field));
   }
@@ -53,7 +54,8 @@ Result<std::string> opening(const Tunnel& tunnel) {
                                           {kNode, hop.node},
                                           {kMachinePort, std::to_string(hop.port)},
                                           {kRelays, std::to_string(hop.relays)},
-                                          {kRequestId, tunnel.request_id}}});
+                                          {kRequestId, tunnel.request_id},
+                                          {kFrom, hop.from}}});
 }
 
 Result<Tunnel> tunnel_of(const proxy_protocol::Header& header) {
@@ -68,6 +70,7 @@ Result<Tunnel> tunnel_of(const proxy_protocol::Header& header) {
       required_number(header, kMachinePort, std::numeric_limits<std::uint16_t>::max()));
   TRY(tunnel.hop.relays, required_number(header, kRelays, kMaxRelays));
   TRY(tunnel.request_id, required(header, kRequestId));
+  TRY(tunnel.hop.from, required(header, kFrom));
   return tunnel;
 }
 

@@ -34,14 +34,20 @@ std::unexpected<backhaul::Failure> refused(Refusal refusal) {
 struct BackhaulHandler::Place {
   std::string machine;
   sys::Address address;
+  std::string from;  // the user's router's node
 };
 
 BackhaulHandler::BackhaulHandler(sys::Host& host, State& state, http::Client& machines,
-                                 backhaul::Client& nodes, std::string node)
-    : host_(host), state_(state), machines_(machines), nodes_(nodes), node_(std::move(node)) {}
+                                 backhaul::Client& nodes, backhaul::LoadTeller& teller,
+                                 std::string node)
+    : host_(host),
+      state_(state),
+      machines_(machines),
+      nodes_(nodes),
+      teller_(teller),
+      node_(std::move(node)) {}
 
 async::Task<void> BackhaulHandler::handle(http::Request& request, http::ResponseWriter& response) {
-  ++state_.counters.backhaul_requests;
   co_await async::first_of(host_.loop, serve(request, response), until_gone(response));
 }
 
@@ -52,12 +58,11 @@ async::Task<void> BackhaulHandler::serve(http::Request& request, http::ResponseW
     std::ignore = co_await response.send(std::move(head), hop.error().context + "\n");
     co_return;
   }
+  if (!hop->loads) ++state_.counters.backhaul_requests;
   if (hop->node != node_) co_return co_await relay(request, response, *std::move(hop));
+  if (hop->loads) co_return co_await teller_.serve(hop->from, response);
   auto place = find_place(*hop);
-  if (!place) {
-    co_return co_await refuse(response,
-                              {.refusal = place.error(), .load = state_.loads.of(hop->machine)});
-  }
+  if (!place) co_return co_await refuse(response, {.refusal = place.error()});
   co_await hand_over(request, response, *std::move(place));
 }
 
@@ -80,23 +85,22 @@ std::expected<BackhaulHandler::Place, Refusal> BackhaulHandler::find_place(
   }
   const auto address = sys::Address::ip(target->address, static_cast<std::uint16_t>(hop.port));
   if (!address) return std::unexpected(Refusal::not_started);
-  return Place{.machine = hop.machine, .address = *address};
+  return Place{.machine = hop.machine, .address = *address, .from = hop.from};
 }
 
 async::Task<void> BackhaulHandler::hand_over(http::Request& request, http::ResponseWriter& response,
                                              Place place) {
-  const Loads::Slot slot(state_.loads, place.machine);
+  const Loads::Slot slot(state_.loads, place.machine, place.from);
   http::RequestHead head = std::move(request.head);
   backhaul::remove_hop_fields(head.headers);
   auto answer = co_await machines_.forward(place.address, std::move(head), &request.body,
                                            host_.loop.deadline_in(kUpstreamHead));
-  const int load = state_.loads.of(place.machine);
-  if (answer) co_return co_await pass_on(**answer, response, {.load = load});
+  if (answer) co_return co_await pass_on(**answer, response, {});
   if (!answer.error().sent) {
     ++state_.counters.connect_failures;
-    co_return co_await refuse(response, {.refusal = Refusal::not_listening, .load = load});
+    co_return co_await refuse(response, {.refusal = Refusal::not_listening});
   }
-  co_await fail_request(response, answer.error().error, {.load = load});
+  co_await fail_request(response, answer.error().error, {});
 }
 
 async::Task<void> BackhaulHandler::relay(http::Request& request, http::ResponseWriter& response,
@@ -167,7 +171,7 @@ async::Task<backhaul::Connected> BackhaulHandler::reach(backhaul::Tunnel tunnel,
   }
   const auto place = find_place(tunnel.hop);
   if (!place) co_return refused(place.error());
-  slot = Loads::Slot(state_.loads, place->machine);
+  slot = Loads::Slot(state_.loads, place->machine, place->from);
   auto stream = co_await host_.network.connect(place->address, deadline);
   if (!stream) co_return refused(Refusal::not_listening);
   co_return *std::move(stream);

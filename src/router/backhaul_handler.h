@@ -19,7 +19,7 @@ namespace perigee::router {
 class BackhaulHandler : public http::Handler, public backhaul::TunnelHandler {
  public:
   BackhaulHandler(sys::Host& host, State& state, http::Client& machines, backhaul::Client& nodes,
-                  std::string node);
+                  backhaul::LoadTeller& teller, std::string node);
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
   async::Task<void> serve_tunnel(backhaul::Tunnel tunnel, sys::Stream& stream) override;
 
@@ -40,6 +40,7 @@ class BackhaulHandler : public http::Handler, public backhaul::TunnelHandler {
   State& state_;
   http::Client& machines_;
   backhaul::Client& nodes_;
+  backhaul::LoadTeller& teller_;
   std::string node_;
 };
 

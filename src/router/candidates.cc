@@ -49,7 +49,7 @@ routing::Candidate Candidates::one(const model::RouteTarget& target) const {
     out.in_flight = state_.loads.of(machine);
     return out;
   }
-  out.in_flight = state_.remote_loads.in_flight(machine, loop_.now());
+  out.in_flight = state_.remote_loads.in_flight(machine);
   out.rtt = nodes_.rtt(node).value_or(kUnknownRtt);
   out.reachable = nodes_.reaches(node);
   return out;

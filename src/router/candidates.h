@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "async/loop.h"
 #include "backhaul/client.h"
 #include "http/message.h"
 #include "router/state.h"
@@ -17,9 +16,8 @@ namespace perigee::router {
 
 class Candidates {
  public:
-  Candidates(async::Loop& loop, const State& state, const backhaul::Client& nodes,
-             std::string own_node)
-      : loop_(loop), state_(state), nodes_(nodes), own_node_(std::move(own_node)) {}
+  Candidates(const State& state, const backhaul::Client& nodes, std::string own_node)
+      : state_(state), nodes_(nodes), own_node_(std::move(own_node)) {}
 
   // They point into `route`.
   std::vector<routing::Candidate> of(const model::AppRoute& route, const routing::Wish& wish,
@@ -28,7 +26,6 @@ class Candidates {
  private:
   routing::Candidate one(const model::RouteTarget& target) const;
 
-  async::Loop& loop_;
   const State& state_;
   const backhaul::Client& nodes_;
   std::string own_node_;

@@ -131,9 +131,9 @@ struct Fleet : Fixture {
     CHECK(held->value().status == 200);
     return reply;
   }
-  static async::Task<void> ask_into(Fixture& f, http::RequestHead head,
-                                    std::optional<Result<Reply>>& result) {
-    result.emplace(co_await f.ask(f.http_address, std::move(head), {}));
+  static async::Task<void> ask_into(Fleet& f, http::RequestHead head,
+                                    std::optional<Result<Reply>>& result, int node = 1) {
+    result.emplace(co_await f.ask(f.sites.at(node).http, std::move(head), {}));
   }
 
   std::uint16_t backhaul_port = 0;
@@ -166,7 +166,7 @@ TEST_CASE_FIXTURE(Fleet, "a request crosses to the machine of another node, and 
   CHECK(*line.find("machine")->string() == "m2");
   CHECK(*line.find("machine_node")->string() == "n2");
   CHECK(state(2).counters.backhaul_requests == 1);
-  CHECK(state(1).remote_loads.in_flight("m2", loop().now()) <= 1);
+  CHECK(state(1).remote_loads.in_flight("m2") <= 1);
 }
 
 TEST_CASE_FIXTURE(Fleet, "64 MiB go to a machine of another node and back, in bounded memory") {
@@ -204,13 +204,8 @@ TEST_CASE_FIXTURE(Fleet, "a full machine refuses, and the request goes to anothe
   Machine& other = start_machine("m3", ip_of(3));
   place("m2", 2);
   start_fleet();
-  struct Elsewhere {  // n2's own users have its machine; n1 does not know
-    static async::Task<void> run(Fleet& f, std::optional<Result<Reply>>& result) {
-      result.emplace(co_await f.ask(f.sites.at(2).http, {.target = "/hold"}, {}));
-    }
-  };
   std::optional<Result<Reply>> held;
-  tasks.spawn(Elsewhere::run(*this, held));
+  tasks.spawn(ask_into(*this, {.target = "/hold"}, held, 2));  // n1 does not know of it
   for (int i = 0; i < 500 && !full.entered.is_set(); ++i) sleep(10ms);
   REQUIRE(full.entered.is_set());
   place("m3", 3);
@@ -225,6 +220,36 @@ TEST_CASE_FIXTURE(Fleet, "a full machine refuses, and the request goes to anothe
   CHECK(full.requests == 1);
   CHECK(state(2).counters.refusals >= 1);
   full.release.set();
+  for (int i = 0; i < 500 && !held; ++i) sleep(10ms);
+  REQUIRE(held.has_value());
+}
+
+TEST_CASE_FIXTURE(Fleet, "what other nodes' users do with a machine is known where it is chosen") {
+  route_line(1);
+  route.services[0].concurrency = {
+      .soft_limit = 1, .hard_limit = 0, .balancing = model::Balancing::balanced};
+  Machine& busy = start_machine("m2", ip_of(2));
+  Machine& other = start_machine("m3", ip_of(3));
+  place("m2", 2);
+  place("m3", 3);
+  start_fleet();
+  for (int i = 0; i < 2; ++i) CHECK(get().status == 200);  // from here on loads are followed
+  std::optional<Result<Reply>> held;
+  http::RequestHead head{.target = "/hold"};
+  head.headers.add("perigee-force-machine", "m2");
+  tasks.spawn(ask_into(*this, std::move(head), held, 2));
+  for (int i = 0; i < 500 && !busy.entered.is_set(); ++i) sleep(10ms);
+  REQUIRE(busy.entered.is_set());
+  const auto load = [&] { return state(1).remote_loads.in_flight("m2"); };
+  for (int i = 0; i < 500 && load() == 0; ++i) sleep(10ms);
+  CHECK(load() == 1);
+  const int before = other.requests;
+  for (int i = 0; i < 4; ++i) CHECK(get().body == "m3:");
+  CHECK(other.requests == before + 4);
+  CHECK(load() == 1);
+  busy.release.set();
+  for (int i = 0; i < 500 && load() > 0; ++i) sleep(10ms);
+  CHECK(load() == 0);
   for (int i = 0; i < 500 && !held; ++i) sleep(10ms);
   REQUIRE(held.has_value());
 }

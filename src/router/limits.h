@@ -27,8 +27,8 @@ inline constexpr std::size_t kRememberedDecisions = 4096;
 // Requests to and from other nodes' routers.
 inline constexpr std::size_t kMaxReplay = 512 * 1024;  // of a body, kept to be sent again elsewhere
 inline constexpr std::size_t kMaxFailureText = 4096;
-inline constexpr Duration kForgetLoads = 10s;  // between two looks for what is too old
-inline constexpr Duration kUnknownRtt = 1s;    // a node that has not answered a ping yet is far
+inline constexpr std::size_t kFollowedLoads = 8;  // machines whose nodes' loads a choice follows
+inline constexpr Duration kUnknownRtt = 1s;       // a node that has not answered a ping yet is far
 
 // The routes feed.
 inline constexpr Duration kFeedSilence = 15s;

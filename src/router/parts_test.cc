@@ -8,7 +8,6 @@
 #include "router/error_page.h"
 #include "router/forwarding.h"
 #include "router/limits.h"
-#include "router/route_feed.h"
 #include "router/route_store.h"
 #include "router/state.h"
 
@@ -189,54 +188,6 @@ TEST_CASE("an access line is JSON whatever the client sent") {
   CHECK(value->find("app") == nullptr);
 }
 
-// A body in given pieces.
-class Pieces : public http::Body {
- public:
-  explicit Pieces(std::vector<std::string> pieces) : pieces_(std::move(pieces)) {}
-  async::Task<Result<std::size_t>> read(std::span<char> into) override {
-    if (next_ == pieces_.size()) co_return 0;
-    const std::string& piece = pieces_[next_++];
-    std::ranges::copy(piece, into.begin());
-    co_return piece.size();
-  }
-  std::optional<std::uint64_t> length() const override { return std::nullopt; }
-
- private:
-  std::vector<std::string> pieces_;
-  std::size_t next_ = 0;
-};
-
-// Runs a task that never has to wait.
-template <typename T>
-T at_once(async::Task<T> task) {
-  task.start();
-  REQUIRE(task.done());
-  return std::move(task).take();
-}
-
-TEST_CASE("lines come out whole however they arrive") {
-  Pieces body({"on", "e\ntwo\n\nth", "r", "ee", "\n"});
-  LineReader lines(body);
-  std::string all;
-  for (;;) {
-    const auto line = lines.next();
-    REQUIRE(line.has_value());
-    if (*line) {
-      all += std::string(**line) + "|";
-    } else if (!at_once(lines.fill())) {
-      break;
-    }
-  }
-  CHECK(all == "one|two||three|");
-}
-
-TEST_CASE("a line without end is refused") {
-  Pieces body(std::vector<std::string>(kMaxFeedLine / 60000 + 2, std::string(60000, 'x')));
-  LineReader lines(body);
-  while (lines.next()) REQUIRE(at_once(lines.fill()).has_value());
-  CHECK(lines.next().error().code == Code::resource_exhausted);
-}
-
 TEST_CASE("a load is counted while its slot lives") {
   Loads loads;
   {
@@ -248,6 +199,26 @@ TEST_CASE("a load is counted while its slot lives") {
     CHECK(loads.of("m") == 1);
   }
   CHECK(loads.of("m") == 0);
+}
+
+TEST_CASE("what others have at a machine leaves out the requests of the one who asks") {
+  Loads loads;
+  std::vector<std::string> told;
+  loads.on_change([&](const std::string& machine) { told.push_back(machine); });
+  {
+    Loads::Slot own(loads, "m");
+    Loads::Slot far(loads, "m", "n2");
+    Loads::Slot again(loads, "m", "n2");
+    CHECK(loads.others("m", "n2") == 1);
+    CHECK(loads.others("m", "n3") == 3);
+    CHECK(loads.loaded_machines() == std::vector<std::string>{"m"});
+    again = std::move(own);
+    CHECK(loads.others("m", "n2") == 1);
+    CHECK(loads.of("m") == 2);
+  }
+  CHECK(loads.others("m", "n2") == 0);
+  CHECK(loads.loaded_machines().empty());
+  CHECK(told.size() == 6);
 }
 
 }  // namespace

@@ -81,15 +81,16 @@ struct Proxy::Search {
 };
 
 Proxy::Proxy(sys::Host& host, State& state, http::Client& client, backhaul::Client& nodes,
-             Waker& waker, AccessLog& log, ProxySettings settings)
+             backhaul::LoadFeed& loads, Waker& waker, AccessLog& log, ProxySettings settings)
     : host_(host),
       state_(state),
       client_(client),
       nodes_(nodes),
+      loads_(loads),
       waker_(waker),
       log_(log),
       settings_(std::move(settings)),
-      candidates_(host.loop, state, nodes, settings_.node) {}
+      candidates_(state, nodes, settings_.node) {}
 
 async::Task<void> Proxy::handle(http::Request& request, http::ResponseWriter& response) {
   ++state_.counters.requests;
@@ -211,7 +212,24 @@ routing::Decision Proxy::choose(Transaction& t, Search& search) {
                              .policy = policy,
                              .decision = decision,
                              .attempt = t.attempts + 1});
+  follow_loads(search, decision);
   return decision;
+}
+
+// Where this node's own machines don't do, the nearest others' loads are followed, so that the next
+// choices know them.
+void Proxy::follow_loads(const Search& search, const routing::Decision& decision) {
+  std::vector<std::pair<Duration, const std::string*>> nodes;
+  if (decision.outcome != routing::Outcome::chosen) return;
+  if (search.candidates[*decision.index].target->node.str() == settings_.node) return;
+  for (const routing::Candidate& each : search.candidates) {
+    const std::string& node = each.target->node.str();
+    if (each.reachable && node != settings_.node) nodes.emplace_back(each.rtt, &node);
+  }
+  const auto count = std::min<std::size_t>(nodes.size(), kFollowedLoads);
+  const auto end = nodes.begin() + static_cast<std::ptrdiff_t>(count);
+  std::ranges::partial_sort(nodes, end, {}, &std::pair<Duration, const std::string*>::first);
+  for (auto each = nodes.begin(); each != end; ++each) loads_.follow(*each->second);
 }
 
 // Has a machine started where that is due, and gives the one that comes its time.
@@ -288,7 +306,6 @@ async::Task<Proxy::Attempt> Proxy::attempt_there(Transaction& t, model::RouteTar
   auto answer = co_await nodes_.forward(std::move(hop), std::move(head), &t.body,
                                         host_.loop.deadline_in(kUpstreamHead));
   backhaul::Told& told = answer ? answer->told : answer.error().told;
-  if (told.load) state_.remote_loads.told(t.machine, *told.load, host_.loop.now());
   t.relay = told.relay;
   if (!answer) co_return std::unexpected(std::move(answer).error());
   if (!answer->told.failure.empty()) co_return co_await machine_failed(*std::move(answer));

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "backhaul/client.h"
+#include "backhaul/load_feed.h"
 #include "http/client.h"
 #include "http/upgrade.h"
 #include "router/access_log.h"
@@ -41,8 +42,8 @@ struct ProxySettings {
 
 class Proxy : public http::Handler {
  public:
-  Proxy(sys::Host& host, State& state, http::Client& client, backhaul::Client& nodes, Waker& waker,
-        AccessLog& log, ProxySettings settings);
+  Proxy(sys::Host& host, State& state, http::Client& client, backhaul::Client& nodes,
+        backhaul::LoadFeed& loads, Waker& waker, AccessLog& log, ProxySettings settings);
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
 
  private:
@@ -59,6 +60,7 @@ class Proxy : public http::Handler {
   int listener_port(const Transaction& t) const;
   async::Task<std::expected<Reached, Problem>> reach(Transaction& t);
   routing::Decision choose(Transaction& t, Search& search);
+  void follow_loads(const Search& search, const routing::Decision& decision);
   async::Task<std::optional<std::expected<Reached, Problem>>> attempt(Transaction& t,
                                                                       Search& search,
                                                                       model::RouteTarget target);
@@ -89,6 +91,7 @@ class Proxy : public http::Handler {
   State& state_;
   http::Client& client_;
   backhaul::Client& nodes_;
+  backhaul::LoadFeed& loads_;
   Waker& waker_;
   AccessLog& log_;
   ProxySettings settings_;

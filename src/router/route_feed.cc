@@ -10,34 +10,8 @@ namespace perigee::router {
 namespace {
 
 constexpr std::string_view kPath = "/internal/v1/feed/routes";
-constexpr std::size_t kRead = 64 * 1024;
 
 }  // namespace
-
-Result<std::optional<std::string_view>> LineReader::next() {
-  const auto feed = buffer_.find('\n', scanned_);
-  if (feed != std::string::npos) {
-    const std::string_view line = std::string_view(buffer_).substr(start_, feed - start_);
-    start_ = scanned_ = feed + 1;
-    return line;
-  }
-  scanned_ = buffer_.size();
-  if (buffer_.size() - start_ > kMaxFeedLine) {
-    return fail(Code::resource_exhausted, "a line of more than {} bytes", kMaxFeedLine);
-  }
-  return std::nullopt;
-}
-
-async::Task<Result<void>> LineReader::fill() {
-  buffer_.erase(0, start_);
-  scanned_ -= start_;
-  start_ = 0;
-  std::vector<char> piece(kRead);
-  CO_TRY(const std::size_t n, co_await body_.read(piece));
-  if (n == 0) co_return fail(Code::end_of_stream, "the feed ended");
-  buffer_.append(piece.data(), n);
-  co_return Result<void>();
-}
 
 RouteFeed::RouteFeed(sys::Host& host, sys::Address control, RouteStore& store, State& state,
                      Publish publish)
@@ -79,7 +53,7 @@ async::Task<Result<void>> RouteFeed::follow() {
 }
 
 async::Task<Result<void>> RouteFeed::read_lines(http::Body& body) {
-  LineReader lines(body);
+  http::LineReader lines(body, kMaxFeedLine);
   bool begun = false;
   for (;;) {
     CO_TRY(const bool changed, apply_arrived(lines, begun));
@@ -90,7 +64,7 @@ async::Task<Result<void>> RouteFeed::read_lines(http::Body& body) {
 }
 
 // All lines that are there make one new table. True: it differs.
-Result<bool> RouteFeed::apply_arrived(LineReader& lines, bool& begun) {
+Result<bool> RouteFeed::apply_arrived(http::LineReader& lines, bool& begun) {
   bool changed = false;
   for (;;) {
     TRY(const auto line, lines.next());

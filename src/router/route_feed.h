@@ -7,26 +7,12 @@
 #include <string>
 
 #include "http/client.h"
+#include "http/line_reader.h"
 #include "router/route_store.h"
 #include "router/state.h"
 #include "sys/host.h"
 
 namespace perigee::router {
-
-// Lines of an endless body, bounded, each byte looked at once.
-class LineReader {
- public:
-  explicit LineReader(http::Body& body) : body_(body) {}
-  // A line that has arrived, without its line feed; nullopt: `fill` first. Valid until `fill`.
-  Result<std::optional<std::string_view>> next();
-  async::Task<Result<void>> fill();
-
- private:
-  http::Body& body_;
-  std::string buffer_;
-  std::size_t start_ = 0;
-  std::size_t scanned_ = 0;
-};
 
 class RouteFeed {
  public:
@@ -38,7 +24,7 @@ class RouteFeed {
  private:
   async::Task<Result<void>> follow();
   async::Task<Result<void>> read_lines(http::Body& body);
-  Result<bool> apply_arrived(LineReader& lines, bool& begun);
+  Result<bool> apply_arrived(http::LineReader& lines, bool& begun);
 
   sys::Host& host_;
   sys::Address control_;

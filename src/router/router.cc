@@ -55,20 +55,23 @@ struct Router::Parts {
         file(h, config.snapshot_path, store),
         upstream(h, {.connect_timeout = kConnectTimeout}),
         nodes(h, config.node.str(), config.backhaul_port),
-        backhaul_handler(h, state, upstream, nodes, config.node.str()),
+        load_feed(h, nodes, state.remote_loads),
+        teller(h.loop, state.loads),
+        backhaul_handler(h, state, upstream, nodes, teller, config.node.str()),
         backhaul_server(h, backhaul_handler, backhaul_handler,
                         [this](const sys::Address& peer) { return is_node(peer); }),
         waker(h, state, config.control, config.region.str()),
         loads(h, state, store, config.control, config.node.str()),
         log(h, config.access_log, state.counters.log_lines_dropped),
         stopped(h.loop),
-        tasks(h.loop) {}
+        tasks(h.loop) {
+    state.loads.on_change([this](const std::string& machine) { teller.changed(machine); });
+  }
 
   static async::Task<void> run(std::shared_ptr<Parts> parts, Listeners listeners);
   void start_servers(Listeners& listeners);
   async::Task<void> load_routes();
   bool is_node(const sys::Address& peer) const;
-  async::Task<void> forget_loads();
   void use(routing::TablePtr table);
   void forget_gone(const routing::RouteTable& before, const routing::RouteTable& after);
   void forget_upstreams(const model::AppRoute& old, const routing::RoutePtr& now);
@@ -81,6 +84,8 @@ struct Router::Parts {
   RouteFile file;
   http::Client upstream;
   backhaul::Client nodes;
+  backhaul::LoadFeed load_feed;
+  backhaul::LoadTeller teller;
   BackhaulHandler backhaul_handler;
   backhaul::Server backhaul_server;
   Waker waker;
@@ -136,7 +141,7 @@ async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners lis
   self.tasks.spawn(self.certificates->run());
   self.tasks.spawn(self.loads.run());
   self.tasks.spawn(self.file.keep());
-  self.tasks.spawn(self.forget_loads());
+  self.tasks.spawn(backhaul::LoadTeller::run(self.teller));
   co_await self.stopped.wait();
 }
 
@@ -148,7 +153,7 @@ void Router::Parts::start_servers(Listeners& listeners) {
                                .https_port = port_of(listeners.https, config.https_port, 443),
                                .reach_bound = config.reach_bound,
                                .wake_bound = config.wake_bound};
-  proxy = std::make_unique<Proxy>(host, state, upstream, nodes, waker, log, settings);
+  proxy = std::make_unique<Proxy>(host, state, upstream, nodes, load_feed, waker, log, settings);
   server = std::make_unique<http::Server>(host, *proxy, http::ServerLimits{});
   for (auto& listener : listeners.http) tasks.spawn(server->serve(std::move(listener)));
   for (auto& listener : listeners.https) {
@@ -159,7 +164,7 @@ void Router::Parts::start_servers(Listeners& listeners) {
   }
   if (listeners.status == nullptr) return;
   status = std::make_unique<StatusHandler>(host.clock, state, store,
-                                           Candidates(host.loop, state, nodes, config.node.str()),
+                                           Candidates(state, nodes, config.node.str()),
                                            [this] { return connections(); });
   status_server =
       std::make_unique<http::Server>(host, *status, http::ServerLimits{.max_connections = 64});
@@ -180,13 +185,6 @@ bool Router::Parts::is_node(const sys::Address& peer) const {
     const auto address = sys::Address::ip(each.second.mesh_address, peer.port());
     return address && *address == peer;
   });
-}
-
-async::Task<void> Router::Parts::forget_loads() {
-  for (;;) {
-    co_await host.loop.sleep(kForgetLoads);
-    state.remote_loads.forget_old(host.loop.now());
-  }
 }
 
 // An address may be given to another machine: no kept connection may lead there.
@@ -222,6 +220,7 @@ async::Task<void> Router::Parts::load_routes() {
 
 async::Task<void> Router::drain(Deadline deadline) {
   if (parts_->server) co_await parts_->server->drain(deadline);
+  parts_->teller.end();
   co_await parts_->backhaul_server.drain(deadline);
   co_await parts_->log.flush();
   co_await parts_->file.save();

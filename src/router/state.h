@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "async/event.h"
+#include "backhaul/load_teller.h"
 #include "backhaul/load_view.h"
 #include "router/decisions.h"
 #include "routing/route_table.h"
@@ -24,43 +27,60 @@ struct MachineLoad {
   bool operator==(const MachineLoad&) const = default;
 };
 
-// Requests in flight by machine id.
-class Loads {
+// Requests in flight by machine id, and which of them came from routers of other nodes.
+class Loads : public backhaul::LoadSource {
  public:
   using Report = std::vector<std::pair<std::string, MachineLoad>>;
 
   class Slot {
    public:
     Slot() = default;
-    Slot(Loads& loads, std::string machine) : loads_(&loads), machine_(std::move(machine)) {
-      MachineLoad& load = loads_->machines_[machine_];
-      load.peak = std::max(load.peak, ++load.in_flight);
-      ++load.requests;
+    // `from`: the node whose router it came through; empty for this one.
+    Slot(Loads& loads, std::string machine, std::string from = {})
+        : loads_(&loads), machine_(std::move(machine)), from_(std::move(from)) {
+      loads_->begin(machine_, from_);
     }
     Slot(Slot&& other) noexcept
-        : loads_(std::exchange(other.loads_, nullptr)), machine_(std::move(other.machine_)) {}
+        : loads_(std::exchange(other.loads_, nullptr)),
+          machine_(std::move(other.machine_)),
+          from_(std::move(other.from_)) {}
     Slot& operator=(Slot&& other) noexcept {
       if (this == &other) return *this;
       release();
       loads_ = std::exchange(other.loads_, nullptr);
       machine_ = std::move(other.machine_);
+      from_ = std::move(other.from_);
       return *this;
     }
     ~Slot() { release(); }
 
    private:
     void release() {
-      if (loads_ == nullptr) return;
-      --loads_->machines_.at(machine_).in_flight;
-      loads_ = nullptr;
+      if (loads_ != nullptr) std::exchange(loads_, nullptr)->end(machine_, from_);
     }
     Loads* loads_ = nullptr;
     std::string machine_;
+    std::string from_;
   };
+
+  // Called with a machine's id at each begin and end.
+  void on_change(std::function<void(const std::string&)> told) { told_ = std::move(told); }
 
   int of(const std::string& machine) const {
     const auto found = machines_.find(machine);
     return found == machines_.end() ? 0 : found->second.in_flight;
+  }
+
+  std::vector<std::string> loaded_machines() const override {
+    std::vector<std::string> out;
+    for (const auto& [machine, load] : machines_) {
+      if (load.in_flight > 0) out.push_back(machine);
+    }
+    return out;
+  }
+  int others(const std::string& machine, const std::string& from) const override {
+    const auto theirs = from_.find({machine, from});
+    return of(machine) - (theirs == from_.end() ? 0 : theirs->second);
   }
 
   // Machines that had anything to do since the last acknowledged report.
@@ -76,7 +96,25 @@ class Loads {
   }
 
  private:
+  void begin(const std::string& machine, const std::string& from) {
+    MachineLoad& load = machines_[machine];
+    load.peak = std::max(load.peak, ++load.in_flight);
+    ++load.requests;
+    if (!from.empty()) ++from_[{machine, from}];
+    if (told_) told_(machine);
+  }
+  void end(const std::string& machine, const std::string& from) {
+    --machines_.at(machine).in_flight;
+    if (!from.empty()) {
+      const auto theirs = from_.find({machine, from});
+      if (--theirs->second == 0) from_.erase(theirs);
+    }
+    if (told_) told_(machine);
+  }
+
   std::unordered_map<std::string, MachineLoad> machines_;
+  std::map<std::pair<std::string, std::string>, int> from_;  // (machine, node) → requests
+  std::function<void(const std::string&)> told_;
 };
 
 struct Counters {
@@ -101,7 +139,7 @@ struct State {
   routing::TablePtr table = std::make_shared<const routing::RouteTable>();
   async::Notify changed;            // a new table
   Loads loads;                      // at this node's machines
-  backhaul::LoadView remote_loads;  // at those of other nodes, which their routers report
+  backhaul::LoadView remote_loads;  // at those of other nodes, which their routers tell
   Decisions decisions;              // for `perigee explain`
   Counters counters;
   std::uint64_t turn = 0;  // breaks ties
