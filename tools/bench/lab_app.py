@@ -1,5 +1,6 @@
-"""The app of the lab's bench: static busybox with a page, its assets, one MiB, and a request that
-is held for a while; the same image in every city, and behind the origin it is compared with."""
+"""The app of the lab's bench: nginx with a page, its assets, one MB, and a file that it gives out so
+slowly that a request is held for a while, at no cost; the same image in every city, and behind the
+origin it is compared with."""
 
 import http.client
 import json
@@ -9,38 +10,38 @@ import time
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent.parent / 'e2e'))
 
-import shell_app  # noqa: E402
+import images  # noqa: E402
 
 NAME = 'bench'
 HOST = f'{NAME}.lab.test'
-PORT = shell_app.PORT
+PORT = images.PORT
 SOFT_LIMIT = 4
 HARD_LIMIT = 8
 ASSETS = 20
 ASSET_BYTES = 30 * 1024
 PAGE_BYTES = 10 * 1024
 LARGE_BYTES = 1_000_000
+HELD_RATE = 1000  # bytes a second: nginx waits a second after the first so many, and so on
 HOLD_S = 2
-HOLD_PATH = '/cgi-bin/hold'
+HOLD_PATH = '/held'
 LARGE_PATH = '/large'
 BOOT_S = 240
 API_PORT = 4280
+MEMORY_MIB = 128
 
-SERVER = f'''
-/bin/busybox --install -s /bin
-mkdir -p /www/cgi-bin /tmp
-text() {{ head -c "$1" /dev/zero | tr '\\0' p; }}
-text {PAGE_BYTES} > /www/index.html
-text {LARGE_BYTES} > /www{LARGE_PATH}
-i=0
-while [ $i -lt {ASSETS} ]; do text {ASSET_BYTES} > /www/asset-$i; i=$((i + 1)); done
-cat > /www{HOLD_PATH} <<'END'
-#!/bin/sh
-sleep {HOLD_S}
-printf 'Content-Type: text/plain\\r\\n\\r\\nheld\\n'
-END
-chmod +x /www{HOLD_PATH}
-exec /bin/busybox httpd -f -p {PORT} -h /www
+NGINX_CONF = f'''user www-data;
+worker_processes 1;
+error_log stderr;
+pid /run/nginx.pid;
+events {{ worker_connections 256; }}
+http {{
+  access_log off;
+  server {{
+    listen {PORT};
+    root /www;
+    location = {HOLD_PATH} {{ limit_rate {HELD_RATE}; }}
+  }}
+}}
 '''
 SERVICE = f'''
 [http_service.concurrency]
@@ -51,12 +52,29 @@ balancing = "balanced"
 '''
 
 
+def build_context(folder):
+    """A Dockerfile with all that it names, and perigee.toml."""
+    images.nginx_folder(folder, 'p' * PAGE_BYTES, NAME)
+    www = folder / 'www'
+    www.mkdir()
+    for name, size in {LARGE_PATH: LARGE_BYTES, HOLD_PATH: (HOLD_S + 1) * HELD_RATE,
+                       **{f'/asset-{i}': ASSET_BYTES for i in range(ASSETS)}}.items():
+        (www / name[1:]).write_text('p' * size)
+    (folder / 'nginx.conf').write_text(NGINX_CONF)
+    lines = (folder / 'Dockerfile').read_text().splitlines()
+    lines[-1:-1] = ['COPY www /www', 'COPY nginx.conf /etc/nginx/nginx.conf']
+    (folder / 'Dockerfile').write_text('\n'.join(lines) + '\n')
+    (folder / 'perigee.toml').write_text(images.PERIGEE_TOML.format(
+        app=NAME, port=PORT, memory=MEMORY_MIB, service='') + SERVICE)
+    return folder
+
+
 class App:
     """The app in a lab; its machines as control has them."""
 
     def __init__(self, lab, folder):
         self.lab = lab
-        self.folder = shell_app.folder(folder, NAME, config=SERVICE, server=SERVER, memory=128)
+        self.folder = build_context(folder)
 
     def deploy(self, city):
         """One machine, there."""

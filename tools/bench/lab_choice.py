@@ -12,9 +12,9 @@ import time
 import lab_app
 from lab_routes import UnixConnection
 
-SECONDS = 60
-BUSY_RATE = 4.5  # requests a second from a busy city; each is held for HOLD_S
-CALM_RATE = 0.4
+SECONDS = 200
+BUSY_RATE = 2.0  # requests a second from a busy city; each is held for some HOLD_S
+CALM_RATE = 0.25
 NEARER_MS = 5
 REQUEST_S = 60
 SEED = 4
