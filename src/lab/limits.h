@@ -29,8 +29,9 @@ inline constexpr std::uint64_t kMaxCaptureBytes = 1ULL << 30;
 inline constexpr std::size_t kParallelSteps = 8;  // of bring-up, on one host
 inline constexpr Duration kIpTimeout = 20s;
 inline constexpr Duration kEmulatorStart = 20s;
-inline constexpr Duration kNodeStart = 70s;    // `perigee up` has its own bound below that
-inline constexpr Duration kEtcdStart = 30s;    // until its members have a leader
-inline constexpr Duration kNodesReady = 100s;  // all of them: 17 make trial boots at once
+inline constexpr Duration kNodeStart = 70s;     // `perigee up` has its own bound below that
+inline constexpr Duration kCgroupsEmpty = 20s;  // until the last killed process has left its group
+inline constexpr Duration kEtcdStart = 30s;     // until its members have a leader
+inline constexpr Duration kNodesReady = 100s;   // all of them: 17 make trial boots at once
 
 }  // namespace perigee::lab

@@ -108,10 +108,17 @@ std::vector<std::string> cgroups_in(const std::string& directory) {
   return out;
 }
 
-void remove_cgroups(const std::string& directory) {
+// A process that was killed is in its group until the kernel is done with it: long after its
+// environment and its namespaces, by which processes_of() finds it, are gone.
+async::Task<void> remove_cgroups(sys::Host& host, std::string directory) {
   const auto cgroups = sys::Cgroups::detect();
-  if (!cgroups) return;
-  for (const std::string& group : node_cgroups(directory)) cgroups->remove_empty(group);
+  if (!cgroups) co_return;
+  const MonotonicTime until = host.loop.now() + kCgroupsEmpty;
+  for (;;) {
+    for (const std::string& group : node_cgroups(directory)) cgroups->remove_empty(group);
+    if (cgroups_in(directory).empty() || host.loop.now() > until) co_return;
+    co_await host.loop.sleep(kSweepPause);
+  }
 }
 
 // What a wireguard-go that was killed has left outside of the folder.
@@ -188,7 +195,7 @@ async::Task<Result<void>> remove_lab(sys::Host& host, std::string directory) {
   for (const std::string& name : namespaces_of(id)) {
     CO_TRY_VOID(co_await delete_namespace(host, name));
   }
-  remove_cgroups(directory);
+  co_await remove_cgroups(host, directory);
   CO_TRY_VOID(co_await remove_mesh_devices(host, directory));
   const Remains left = find_remains(directory);
   if (!left.empty()) {
