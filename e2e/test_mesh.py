@@ -87,9 +87,11 @@ class MeshChangeTest(unittest.TestCase):
         config.write_text(''.join(line for line in config.read_text().splitlines(True)
                                   if not line.startswith('endpoint')))
         token = json.loads(cls.perigee('nodes', 'token', '--json'))['token']
+        token_file = cls.lab.directory / 'token'
+        token_file.write_text(token)
         cls.lab.start(cls.roots[city] / 'var/log/perigee/perigeed.log', 'exec', city, '--',
                       BIN / 'perigeed', '--join', f'{cls.lab.address("iad")}:4281',
-                      '--token', token, '--endpoint', 'none')
+                      '--token-file', token_file, '--endpoint', 'none')
 
     @classmethod
     def runs(cls, city):

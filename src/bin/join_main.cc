@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "bin/join_control.h"
+#include "bin/join_token.h"
 #include "link/join.h"
 #include "link/limits.h"
 #include "mesh/key_file.h"
@@ -148,6 +149,7 @@ Result<void> make_directories(const config::Paths& paths) {
 
 Result<void> join_main(const config::Paths& paths, const std::string& config_file,
                        const JoinOptions& options) {
+  const std::string variable = take_token_variable();
   TRY(config::NodeConfig node, config::load_node_config(config_file));
   if (std::filesystem::exists(paths.identity())) {
     log_info("perigeed", "this server has joined already ({}); going on", paths.identity());
@@ -159,13 +161,14 @@ Result<void> join_main(const config::Paths& paths, const std::string& config_fil
   } else {
     TRY(node, configure(std::move(node), options));
   }
+  TRY(const std::string token, read_join_token(options, variable));
   TRY(const HostPort at, split_port(options.control, link::kPort));
   TRY(const sys::Address control, look_up(at));
   TRY(const auto host, sys::PosixHost::open(2));
   async::Loop& loop = host->loop();
   if (node.runs("control")) {
-    TRY(const model::JoinToken token, model::parse_join_token(options.token));
-    TRY_VOID(loop.run(check_may_run_control(host->host(), paths, node, token)));
+    TRY(const model::JoinToken parsed, model::parse_join_token(token));
+    TRY_VOID(loop.run(check_may_run_control(host->host(), paths, node, parsed)));
   }
   if (node.fleet_endpoint.empty()) {
     TRY(node.fleet_endpoint, endpoint_of(*host, control, options.endpoint, node.mesh_port));
@@ -176,7 +179,7 @@ Result<void> join_main(const config::Paths& paths, const std::string& config_fil
       link::candidate(node.node, node.region, node.roles, node.fleet_endpoint,
                       keys.keys().current.public_key().base64()));
   TRY_AS(link::Joined joined,
-         loop.run(link::join(host->host(), control, options.token, std::move(candidate))),
+         loop.run(link::join(host->host(), control, token, std::move(candidate))),
          "join at " + control.str());
   const model::FleetNode self = joined.identity.admission.node;
   TRY_VOID(loop.run(keep(host->host(), paths, std::move(joined))));

@@ -10,9 +10,10 @@
 namespace perigee::bin {
 
 struct JoinOptions {
-  std::string control;  // host[:port]
-  std::string token;
-  std::string region;  // these: empty where perigeed.toml or a default says it
+  std::string control;     // host[:port]
+  std::string token;       // or
+  std::string token_file;  // where it is; "-": standard input (join_token.h)
+  std::string region;      // these: empty where perigeed.toml or a default says it
   std::string name;
   std::string roles;     // "worker,router"
   std::string endpoint;  // address[:port]; "none": behind NAT

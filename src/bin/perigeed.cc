@@ -25,18 +25,20 @@ constexpr const char* kHelp =
     R"(perigeed - the Perigee server daemon
 
 usage: perigeed [--config FILE]            supervise the roles of this node
-       perigeed --join HOST[:PORT] --token TOKEN --region CODE
+       perigeed --join HOST[:PORT] --token-file FILE --region CODE
                 [--name NAME] [--roles worker,router] [--endpoint ADDRESS[:PORT]|none]
                                            join a fleet first, then the same; once it has joined,
-                                           plain `perigeed` is enough
+                                           plain `perigeed` is enough. FILE -: the token is on
+                                           standard input. Or it is in PERIGEE_JOIN_TOKEN, or in
+                                           --token TOKEN, where all users of the server see it
        perigeed down [--keep-machines]     end the node, its machines too unless told otherwise
        perigeed control|worker|router|link be that role (started by the supervisor)
        perigeed --version | --help
 
 The configuration is /etc/perigee/perigeed.toml; a missing file means all defaults. PERIGEE_ROOT
 moves it and all state, sockets and logs under one directory. `perigee up` starts perigeed in the
-background; under systemd, run it in the foreground with Restart=always: roles and machines survive
-its restarts.
+background; under systemd, run it in the foreground with KillMode=process and Restart=on-failure:
+machines survive its restarts.
 )";
 
 struct Arguments {
@@ -53,6 +55,7 @@ std::string* option(Arguments& arguments, std::string_view word) {
   if (word == "--config") return &arguments.config_file;
   if (word == "--join") return &arguments.join.control;
   if (word == "--token") return &arguments.join.token;
+  if (word == "--token-file") return &arguments.join.token_file;
   if (word == "--region") return &arguments.join.region;
   if (word == "--name") return &arguments.join.name;
   if (word == "--roles") return &arguments.join.roles;

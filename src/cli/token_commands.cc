@@ -23,9 +23,10 @@ void print_next_step(const json::Value& token, bool control) {
     print(
         "\nFor a node with control, give the other server a perigeed.toml first, with [store] and "
         "[fleet] endpoint (docs/operate/fleet.md).");
-  print(fmt::format(
-      "\nOn the other server, as root:\n  perigeed --join {} --region <city> --token {}",
-      join->front(), text_of(token, "token")));
+  print(
+      fmt::format("\nOn the other server, as root; it asks for the token:\n"
+                  "  perigeed --join {} --region <city> --token-file -",
+                  join->front()));
 }
 
 }  // namespace

@@ -4,16 +4,17 @@
 
 #include <filesystem>
 
-#include "lab/bring_up.h"
 #include "lab/limits.h"
 #include "sys/fd.h"
 
 namespace perigee::lab {
 namespace {
 
-sys::Spawn in_city(const Plan& plan, const CityPlan& city, std::vector<std::string> argv) {
+sys::Spawn in_city(const Plan& plan, const CityPlan& city, std::vector<std::string> argv,
+                   Environment more) {
   sys::Spawn spawn{.argv = in_namespace(city.node.network_namespace, std::move(argv))};
-  spawn.env = lab_environment(plan, {{"PERIGEE_ROOT", city.root}});
+  more.emplace_back("PERIGEE_ROOT", city.root);
+  spawn.env = lab_environment(plan, more);
   spawn.directory = "/";
   return spawn;
 }
@@ -22,7 +23,7 @@ sys::Spawn in_city(const Plan& plan, const CityPlan& city, std::vector<std::stri
 
 async::Task<Result<std::string>> ask_city(sys::Host& host, const Plan& plan, const CityPlan& city,
                                           std::vector<std::string> argv, std::string input) {
-  const sys::Spawn spawn = in_city(plan, city, std::move(argv));
+  const sys::Spawn spawn = in_city(plan, city, std::move(argv), {});
   CO_TRY(sys::Completed done,
          co_await host.processes.run(spawn, std::move(input), host.loop.deadline_in(kNodeStart)));
   if (!done.status.success()) {
@@ -32,13 +33,14 @@ async::Task<Result<std::string>> ask_city(sys::Host& host, const Plan& plan, con
 }
 
 async::Task<Result<void>> start_in_city(sys::Host& host, const Plan& plan, const CityPlan& city,
-                                        std::vector<std::string> argv, std::string log_path) {
+                                        std::vector<std::string> argv, std::string log_path,
+                                        Environment more) {
   CO_TRY_VOID(co_await host.disk.make_directories(
       std::filesystem::path(log_path).parent_path().string(), 0755));
   CO_TRY(const sys::Fd log,
          sys::own(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640),
                   "open " + log_path));
-  sys::Spawn spawn = in_city(plan, city, std::move(argv));
+  sys::Spawn spawn = in_city(plan, city, std::move(argv), std::move(more));
   spawn.descriptors = {{log.get(), 1}, {log.get(), 2}};
   spawn.new_session = true;
   CO_TRY(const auto process, host.processes.spawn(spawn));

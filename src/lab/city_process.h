@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "async/task.h"
+#include "lab/bring_up.h"
 #include "lab/topology.h"
 #include "sys/host.h"
 
@@ -14,8 +15,10 @@ namespace perigee::lab {
 // Runs one to its end; what it printed.
 async::Task<Result<std::string>> ask_city(sys::Host& host, const Plan& plan, const CityPlan& city,
                                           std::vector<std::string> argv, std::string input = {});
-// Starts one that goes on by itself; what it says goes to the end of the log.
+// Starts one that goes on by itself; what it says goes to the end of the log. `more`: of its
+// environment.
 async::Task<Result<void>> start_in_city(sys::Host& host, const Plan& plan, const CityPlan& city,
-                                        std::vector<std::string> argv, std::string log_path);
+                                        std::vector<std::string> argv, std::string log_path,
+                                        Environment more = {});
 
 }  // namespace perigee::lab

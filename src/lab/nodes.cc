@@ -62,10 +62,10 @@ async::Task<Result<void>> start_node(sys::Host& host, const Plan& plan, const Ci
                                      const Programs& programs, const std::string& token) {
   CO_TRY_VOID(co_await write_configuration(host, plan, city));
   std::vector<std::string> argv{programs.perigeed, "--join",
-                                fmt::format("{}:{}", control_city(plan).node.address, kJoinPort),
-                                "--token", token};
+                                fmt::format("{}:{}", control_city(plan).node.address, kJoinPort)};
   co_return co_await start_in_city(host, plan, city, std::move(argv),
-                                   paths_of(city).role_log("perigeed"));
+                                   paths_of(city).role_log("perigeed"),
+                                   {{"PERIGEE_JOIN_TOKEN", token}});
 }
 
 // What curl reads on its standard input: the API's token is nobody's who lists processes.
