@@ -36,7 +36,7 @@ async::Task<Result<void>> number_app(const Context& context, AppName name) {
   store::Transaction transaction;
   give_number(context, transaction, app.value);
   put(transaction, app.value, app.revision);
-  co_return co_await context.desired.commit(std::move(transaction));
+  co_return co_await context.commit(std::move(transaction));
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ async::Task<Result<Reply>> RegistryApi::put_login(Call& call) {
   login.created_at = known ? before->second.value.created_at : login.updated_at;
   store::Transaction transaction;
   put(transaction, login, known ? before->second.revision : 0);
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return Reply{200, model::public_registry_login(login)};
 }
 
@@ -90,7 +90,7 @@ async::Task<Result<Reply>> RegistryApi::remove(Call& call) {
   store::Transaction transaction;
   transaction.expect(key, stored.revision);
   transaction.remove(key);
-  CO_TRY_VOID(co_await context_.desired.commit(std::move(transaction)));
+  CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
   co_return Reply{200, json::object({{"ok", true}})};
 }
 
