@@ -25,6 +25,7 @@ RATE = 4  # requests a second and city
 DETECTION_S = 2.0  # until nothing is sent to a node that is dead or cut off
 ROUTER_BACK_S = 1.0
 SETTLE_S = 60
+LOST_S = 20  # a node that says nothing for 15 s is lost
 
 
 class FleetTest(unittest.TestCase):
@@ -154,6 +155,24 @@ class FleetTest(unittest.TestCase):
         for city in others:
             self.none_failed(users, city, since=moment)
         self.lab.perigee('destroy', 'meanwhile', '--yes')
+
+    def scenario_fleet_a_node_whose_own_control_can_not_start_is_served_by_the_others(self):
+        ca = self.lab.root('ewr') / 'etc/etcd/ca.pem'
+        away = ca.with_name('away.pem')
+        with self.lab.users('there', RATE, ['ewr']) as users:
+            moment = time.monotonic()
+            ca.rename(away)  # without which its control does not trust its store
+            self.addCleanup(lambda: away.exists() and away.rename(ca))
+            self.assertEqual(len(self.lab.kill('ewr', 'perigeed', ' control ')), 1)
+            self.lab.perigee('deploy', cwd=self.app)  # requests of ewr go to the new machines
+            time.sleep(max(2, moment + LOST_S - time.monotonic()))
+            self.assertIsNone(self.lab.api('GET', '/v1/apps', 'ewr', timeout=2))
+            self.assertEqual(self.lab.states('iad')['ewr'], 'ready')
+        self.none_failed(users, 'ewr', since=moment)
+        away.rename(ca)
+        wait_until('the control of ewr answers', 30,
+                   lambda: self.lab.states('ewr').get('ewr') == 'ready', pause=0.5)
+        self.agree()
 
     def scenario_fleet_each_half_of_a_cut_network_serves_and_all_agrees_when_it_has_healed(self):
         west, east = ('iad', 'ord'), ('ewr', 'fra', 'lhr')  # two controls, and one without majority

@@ -9,8 +9,11 @@ Result<Caller> caller_of(const http::Request& request, const LocalUsers& users) 
   const std::uint32_t uid = *request.peer_uid;
   const http::Headers& headers = request.head.headers;
   const std::string* node = headers.find(kNodeHeader);
+  const std::string* caller = headers.find(kCallerHeader);
   if (node == nullptr) {
-    if (uid == 0 || uid == users.own) return Caller{};
+    const bool for_router = caller != nullptr && *caller == "router";
+    if (uid == 0 || uid == users.own)
+      return Caller{.is_router = for_router, .node = {}, .certificate = {}};
     if (uid == users.router) return Caller{.is_router = true, .node = {}, .certificate = {}};
     return fail(Code::permission_denied, "user id {} may not call this", uid);
   }
@@ -18,7 +21,6 @@ Result<Caller> caller_of(const http::Request& request, const LocalUsers& users) 
     return fail(Code::permission_denied, "user id {} may not speak for another node", uid);
   }
   const std::string* certificate = headers.find(kCertificateHeader);
-  const std::string* caller = headers.find(kCallerHeader);
   if (certificate == nullptr || caller == nullptr) {
     return fail(Code::permission_denied, "a call of node {} without its certificate", *node);
   }

@@ -15,7 +15,8 @@ namespace perigee::api {
 
 inline constexpr std::string_view kNodeHeader = "Perigee-Node";  // the caller's
 inline constexpr std::string_view kCertificateHeader = "Perigee-Node-Certificate";
-inline constexpr std::string_view kCallerHeader = "Perigee-Caller";  // "daemon" or "router"
+// "daemon" or "router"; without a node: of this one, whose link speaks for its router.
+inline constexpr std::string_view kCallerHeader = "Perigee-Caller";
 // To the link: whose worker, or whose control, a request is for.
 inline constexpr std::string_view kToNodeHeader = "Perigee-To-Node";
 inline constexpr std::string_view kToControlHeader = "Perigee-To-Control";

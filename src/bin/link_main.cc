@@ -18,6 +18,7 @@ Result<void> link_main(RoleContext context) {
   config.key_times = {.life = context.node.key_life, .announcement = context.node.key_announcement};
   config.users = {.own = ::geteuid(), .router = context.node.router_uid};
   TRY(config.control_socket, sys::Address::unix_path(context.paths.socket("control")));
+  TRY(config.own_control, sys::Address::unix_path(context.paths.own_control_socket()));
   TRY(config.worker_socket, sys::Address::unix_path(context.paths.socket("worker")));
   TRY(config.router_socket, sys::Address::unix_path(context.paths.socket("router")));
   config.identity_path = context.paths.identity();
@@ -32,9 +33,7 @@ Result<void> link_main(RoleContext context) {
   link::Listeners listeners;
   TRY(listeners.fleet, context.take_listeners("fleet"));
   TRY(listeners.internal, context.take_listener("internal"));
-  if (!context.node.runs("control")) {
-    TRY(listeners.control, context.take_listener("control"));
-  }
+  TRY(listeners.control, context.take_listener("control"));
   link::Link link(context.host.host(), std::move(config));
   return run_until_terminated(context.host, link.run(std::move(listeners)));
 }

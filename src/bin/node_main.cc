@@ -92,9 +92,14 @@ Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Pa
                             .argv = {program.string(), name, "--config", config_file},
                             .listeners = {},
                             .log_path = paths.role_log(name)};
-  // Who may say what on control.sock is decided by the peer's user id, not by the path's mode.
-  const mode_t mode = name == "control" ? 0666 : 0600;
-  TRY(const sys::Address internal, sys::Address::unix_path(paths.socket(name)));
+  // Who may say what on control.sock is decided by the peer's user id, not by the path's mode. In a
+  // fleet the link serves it, and asks this node's control before others.
+  constexpr mode_t kOpenToAll = 0666;
+  constexpr mode_t kOwners = 0600;
+  const bool behind_link = name == "control" && node.in_fleet;
+  const mode_t mode = name == "control" && !behind_link ? kOpenToAll : kOwners;
+  TRY(const sys::Address internal,
+      sys::Address::unix_path(behind_link ? paths.own_control_socket() : paths.socket(name)));
   role.listeners.push_back({.name = "internal", .address = internal, .mode = mode});
   if (name == "control") TRY_VOID(add_listeners(role, "api", node.api_listen));
   if (name == "worker") TRY_VOID(add_listeners(role, "metrics", node.metrics_listen));
@@ -104,9 +109,9 @@ Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Pa
     TRY_VOID(add_listeners(role, "backhaul", backhaul_of(node), sys::Binding::coming));
   }
   if (name == "link") TRY_VOID(add_listeners(role, "fleet", node.fleet_listen));
-  if (name == "link" && !node.runs("control")) {
+  if (name == "link") {
     TRY(const sys::Address control, sys::Address::unix_path(paths.socket("control")));
-    role.listeners.push_back({.name = "control", .address = control, .mode = 0666});
+    role.listeners.push_back({.name = "control", .address = control, .mode = kOpenToAll});
   }
   return role;
 }

@@ -1,7 +1,7 @@
 // Inbound: what other nodes ask of this one, on port 4281. A caller is who its certificate says,
 // if the fleet knows that certificate to be its own; a caller without one may join, and nothing
-// else. Calls to control go to control.sock with the caller's identity in headers that only root
-// may send; calls to worker and router go to their sockets, from nodes with control alone.
+// else. Calls to control go to own-control.sock with the caller's identity in headers that root
+// alone may send; calls to worker and router go to their sockets, from nodes with control alone.
 #pragma once
 
 #include "api/caller.h"

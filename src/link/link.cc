@@ -55,8 +55,9 @@ async::Task<Result<void>> Link::find_identity() {
   if (found) identity_ = std::make_unique<Identity>(*std::move(found));
   if (config_.runs("control")) co_return co_await join_own_fleet();
   if (identity_) co_return Result<void>();
-  co_return fail(Code::not_found,
-                 "this server has not joined a fleet: run `perigeed --join HOST --token TOKEN`");
+  co_return fail(
+      Code::not_found,
+      "this server has not joined a fleet: run `perigeed --join HOST --token-file FILE`");
 }
 
 // Also where the configuration has changed since. While control starts it is asked again.
@@ -72,7 +73,7 @@ async::Task<Result<void>> Link::join_own_fleet() {
   for (;;) {
     CO_TRY(Candidate self, candidate(config_.node, config_.region, config_.roles, config_.endpoint,
                                      mesh_keys_->keys().current.public_key().base64()));
-    auto joined = co_await join_own(host_, config_.control_socket, std::move(self));
+    auto joined = co_await join_own(host_, config_.own_control, std::move(self));
     if (joined) {
       identity_ = std::make_unique<Identity>(std::move(joined->identity));
       co_return co_await save();
@@ -350,11 +351,15 @@ async::Task<Result<void>> Link::run(Listeners listeners) {
            admission.nodes.size(), admission.node.membership.mesh_address);
 
   Inbound::Sockets sockets;
-  if (config_.runs("control")) sockets.control = config_.control_socket;
+  std::optional<OwnControl> own_control;
+  if (config_.runs("control")) {
+    sockets.control = config_.own_control;
+    own_control = OwnControl{admission.node.node, config_.own_control};
+  }
   if (config_.runs("worker")) sockets.worker = config_.worker_socket;
   if (config_.runs("router")) sockets.router = config_.router_socket;
   Inbound inbound(host_, *members_, admission.node.node, std::move(sockets));
-  ToControl to_control(host_.loop, *members_, config_.users);
+  ToControl to_control(host_, *members_, config_.users, std::move(own_control));
   ToNodes to_nodes(host_.loop, *members_, config_.users);
   http::Server fleet_server(host_, inbound, {});
   http::Server control_server(host_, to_control, {});
@@ -367,7 +372,8 @@ async::Task<Result<void>> Link::run(Listeners listeners) {
     tasks.spawn(fleet_server.serve_tls(std::move(listener), *server_tls_));
   }
   tasks.spawn(nodes_server.serve(std::move(listeners.internal)));
-  if (listeners.control) tasks.spawn(control_server.serve(std::move(listeners.control)));
+  tasks.spawn(control_server.serve(std::move(listeners.control)));
+  tasks.spawn(to_control.return_to_own());
   tasks.spawn(follower.run());
   tasks.spawn(mesh::Keeper::run(keeper_));
   tasks.spawn(tend());

@@ -31,7 +31,8 @@ struct Config {
   std::uint16_t mesh_port = 51820;
   KeyTimes key_times;
   api::LocalUsers users;
-  sys::Address control_socket;  // control's, or the one that this role serves
+  sys::Address control_socket;  // which this role serves
+  sys::Address own_control;     // this node's control's own, where it runs one
   sys::Address worker_socket;
   sys::Address router_socket;
   std::string identity_path;  // <state>/fleet/identity.json
@@ -46,7 +47,7 @@ struct Config {
 struct Listeners {
   std::vector<std::unique_ptr<sys::Listener>> fleet;  // port 4281
   std::unique_ptr<sys::Listener> internal;            // link.sock
-  std::unique_ptr<sys::Listener> control;             // control.sock; null where control serves it
+  std::unique_ptr<sys::Listener> control;             // control.sock
 };
 
 class Link : private feed::Sink {

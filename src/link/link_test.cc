@@ -63,6 +63,10 @@ class Daemon : public http::Handler {
   bool endless = false;   // it begins an answer, and goes no further
 };
 
+async::Task<void> pause(async::Loop& loop, Duration length) {
+  co_await loop.sleep(length);
+}
+
 std::string header(const http::RequestHead& head, std::string_view name) {
   const std::string* found = head.headers.find(name);
   return found == nullptr ? "" : *found;
@@ -181,7 +185,7 @@ void Node::serve() {
   Inbound::Sockets sockets{.control = {}, .worker = worker_socket, .router = {}};
   if (self.membership.runs("control")) sockets.control = control_socket;
   inbound = std::make_unique<Inbound>(f.h(), *members, self.node, sockets);
-  to_control = std::make_unique<ToControl>(f.loop(), *members, users);
+  to_control = std::make_unique<ToControl>(f.h(), *members, users);
   to_nodes = std::make_unique<ToNodes>(f.loop(), *members, users);
   http::Handler& asked =
       self.membership.runs("control") ? static_cast<http::Handler&>(*to_nodes) : *to_control;
@@ -201,7 +205,7 @@ struct Pair : Fixture {
 TEST_CASE_FIXTURE(Pair, "a daemon elsewhere asks control as who it is, whatever it says") {
   http::RequestHead head{.method = "POST", .target = "/internal/v1/x?y=1"};
   head.headers.set("X-Kept", "yes");
-  head.headers.set(api::kCallerHeader, "router");
+  head.headers.set(api::kCallerHeader, "router");  // root may say less than it is
   const Answer answer = ask(h(), fra.asked_socket, head, "the body");
   CHECK(answer.status == 200);
   CHECK(answer.body == "one two three");
@@ -210,6 +214,9 @@ TEST_CASE_FIXTURE(Pair, "a daemon elsewhere asks control as who it is, whatever 
   CHECK(header(iad.control.last, "X-Kept") == "yes");
   CHECK(header(iad.control.last, api::kNodeHeader) == "fra");
   CHECK(header(iad.control.last, api::kCertificateHeader) == fra.self.membership.certificate);
+  CHECK(header(iad.control.last, api::kCallerHeader) == "router");
+  head.headers.remove(api::kCallerHeader);
+  CHECK(ask(h(), fra.asked_socket, head).status == 200);
   CHECK(header(iad.control.last, api::kCallerHeader) == "daemon");
   CHECK(ask(h(), fra.asked_socket, {.target = "/missing"}).status == 404);
 
@@ -317,6 +324,35 @@ TEST_CASE_FIXTURE(Three, "a node whose control is down is passed over though its
   CHECK(ask(h(), fra.asked_socket, {.target = "/x"}).status == 200);
   CHECK(ewr.control.calls == 0);
   CHECK(iad.control.calls == 2);
+}
+
+TEST_CASE_FIXTURE(Three,
+                  "a node with control asks its own, others while that is away, and returns") {
+  const api::LocalUsers users{.own = ::getuid(), .router = 64990};
+  ToControl own(h(), *iad.members, users, OwnControl{NodeId("iad"), iad.control_socket});
+  http::Server server(h(), own, {});
+  auto listener = listen(directory + "/iad.own");
+  const sys::Address asked = listener->local();
+  tasks->spawn(server.serve(std::move(listener)));
+  tasks->spawn(own.return_to_own());
+  http::RequestHead head{.target = "/x"};
+  head.headers.set(api::kCallerHeader, "router");
+  std::filesystem::remove(directory + "/iad.control");
+  CHECK(ask(h(), asked, head).status == 200);
+  CHECK(ewr.control.calls == 1);
+  CHECK(header(ewr.control.last, api::kNodeHeader) == "iad");
+  CHECK(header(ewr.control.last, api::kCallerHeader) == "router");
+
+  Daemon started;
+  http::Server control(h(), started, {});
+  tasks->spawn(control.serve(listen(directory + "/iad.control")));
+  loop().run(pause(loop(), kOwnControlLook + 1s));
+  CHECK(ask(h(), asked, head).status == 200);
+  CHECK(started.last.target == "/x");
+  CHECK(header(started.last, api::kNodeHeader).empty());  // as one of its own node
+  CHECK(header(started.last, api::kCallerHeader) == "router");
+  CHECK(ewr.control.calls == 1);
+  tasks.reset();
 }
 
 TEST_CASE_FIXTURE(Three, "a control that is slow is asked no less, and another in its place now") {

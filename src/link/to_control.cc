@@ -13,18 +13,25 @@ async::Task<void> keep(async::Task<Relayed> task, Relayed& result) {
 }
 
 // One that is slow to carry something out still answers this at once, if only by refusing.
-async::Task<bool> answers(async::Loop& loop, Peer& peer) {
-  for (const sys::Address& address : peer.addresses) {
-    http::RequestHead head{.method = "GET", .target = "/internal/v1/fleet/ca"};
-    head.headers.set("Host", "control");
-    const auto answer =
-        co_await peer.client.request(address, std::move(head), {}, loop.deadline_in(kConnect));
-    if (answer) co_return (*answer)->head.headers.find(api::kNotReachedHeader) == nullptr;
-  }
-  co_return false;
+async::Task<bool> answers_at(async::Loop& loop, http::Client& client, sys::Address address) {
+  http::RequestHead head{.method = "GET", .target = "/internal/v1/fleet/ca"};
+  head.headers.set("Host", "control");
+  const auto answer =
+      co_await client.request(std::move(address), std::move(head), {}, loop.deadline_in(kConnect));
+  co_return answer && (*answer)->head.headers.find(api::kNotReachedHeader) == nullptr;
 }
 
 }  // namespace
+
+ToControl::ToControl(sys::Host& host, Members& members, api::LocalUsers users,
+                     std::optional<OwnControl> own)
+    : Outbound(host.loop, members, users),
+      host_(host),
+      own_(std::move(own)),
+      client_(host, {.connect_timeout = kConnect}),
+      left_(host.loop) {
+  if (own_) preferred_ = own_->node;
+}
 
 async::Task<Result<void>> ToControl::pass_on(http::Request& request,
                                              http::ResponseWriter& response) {
@@ -39,8 +46,7 @@ async::Task<Result<void>> ToControl::pass_on(http::Request& request,
     if (done) co_return Result<void>();
     last = done.error().error.with(fmt::format("control on {}", control));
     if (done.error().answered) break;
-    CO_TRY(const std::shared_ptr<Peer> peer, members_.peer(control));
-    const bool slow = last.code == Code::deadline_exceeded && co_await answers(loop_, *peer);
+    const bool slow = last.code == Code::deadline_exceeded && co_await answers(control);
     if (!slow) leave(control);
   }
   co_return fail(std::move(last));
@@ -48,15 +54,43 @@ async::Task<Result<void>> ToControl::pass_on(http::Request& request,
 
 async::Task<Relayed> ToControl::attempt(NodeId control, const Carried& carried, Duration patience,
                                         http::ResponseWriter& response) {
-  const Result<std::shared_ptr<Peer>> peer = members_.peer(control);
-  if (!peer) co_return std::unexpected(RelayFailure{peer.error(), false});
   Relayed result = std::unexpected(
       RelayFailure{Error::make(Code::unavailable, "it has ceased to answer"), false});
   const auto ended = co_await async::first_of(
-      loop_, keep(relay_to(loop_, **peer, carried, patience, response), result),
-      until_left(std::move(control)));
+      loop_, keep(ask(control, carried, patience, response), result), until_left(control));
   if (ended == async::Winner::second) result.error().answered = response.started();
   co_return result;
+}
+
+// To its own control this node says no name: control knows it by its link's user id.
+async::Task<Relayed> ToControl::ask(NodeId control, const Carried& carried, Duration patience,
+                                    http::ResponseWriter& response) {
+  if (is_own(control)) {
+    co_return co_await relay(loop_, {host_, client_, own_->socket}, carried, patience, response);
+  }
+  const Result<std::shared_ptr<Peer>> peer = members_.peer(control);
+  if (!peer) co_return std::unexpected(RelayFailure{peer.error(), false});
+  co_return co_await relay_to(loop_, **peer, carried, patience, response);
+}
+
+async::Task<bool> ToControl::answers(NodeId control) {
+  if (is_own(control)) co_return co_await answers_at(loop_, client_, own_->socket);
+  const Result<std::shared_ptr<Peer>> peer = members_.peer(control);
+  if (!peer) co_return false;
+  const std::vector<sys::Address> addresses = (*peer)->addresses;  // they may change meanwhile
+  for (const sys::Address& address : addresses) {
+    if (co_await answers_at(loop_, (*peer)->client, address)) co_return true;
+  }
+  co_return false;
+}
+
+async::Task<void> ToControl::return_to_own() {
+  for (;;) {
+    co_await loop_.sleep(kOwnControlLook);
+    if (!own_ || is_own(preferred_) || !co_await answers_at(loop_, client_, own_->socket)) continue;
+    log_info("link", "this node's own control answers again");
+    turn(preferred_, own_->node);
+  }
 }
 
 async::Task<void> ToControl::until_left(NodeId control) {
@@ -66,6 +100,7 @@ async::Task<void> ToControl::until_left(NodeId control) {
 
 std::vector<NodeId> ToControl::in_turn() const {
   std::vector<NodeId> controls = members_.with_role("control");
+  if (own_ && std::ranges::count(controls, own_->node) == 0) controls.push_back(own_->node);
   const auto first = std::ranges::find(controls, preferred_);
   if (first != controls.end()) std::ranges::rotate(controls, first);
   return controls;
@@ -75,9 +110,14 @@ std::vector<NodeId> ToControl::in_turn() const {
 void ToControl::leave(const NodeId& control) {
   const std::vector<NodeId> controls = in_turn();
   if (controls.size() < 2 || controls.front() != control) return;
-  preferred_ = controls[1];
-  log_warning("link", "control on {} does not answer; asking {} from here on", control, preferred_);
-  ++departures_[control];
+  log_warning("link", "control on {} does not answer; asking {} from here on", control,
+              controls[1]);
+  turn(control, controls[1]);
+}
+
+void ToControl::turn(const NodeId& from, const NodeId& to) {
+  ++departures_[from];
+  preferred_ = to;
   left_.notify_all();
 }
 
