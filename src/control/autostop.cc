@@ -96,9 +96,10 @@ bool is_wakeable(const model::Machine& machine, const model::MachineStatus* stat
 std::optional<MachineId> choose_to_wake(const std::vector<SleepingMachine>& sleeping,
                                         const RegionCode& region) {
   const auto best = std::ranges::min_element(sleeping, {}, [&](const SleepingMachine& each) {
-    return std::tuple(each.region == region ? 0 : 1, preference(each.state), each.id);
+    return std::tuple(!each.lack.empty(), each.region != region, preference(each.state), each.id);
   });
-  return best == sleeping.end() ? std::nullopt : std::optional(best->id);
+  if (best == sleeping.end() || !best->lack.empty()) return std::nullopt;
+  return best->id;
 }
 
 }  // namespace perigee::control

@@ -45,9 +45,11 @@ struct SleepingMachine {
   MachineId id;
   RegionCode region;
   model::MachineState state = model::MachineState::stopped;
+  std::string lack = {};  // why it can't run on its node now; empty: it can
 };
 // The one to start: in the asker's region before others, a suspended one, which is quickest, before
-// stopped ones, and those before what is still on the way to rest. Nullopt: there is none.
+// stopped ones, and those before what is still on the way to rest. Nullopt: there is none that can
+// run.
 std::optional<MachineId> choose_to_wake(const std::vector<SleepingMachine>& sleeping,
                                         const RegionCode& region);
 

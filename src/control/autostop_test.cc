@@ -138,6 +138,10 @@ TEST_CASE("the nearest machine wakes, a suspended one first") {
   CHECK(choose_to_wake({far, leaving}, here) == leaving.id);
   CHECK(choose_to_wake({far, leaving, stopped}, here) == stopped.id);
   CHECK(choose_to_wake({far, leaving, stopped, suspended}, here) == suspended.id);
+  SleepingMachine crowded = suspended;
+  crowded.lack = "node a has 0 of 512 MiB left";
+  CHECK(choose_to_wake({far, crowded}, here) == far.id);
+  CHECK_FALSE(choose_to_wake({crowded}, here).has_value());
 }
 
 TEST_CASE_FIXTURE(ControlFixture, "loads are remembered for a window, and by router") {
@@ -233,6 +237,32 @@ TEST_CASE_FIXTURE(Resting, "a machine under a lease does not rest") {
                    *taken.body.find("data")->find("nonce")->string());
   REQUIRE(loop().run(ask(client, api_address, head, {}, loop().deadline_in(20s))).has_value());
   CHECK(eventually([&] { return wakeable(); }));
+}
+
+TEST_CASE_FIXTURE(Resting,
+                  "a machine is not woken where its node has no memory left, and says so") {
+  REQUIRE(eventually([&] { return wakeable(); }));
+  report_loads({}, 0);
+  REQUIRE(eventually([&] { return shown() == "suspending"; }));
+  work();
+  REQUIRE(call("POST", "/v1/apps", R"({"app_name": "big"})").status == 201);
+  const Got big = call("POST", "/v1/apps/big/machines",
+                       R"({"config": {"image": "big:1", "guest": {"memory_mb": 4032}}})");
+  REQUIRE_MESSAGE(big.status == 200, big.text);
+  work();
+  CHECK(wake() == 503);
+  CHECK(shown() == "suspended");
+  const Got events = call("GET", "/v1/apps/hello/machines/" + id + "/events");
+  REQUIRE(events.body.items().size() == 1);  // the worker of this test reports none
+  const json::Value& refused = events.body.items()[0];
+  CHECK(*refused.find("type")->string() == "wake_refused");
+  CHECK(*refused.find("status")->string() == "node n1 has 64 of 4096 MiB left");
+  CHECK(*refused.find("source")->string() == "proxy");
+  REQUIRE(
+      call("POST", "/v1/apps/big/machines/" + *big.body.find("id")->string() + "/stop").status ==
+      200);
+  CHECK(wake() == 200);
+  CHECK(shown() == "starting");
 }
 
 TEST_CASE_FIXTURE(Resting, "nothing to wake is not found, and waking without end is refused") {

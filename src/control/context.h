@@ -16,6 +16,7 @@
 #include "control/publisher.h"
 #include "control/route_sharing.h"
 #include "control/router_link.h"
+#include "control/wake_refusals.h"
 #include "control/worker_link.h"
 #include "secrets/key_file.h"
 #include "sys/host.h"
@@ -48,6 +49,7 @@ struct Context {
   KeySharing& key_sharing;
   LoadTable& loads;
   Drains& drains;
+  WakeRefusals& refusals;
   Duration autostop_idle;
   SilenceTimes silence;
   DeployTimes times;

@@ -61,6 +61,7 @@ struct Control::Parts {
   ObservedTable observed;
   LoadTable loads;
   Drains drains;
+  WakeRefusals refusals;
   Publisher publisher;
   ControlPeers peers;
   RouteSharing sharing;
@@ -116,23 +117,10 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
       sharing(peers, desired, drains, publisher, changes.notify()),
       key_sharing(peers, given.keys, given.certificates),
       images(given.images, peers),
-      context{h,
-              desired,
-              observed,
-              changes.notify(),
-              publisher,
-              sharing,
-              images,
-              given.worker,
-              given.routers,
-              given.certificates,
-              given.keys,
-              key_sharing,
-              loads,
-              drains,
-              config.autostop_idle,
-              config.silence,
-              config.times},
+      context{
+          h,      desired,      observed,      changes.notify(),     publisher,      sharing,
+          images, given.worker, given.routers, given.certificates,   given.keys,     key_sharing,
+          loads,  drains,       refusals,      config.autostop_idle, config.silence, config.times},
       callers(desired, {.own = config.own_uid, .router = config.router_uid}),
       fleet(context, config.certificate_life,
             is_alone(config) ? Fleet::Store::of_one_control : Fleet::Store::shared),

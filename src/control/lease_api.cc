@@ -56,6 +56,24 @@ bool is_held(const LeaseRecord* lease, WallTime now) {
   return lease != nullptr && now < lease->expires_at;
 }
 
+std::string describe(const LeaseRecord& lease) {
+  return fmt::format("leased by {}{} until {}", lease.owner,
+                     lease.description.empty() ? "" : fmt::format(" ({})", lease.description),
+                     to_rfc3339(lease.expires_at));
+}
+
+std::string lease_in_the_way(const Context& context, const MachineId& machine) {
+  const LeaseRecord* lease = lease_of(context, machine);
+  return is_held(lease, context.host.clock.wall()) ? describe(*lease) : std::string();
+}
+
+void expect_same_lease(const Context& context, store::Transaction& transaction,
+                       const MachineId& machine) {
+  const auto found = context.desired.leases().find(machine);
+  const bool known = found != context.desired.leases().end();
+  transaction.expect(lease_key(machine), known ? found->second.revision : 0);
+}
+
 Result<void> check_leases_of(const Context& context, const AppName& app, const std::string& nonce) {
   const WallTime now = context.host.clock.wall();
   for (const StoredMachine& stored : context.desired.machines_of(app)) {
@@ -91,11 +109,9 @@ Result<void> check_lease(const LeaseRecord* lease, const MachineId& machine,
   }
   if (nonce == lease->nonce) return {};
   return fail(Code::conflict,
-              "machine {} is leased by {}{} until {}; wait for that, or give the lease's nonce in "
+              "machine {} is {}; wait for that, or give the lease's nonce in "
               "perigee-machine-lease-nonce",
-              machine, lease->owner,
-              lease->description.empty() ? "" : fmt::format(" ({})", lease->description),
-              to_rfc3339(lease->expires_at));
+              machine, describe(*lease));
 }
 
 void LeaseApi::add_routes(api::RouteTable& table, const api::Guard& guard) {

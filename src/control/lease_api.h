@@ -32,6 +32,13 @@ Result<void> check_no_deploy(const Context& context, const AppName& app);
 std::string lease_nonce(const api::Call& call);
 
 bool is_held(const LeaseRecord* lease, WallTime now);  // null: it is not
+// "leased by the API's token (migration) until 2026-11-26T10:00:00Z"
+std::string describe(const LeaseRecord& lease);
+// The same of a machine's, as an obstacle to what is done without being asked; empty: none.
+std::string lease_in_the_way(const Context& context, const MachineId& machine);
+// Has the transaction conflict where somebody takes or gives back a lease meanwhile.
+void expect_same_lease(const Context& context, store::Transaction& transaction,
+                       const MachineId& machine);
 // Whether a call with `nonce` may change the machine now: `conflict` names holder and end of a
 // lease that is another's, and a nonce that holds nothing. Pure. `lease` may be null.
 Result<void> check_lease(const LeaseRecord* lease, const MachineId& machine,

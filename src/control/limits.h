@@ -77,6 +77,7 @@ inline constexpr Duration kDrainPatience = 15s;    // for the requests that a ma
 inline constexpr Duration kRouterLease = 15s;      // a router silent for longer is not waited for
 inline constexpr std::size_t kMaxRouters = 1024;
 inline constexpr std::size_t kMaxLoadsPerReport = 10'000;
+inline constexpr std::size_t kMaxWakeRefusals = 4096;  // machines whose last one is remembered
 inline constexpr int kWakeAttempts = 5;  // of one call, where somebody else was faster
 inline constexpr int kWakeBurst = 20;    // starts of one app for requests
 inline constexpr double kWakesPerSecond = 0.5;

@@ -27,7 +27,11 @@ json::Value view_of(const Context& context, const model::Machine& machine) {
     const auto volume = context.desired.volumes().find(mount.volume);
     if (volume != context.desired.volumes().end()) mount.encrypted = volume->second.value.encrypted;
   }
-  return machine_view(shown, context.observed.status(machine.id));
+  const model::MachineStatus* const seen = context.observed.status(machine.id);
+  if (seen == nullptr) return machine_view(shown, seen);
+  model::MachineStatus status = *seen;
+  context.refusals.add_to(status.events, machine.id);
+  return machine_view(shown, &status);
 }
 
 const LeaseRecord* lease_of(const Context& context, const MachineId& machine) {

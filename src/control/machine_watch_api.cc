@@ -101,13 +101,14 @@ async::Task<Result<Reply>> MachineWatchApi::events(Call& call) {
     limit = *parsed;
   }
   json::Value out = json::array();
-  if (const model::MachineStatus* status = context_.observed.status(machine.value.id)) {
-    const auto& events = status->events;
-    for (std::size_t i = events.size() - std::min(events.size(), limit); i < events.size(); ++i) {
-      json::Value event = model::to_json(events[i]);
-      event.set("id", event_id(events, i));
-      out.push(std::move(event));
-    }
+  const model::MachineStatus* status = context_.observed.status(machine.value.id);
+  std::vector<model::MachineEvent> events;
+  if (status != nullptr) events = status->events;
+  context_.refusals.add_to(events, machine.value.id);
+  for (std::size_t i = events.size() - std::min(events.size(), limit); i < events.size(); ++i) {
+    json::Value event = model::to_json(events[i]);
+    event.set("id", event_id(events, i));
+    out.push(std::move(event));
   }
   co_return Reply{200, std::move(out)};
 }

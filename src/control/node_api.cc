@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "control/lease_api.h"
 #include "control/machine_frontend.h"
 #include "control/machine_view.h"
 #include "control/node_removal.h"
@@ -24,7 +25,7 @@ std::string_view state_name(const Context& context, const NodeId& node, const No
   return record.cordoned ? "cordoned" : "ready";
 }
 
-// Why a machine doesn't leave a node that drains; empty: it does.
+// Why a machine doesn't leave a node that drains, whoever holds it; empty: it does.
 std::string why_it_stays(const model::Machine& machine) {
   if (!machine.config.mounts.empty()) return "it holds a volume";
   if (machine.config.auto_destroy) return "it ends by itself (auto_destroy)";
@@ -42,7 +43,10 @@ json::Value machine_line(const Context& context, const model::Machine& machine) 
                                   {"app", machine.app.str()},
                                   {"state", model::name(effective_state(machine, status))},
                                   {"memory_mib", machine.config.guest.memory_mib}});
-  if (const std::string why = why_it_stays(machine); !why.empty()) out.set("stays", why);
+  std::string why = why_it_stays(machine);
+  if (const std::string lease = lease_in_the_way(context, machine.id); !lease.empty())
+    why += fmt::format("{}it is {}", why.empty() ? "" : "; ", lease);
+  if (!why.empty()) out.set("stays", why);
   return out;
 }
 
@@ -157,12 +161,15 @@ async::Task<Result<Reply>> NodeApi::uncordon(Call& call) {
   co_return Reply{200, full_view(found.first, next)};
 }
 
-// Machines that can't move end here, and are there again when the node is: for a reboot.
+// Machines that can't move end here, and are there again when the node is: for a reboot. Those
+// under a lease run on; the answer names them.
 async::Task<Result<void>> NodeApi::stop_what_stays(NodeId id) {
   store::Transaction transaction;
   for (const auto& [machine, stored] : context_.desired.machines()) {
     const bool runs = stored.value.desired == model::DesiredState::started;
     if (stored.value.node != id || !runs || why_it_stays(stored.value).empty()) continue;
+    if (!lease_in_the_way(context_, machine).empty()) continue;
+    expect_same_lease(context_, transaction, machine);
     put(transaction, stopped(stored.value, context_.host.clock.wall()), stored.revision);
   }
   if (transaction.changes.empty()) co_return Result<void>();

@@ -27,23 +27,37 @@ void count_machine(const model::Machine& machine, const AppName& app, NodeRoom& 
     room.performance_cpus += machine.config.guest.cpus;
 }
 
+// As it is without machines.
+NodeRoom empty_room(const Context& context, const NodeId& id, const NodeRecord& record,
+                    const std::vector<model::Volume>& planned) {
+  NodeRoom room{.node = id,
+                .region = record.region,
+                .state = state_of(context, id, record),
+                .disk_mib = disk_left(context, id, planned)};
+  if (const ObservedTable::Node* seen = context.observed.node(id)) {
+    room.memory_mib = seen->report.memory_mib;
+    room.cpus = seen->report.cpus;
+  }
+  return room;
+}
+
 }  // namespace
+
+std::optional<NodeRoom> node_room(const Context& context, const NodeId& node) {
+  const auto found = context.desired.nodes().find(node);
+  if (found == context.desired.nodes().end()) return std::nullopt;
+  NodeRoom room = empty_room(context, node, found->second.value, {});
+  for (const MachineId& id : context.desired.machines_on(node))
+    count_machine(context.desired.machines().at(id).value, {}, room);
+  return room;
+}
 
 std::vector<NodeRoom> node_rooms(const Context& context, const AppName& app,
                                  const Planned& planned) {
   std::map<NodeId, NodeRoom> rooms;
   for (const auto& [id, stored] : context.desired.nodes()) {
-    const NodeRecord& record = stored.value;
-    if (!record.runs_machines()) continue;
-    NodeRoom& room = rooms[id];
-    room.node = id;
-    room.region = record.region;
-    room.state = state_of(context, id, record);
-    room.disk_mib = disk_left(context, id, planned.volumes);
-    if (const ObservedTable::Node* seen = context.observed.node(id)) {
-      room.memory_mib = seen->report.memory_mib;
-      room.cpus = seen->report.cpus;
-    }
+    if (!stored.value.runs_machines()) continue;
+    rooms.emplace(id, empty_room(context, id, stored.value, planned.volumes));
   }
   const auto count = [&](const model::Machine& machine) {
     const auto room = rooms.find(machine.node);

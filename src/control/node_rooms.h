@@ -2,6 +2,7 @@
 // The one place where control adds up what a node has left.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "control/context.h"
@@ -19,6 +20,9 @@ struct Planned {
 // since control started are lost. `app` counts as the one that asks.
 std::vector<NodeRoom> node_rooms(const Context& context, const AppName& app,
                                  const Planned& planned);
+
+// One node's; nullopt: there is none of that name.
+std::optional<NodeRoom> node_room(const Context& context, const NodeId& node);
 
 // Disk for more volumes; 0 where the node is not known.
 std::int64_t disk_left(const Context& context, const NodeId& node,

@@ -61,17 +61,22 @@ std::string lack_of(const NodeRoom& node, const Demand& demand) {
   if (node.state == NodeRoom::State::lost) return fmt::format("node {} does not report", node.node);
   if (node.state != NodeRoom::State::ready)
     return fmt::format("node {} is {}", node.node, name(node.state));
+  if (std::string lack = lack_to_run(node, demand.guest); !lack.empty()) return lack;
+  if (node.disk_mib < demand.disk_mib)
+    return fmt::format("node {} has {} MiB of disk left for volumes", node.node,
+                       std::max<std::int64_t>(0, node.disk_mib));
+  return {};
+}
+
+std::string lack_to_run(const NodeRoom& node, const model::Guest& guest) {
   const std::int64_t left = std::max<std::int64_t>(0, node.memory_mib - node.used_mib);
-  if (left < demand.guest.memory_mib)
+  if (left < guest.memory_mib)
     return fmt::format("node {} has {} of {} MiB left", node.node, left, node.memory_mib);
-  const int cpus = performance_cpus(demand.guest);
+  const int cpus = performance_cpus(guest);
   const int most = node.cpus * kPerformanceOvercommit;
   if (cpus > 0 && node.performance_cpus + cpus > most)
     return fmt::format("node {} has promised {} performance CPUs and has {}", node.node,
                        node.performance_cpus, node.cpus);
-  if (node.disk_mib < demand.disk_mib)
-    return fmt::format("node {} has {} MiB of disk left for volumes", node.node,
-                       std::max<std::int64_t>(0, node.disk_mib));
   return {};
 }
 

@@ -39,6 +39,9 @@ struct Demand {
 // What the node lacks for it, as part of a sentence: "node a has 64 of 512 MiB left"; empty: it
 // fits.
 std::string lack_of(const NodeRoom& node, const Demand& demand);
+// The same of memory and CPUs alone, for a machine that is on the node already and is to run there
+// again: whether the node takes new ones is no matter then.
+std::string lack_to_run(const NodeRoom& node, const model::Guest& guest);
 // How many machines like that fit beside what is there, at most `most`.
 int fits(const NodeRoom& node, const Demand& demand, int most);
 

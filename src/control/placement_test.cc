@@ -69,6 +69,17 @@ TEST_CASE("a refusal names what is missing where") {
         std::string::npos);
 }
 
+TEST_CASE("a machine runs again where it is if memory is left, whether new ones may come or not") {
+  NodeRoom full = room("a", "iad", 1024, 800);
+  CHECK(lack_to_run(full, kSmall) == "node a has 224 of 1024 MiB left");
+  NodeRoom cordoned = room("b", "iad", 1024, 512);
+  cordoned.state = NodeRoom::State::cordoned;
+  cordoned.disk_mib = 0;
+  CHECK(lack_to_run(cordoned, kSmall).empty());
+  const model::Guest performance{.cpu_kind = "performance", .cpus = 8};
+  CHECK(lack_to_run(cordoned, performance).find("performance CPUs") != std::string::npos);
+}
+
 TEST_CASE("disk is asked for by volumes, at their full size") {
   auto nodes = rooms();
   nodes[1].disk_mib = 100;

@@ -8,6 +8,7 @@
 #include "control/limits.h"
 #include "control/machine_calls.h"
 #include "control/machine_frontend.h"
+#include "control/node_rooms.h"
 #include "model/json.h"
 
 namespace perigee::control {
@@ -63,8 +64,9 @@ async::Task<Result<MachineId>> RouterApi::start_one(AppName app, RegionCode regi
       co_return co_await ask_drainer(*other, app, region);
     if (!each.value.cordoned && is_coming(state_of(context_, each.value))) co_return id;
   }
-  const std::optional<MachineId> id = choose_to_wake(sleeping(app), region);
-  if (!id) co_return fail(Code::not_found, "app \"{}\" has no machine that may be started", app);
+  const std::vector<SleepingMachine> resting = sleeping(app);
+  const std::optional<MachineId> id = choose_to_wake(resting, region);
+  if (!id) co_return fail(none_to_start(app, resting));
   CO_TRY(const StoredMachine machine, context_.desired.machine(app, *id));
   CO_TRY(const ActionEffect effect,
          judge_action(MachineAction::start, *id, state_of(context_, machine.value)));
@@ -95,6 +97,21 @@ async::Task<Result<MachineId>> RouterApi::ask_drainer(NodeId control, AppName ap
   co_return MachineId(machine);
 }
 
+// Each machine that would have been started, had its node room for it, keeps the reason as an
+// event.
+Error RouterApi::none_to_start(const AppName& app, const std::vector<SleepingMachine>& all) const {
+  if (all.empty())
+    return Error::make(Code::not_found,
+                       fmt::format("app \"{}\" has no machine that may be started", app));
+  for (const SleepingMachine& each : all)
+    context_.refusals.note(each.id, each.lack, context_.host.clock.wall());
+  log_warning("control", "no machine of {} is started for a request: {}", app, all.front().lack);
+  return Error::make(Code::resource_exhausted,
+                     fmt::format("there is no room to start a machine of app \"{}\": {}; stop or "
+                                 "destroy machines there, or `perigee scale count`",
+                                 app, all.front().lack));
+}
+
 // A machine whose order to rest is on its way counts once the order is there.
 std::vector<SleepingMachine> RouterApi::sleeping(const AppName& app) const {
   std::vector<SleepingMachine> out;
@@ -102,7 +119,10 @@ std::vector<SleepingMachine> RouterApi::sleeping(const AppName& app) const {
     const model::Machine& machine = each.value;
     if (!is_wakeable(machine, context_.observed.status(machine.id))) continue;
     if (context_.observed.lost(machine.node)) continue;
-    out.push_back({machine.id, machine.region, state_of(context_, machine)});
+    const std::optional<NodeRoom> room = node_room(context_, machine.node);
+    if (!room) continue;
+    std::string lack = lack_to_run(*room, machine.config.guest);
+    out.push_back({machine.id, machine.region, state_of(context_, machine), std::move(lack)});
   }
   return out;
 }

@@ -24,6 +24,7 @@ class RouterApi {
   async::Task<Result<MachineId>> ask_drainer(NodeId control, AppName app, RegionCode region);
   async::Task<Result<api::Reply>> loads(api::Call& call);
   std::vector<SleepingMachine> sleeping(const AppName& app) const;
+  Error none_to_start(const AppName& app, const std::vector<SleepingMachine>& all) const;
   Result<void> take_turn(const AppName& app);
 
   // Of one app's wakes: how many are left, and since when.

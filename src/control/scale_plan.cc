@@ -16,8 +16,10 @@ using How = Removal::How;
 
 constexpr int kNoBound = std::numeric_limits<int>::max();
 
-// A machine that holds a volume is where its volume is, whatever becomes of the node.
+// A machine that holds a volume is where its volume is, whatever becomes of the node. A lease does
+// not outlive its machine's node.
 bool departs(const ScaleMachine& machine) {
+  if (machine.node == Node::drains && !machine.lease.empty()) return false;
   return machine.node != Node::stays && !machine.pinned;
 }
 
@@ -248,6 +250,10 @@ void Planner::let_wait() {
 
 void Planner::remove_departing() {
   for (const ScaleMachine& machine : view_.machines) {
+    if (machine.node == Node::drains && !machine.lease.empty()) {
+      plan_.notes.push_back(fmt::format("machine {} stays on node {}, which drains: it is {}",
+                                        machine.id, machine.node_id, machine.lease));
+    }
     if (!departs(machine) || waiting_.contains(machine.id)) continue;
     if (machine.node == Node::drains) {
       remove(machine, fmt::format("its node {} drains", machine.node_id));
@@ -273,7 +279,8 @@ std::string Planner::why_surplus(const Share& share) const {
   return fmt::format("{} is to have {}, not {}", share.region, share.want, share.stays);
 }
 
-// What serves nobody first, then what crowds one node, the newest first; last what has a volume.
+// What serves nobody first, then what crowds one node, the newest first; then what has a volume,
+// and last what is leased.
 std::vector<const ScaleMachine*> Planner::least_needed_first() const {
   std::map<NodeId, int> crowd;
   for (const ScaleMachine& machine : view_.machines) ++crowd[machine.node_id];
@@ -281,8 +288,8 @@ std::vector<const ScaleMachine*> Planner::least_needed_first() const {
   for (const ScaleMachine& machine : view_.machines) out.push_back(&machine);
   std::ranges::sort(out, {}, [&](const ScaleMachine* each) {
     const bool primary = !scale_.has_regions() && each->region == view_.primary;
-    return std::tuple(each->pinned, each->ready, primary, !each->resting, -crowd[each->node_id],
-                      -each->created_at.ns, each->id);
+    return std::tuple(!each->lease.empty(), each->pinned, each->ready, primary, !each->resting,
+                      -crowd[each->node_id], -each->created_at.ns, each->id);
   });
   return out;
 }
@@ -293,7 +300,13 @@ void Planner::remove_surplus() {
   for (const ScaleMachine* machine : least_needed_first()) {
     if (departs(*machine) || surplus[machine->region] == 0) continue;
     --surplus[machine->region];
-    remove(*machine, why_surplus(share(machine->region)));
+    const std::string why = why_surplus(share(machine->region));
+    if (machine->lease.empty()) {
+      remove(*machine, why);
+    } else {
+      plan_.notes.push_back(
+          fmt::format("machine {} stays though {}: it is {}", machine->id, why, machine->lease));
+    }
   }
 }
 

@@ -11,7 +11,8 @@
 //
 // A machine on a node that drains or was lost for good is replaced. One that runs is removed only
 // when enough others are ready; one that was lost only when another takes its place: where there is
-// no room it waits, and goes on if its node returns. Machines that hold a volume never move.
+// no room it waits, and goes on if its node returns. Machines that hold a volume never move. One
+// under a lease is neither moved nor removed while that lasts, unless its node was lost.
 #pragma once
 
 #include <string>
@@ -39,6 +40,7 @@ struct ScaleMachine {
   bool pinned = false;   // it holds a volume
   bool ready = false;    // it serves, or rests as it should; not on a node that was lost
   bool resting = false;  // a request would have to wake it
+  std::string lease{};   // who holds it; empty: nobody
   WallTime created_at;
 };
 

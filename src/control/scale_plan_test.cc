@@ -247,6 +247,36 @@ TEST_CASE("a machine that holds a volume stays where it is") {
   CHECK(plan.notes[0].starts_with("fra: 2 stay though it is none of the app's regions"));
 }
 
+TEST_CASE("a leased machine is neither moved nor removed, and is named") {
+  ScaleView v = view(regions({"fra", "iad"}, 1), {machine("a", "fra", 1), machine("b", "iad", 2)});
+  CHECK(removes(plan_scale(v)) == "b");
+  v.machines[1].lease = "leased by somebody";
+  ScalePlan plan = plan_scale(v);
+  CHECK(plan.remove.empty());
+  REQUIRE(plan.notes.size() == 1);
+  CHECK(plan.notes[0] ==
+        "machine b stays though iad is to have 0, not 1: it is leased by somebody");
+
+  v.scale.count = 2;
+  v.machines[1].node = Node::drains;
+  plan = plan_scale(v);
+  CHECK(plan.add.empty());
+  CHECK(plan.remove.empty());
+  REQUIRE(plan.notes.size() == 1);
+  CHECK(plan.notes[0] == "machine b stays on node iad-1, which drains: it is leased by somebody");
+  v.machines[1].node = Node::lost;  // whoever holds it can do nothing there
+  CHECK(adds(plan_scale(v)) == "iad");
+  CHECK(removes(plan_scale(v)) == "b");
+}
+
+TEST_CASE("of an app without regions others go before one that is leased") {
+  ScaleView v = view({}, {machine("a", "fra", 1), machine("b", "fra", 2)});
+  v.scale.count = 1;
+  v.machines[1].lease = "leased by somebody";
+  CHECK(removes(plan_scale(v)) == "a");
+  CHECK(plan_scale(v).notes.empty());
+}
+
 TEST_CASE("several volumes in one region keep their machines there without a count") {
   ScaleView v = view(regions({"fra", "iad"}), {machine("a", "fra", 1), machine("b", "fra", 2)});
   for (ScaleMachine& each : v.machines) each.pinned = true;

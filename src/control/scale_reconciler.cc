@@ -4,6 +4,7 @@
 
 #include "async/combine.h"
 #include "base/log.h"
+#include "control/lease_api.h"
 #include "control/limits.h"
 #include "control/machine_frontend.h"
 #include "control/release_machines.h"
@@ -227,6 +228,11 @@ async::Task<Result<void>> ScaleReconciler::destroy(Job job, Removal::How how) {
   for (const Removal& each : job.plan.remove) {
     const Stored<model::Machine>* machine = find(job.machines, each.machine);
     if (machine == nullptr || each.how != how) continue;
+    if (how == Removal::How::drained) {
+      // Somebody may have taken a lease while it left the routes.
+      if (!lease_in_the_way(context_, each.machine).empty()) continue;
+      expect_same_lease(context_, transaction, each.machine);
+    }
     log_info("control", "machine {} ({}) goes: {}", each.machine, machine->value.app, each.why);
     put(transaction,
         ordered(machine->value, model::DesiredState::destroyed, model::Origin::scale,

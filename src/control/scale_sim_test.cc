@@ -71,6 +71,7 @@ class World {
                                                  *key_sharing_,
                                                  loads_,
                                                  drains_,
+                                                 refusals_,
                                                  60s,
                                                  {},
                                                  {}});
@@ -221,6 +222,7 @@ class World {
   ObservedTable observed_{loop(), changes_, kNodeLease};
   LoadTable loads_{loop(), 60s};
   Drains drains_{changes_};
+  WakeRefusals refusals_;
   NoImages images_;
   WorkerLink worker_{host(), {NodeId("n1"), "/worker.sock", {}}};
   RouterLink routers_{host(), {NodeId("n1"), "/router.sock", {}}};

@@ -218,6 +218,62 @@ TEST_CASE_FIXTURE(Fleet, "machines made by hand move from a node that drains, as
   CHECK(stays_at(where()));
 }
 
+struct Leased : Fleet {
+  std::string lease_of(const MachineId& machine) {
+    return "/v1/apps/hello/machines/" + machine.str() + "/lease";
+  }
+  std::string take_lease(const MachineId& machine) {
+    const Got taken = call("POST", lease_of(machine) + "?ttl=600", R"({"description": "test"})");
+    REQUIRE(taken.status == 200);
+    return *taken.body.find("data")->find("nonce")->string();
+  }
+  void end_lease(const MachineId& machine, const std::string& nonce) {
+    http::RequestHead head = request("DELETE", lease_of(machine));
+    head.headers.set("perigee-machine-lease-nonce", nonce);
+    const auto done = loop().run(ask(client, api_address, head, {}, loop().deadline_in(20s)));
+    REQUIRE(done.has_value());
+    REQUIRE(done->status == 200);
+  }
+  MachineId machine_on(const std::string& node) {
+    for (const model::Machine& each : wanted()) {
+      if (each.node == NodeId(node)) return each.id;
+    }
+    return {};
+  }
+};
+
+TEST_CASE_FIXTURE(Leased, "a machine under a lease is scaled away when that has ended") {
+  set_regions(R"({"regions": ["iad", "fra"]})");
+  deploy(1);
+  const std::string before = where();
+  const MachineId machine = machine_on("fra-1");
+  const std::string nonce = take_lease(machine);
+  const Got got = scale(R"({"count": 1})");
+  REQUIRE(got.status == 200);
+  CHECK(got.text.find("machine " + machine.str() +
+                      " stays though fra is to have 0, not 1: it is "
+                      "leased by the API's token (test) until ") != std::string::npos);
+  CHECK(stays_at(before));
+  end_lease(machine, nonce);
+  CHECK(becomes([&] { return wanted().size() == 1; }));
+  CHECK(where().starts_with("iad"));
+}
+
+TEST_CASE_FIXTURE(Leased, "a machine under a lease leaves a node that drains when that has ended") {
+  deploy(1, R"({"image": "hello:1", "region": "iad"})");
+  const std::string node = where();
+  const MachineId machine = machine_on(node);
+  const std::string nonce = take_lease(machine);
+  const Got drained = call("POST", "/v1/nodes/" + node + "/drain", R"({"stop": true})");
+  const std::string stays =
+      *drained.body.find("machine_list")->items().at(0).find("stays")->string();
+  CHECK(stays.starts_with("it is leased by the API's token (test) until "));
+  CHECK(stays_at(node));
+  CHECK(wanted()[0].desired == model::DesiredState::started);
+  end_lease(machine, nonce);
+  CHECK(runs_at(node == "iad-1" ? "iad-2" : "iad-1"));
+}
+
 TEST_CASE_FIXTURE(Fleet, "what can't leave a node is named, and stops on demand") {
   for (model::NodeReport* each : {&fleet[NodeId("iad-1")], &fleet[NodeId("iad-2")]})
     each->disk_free_mib = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/lease_api.h"
 #include "control/machine_view.h"
 #include "control/node_health.h"
 #include "model/checks.h"
@@ -44,6 +45,7 @@ ScaleMachine machine_of(const Context& context, const FleetView& fleet,
           .pinned = stays_whatever_comes(machine),
           .ready = !kept_out && is_ready(context, machine),
           .resting = machine.desired != model::DesiredState::started,
+          .lease = lease_in_the_way(context, machine.id),
           .created_at = machine.created_at};
 }
 
