@@ -21,7 +21,7 @@ DEBS = ROOT / 'build/cache/debs'
 NGINX = ['nginx', 'nginx-common', 'libc6', 'libpcre2-8-0', 'libssl3', 'zlib1g', 'libcrypt1',
          'busybox-static']
 REGISTRY = ['docker-registry']
-ETCD = ['etcd-server']
+ETCD = ['etcd-server', 'etcd-client']
 PROMETHEUS = ['prometheus']  # promtool is in it
 # PostgreSQL's server (without JIT) with all that it loads.
 POSTGRES = ['postgresql-15', 'libpq5', 'libc6', 'libicu72', 'libstdc++6', 'libgcc-s1', 'libxml2',
@@ -79,6 +79,7 @@ def promtool_program():
 
 
 def etcd_program():
+    """etcd; etcdctl is beside it."""
     fetch(ETCD)
     return unpack(ETCD, ROOT / 'build/cache/etcd') / 'usr/bin/etcd'
 

@@ -73,14 +73,18 @@ Result<std::string> endpoint_of(sys::PosixHost& host, const sys::Address& contro
   return address.str();
 }
 
+// A router in a fleet is there for users; the default, of a server alone, is the loopback address.
+constexpr std::string_view kPublicRouter =
+    "\n[router]\nhttp = [\"0.0.0.0:80\", \"[::]:80\"]\nhttps = [\"0.0.0.0:443\", \"[::]:443\"]\n";
+
 std::string configuration(const config::NodeConfig& node) {
   std::string roles;
   for (const std::string& role : node.roles) roles += fmt::format("\"{}\", ", role);
   if (roles.ends_with(", ")) roles.resize(roles.size() - 2);
   return fmt::format(
       "# Written by `perigeed --join`; every key: docs/perigeed.toml.md\n"
-      "node = \"{}\"\nregion = \"{}\"\nroles = [{}]\n\n[fleet]\nendpoint = \"{}\"\n",
-      node.node, node.region, roles, node.fleet_endpoint);
+      "node = \"{}\"\nregion = \"{}\"\nroles = [{}]\n\n[fleet]\nendpoint = \"{}\"\n{}",
+      node.node, node.region, roles, node.fleet_endpoint, node.runs("router") ? kPublicRouter : "");
 }
 
 // What the flags say, in a server's first configuration.
