@@ -41,6 +41,13 @@ async::Task<Result<void>> ToControl::pass_on(http::Request& request,
   const std::vector<NodeId> controls = in_turn();
   Error last = Error::make(Code::unavailable, "this fleet has no node with control");
   for (const NodeId& control : controls) {
+    // After one that was waited for in vain the next are asked whether they are there first: two
+    // that are cut off together must not cost as long as it takes until this node counts as lost.
+    const bool first = control == controls.front();
+    if (!first && !co_await answers(control)) {
+      leave(control);
+      continue;
+    }
     const Duration patience = control == controls.back() ? kAnswer : kNextControl;
     const Relayed done = co_await attempt(control, carried, patience, response);
     if (done) co_return Result<void>();
@@ -77,11 +84,12 @@ async::Task<bool> ToControl::answers(NodeId control) {
   if (is_own(control)) co_return co_await answers_at(loop_, client_, own_->socket);
   const Result<std::shared_ptr<Peer>> peer = members_.peer(control);
   if (!peer) co_return false;
-  const std::vector<sys::Address> addresses = (*peer)->addresses;  // they may change meanwhile
-  for (const sys::Address& address : addresses) {
-    if (co_await answers_at(loop_, (*peer)->client, address)) co_return true;
-  }
-  co_return false;
+  std::vector<async::Task<bool>> asked;
+  for (const sys::Address& address : (*peer)->addresses)
+    asked.push_back(answers_at(loop_, (*peer)->client, address));
+  const std::size_t all = asked.size();
+  const std::vector<bool> answered = co_await async::all_of(loop_, std::move(asked), all);
+  co_return std::ranges::count(answered, true) > 0;
 }
 
 async::Task<void> ToControl::return_to_own() {
