@@ -183,15 +183,22 @@ class Lab:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def frame_sizes(capture):
-    """Of each frame in a pcap file."""
-    sizes = []
+def frames(capture):
+    """Those in a pcap file."""
+    found = []
     data = capture.read_bytes()
     at = 24
     while at < len(data):
-        sizes.append(int.from_bytes(data[at + 8:at + 12], 'little'))
-        at += 16 + sizes[-1]
-    return sizes
+        size = int.from_bytes(data[at + 8:at + 12], 'little')
+        found.append(data[at + 16:at + 16 + size])
+        at += 16 + size
+    return found
+
+
+def between_nodes(capture):
+    """The bytes of a capture without frames from or to users: 10.90.N.2."""
+    return b''.join(frame for frame in frames(capture)
+                    if frame[12:14] != b'\x08\x00' or 2 not in (frame[29], frame[33]))
 
 
 class Echo:

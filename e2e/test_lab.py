@@ -89,12 +89,12 @@ class LabNetworkTest(unittest.TestCase):
         self.lab.cli('capture', path)
         self.lab.send('iad', 'fra', 1_000_000)
         self.lab.cli('capture')
-        self.assertGreater(max(lab_module.frame_sizes(path)), 1514)
+        self.assertGreater(max(map(len, lab_module.frames(path))), 1514)
         self.lab.cli('degrade', 'iad-fra', '--rate', 8)
         self.lab.cli('capture', path)
         self.assertGreater(self.lab.send('iad', 'fra', 1_000_000), 1)
         self.lab.cli('capture')
-        self.assertLessEqual(max(lab_module.frame_sizes(path)), 1514)
+        self.assertLessEqual(max(map(len, lab_module.frames(path))), 1514)
 
     def scenario_lab_another_up_repairs_what_was_killed(self):
         kill(f'lab wan --dir {self.lab.directory}')
@@ -224,6 +224,7 @@ class LabFleetTest(unittest.TestCase):
     def scenario_lab_nothing_goes_between_cities_in_the_clear(self):
         path = self.lab.directory / 'clear.pcap'
         mark = 'X-Mark: only-for-the-app'
+        wait_until('the page is there', 30, lambda: self.fetch('syd', 'syd')[0] == 'page\n')
         self.lab.cli('capture', path)
         self.assertEqual(self.fetch('syd', 'syd', '--header', mark)[0], 'page\n')
         self.perigee('machine', 'list', '-a', 'there')
@@ -231,7 +232,8 @@ class LabFleetTest(unittest.TestCase):
         encrypted = path.read_bytes()
         self.assertGreater(len(encrypted), 1000)
         self.assertNotIn(b'only-for-the-app', encrypted)
-        self.assertNotIn(b'HTTP/1.1', encrypted)
+        # Users of an earlier scenario may still be closing connections to far edges.
+        self.assertNotIn(b'HTTP/1.1', lab_module.between_nodes(path))
         self.lab.cli('capture', path)  # and had it been in the clear, it would have been seen
         self.fetch('syd', 'fra', '--header', mark)
         self.lab.cli('capture')
