@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "http/codec.h"
 #include "http/codec_text.h"
+#include "http/trailers.h"
 
 namespace perigee::http {
 namespace {
@@ -32,12 +34,15 @@ Parsed<std::uint64_t> parse_size_line(std::string_view line) {
   return size;
 }
 
-Parsed<void> check_trailer(std::string_view line) {
+Parsed<void> add_trailer(Headers& trailers, std::string_view line) {
   const auto colon = line.find(':');
   if (colon == std::string_view::npos || !is_token(line.substr(0, colon)) ||
       !is_field_value(line.substr(colon + 1))) {
     return refuse("invalid trailer field");
   }
+  if (!may_trail(line.substr(0, colon))) return {};
+  if (trailers.fields().size() == kMaxHeaderFields) return refuse("too many trailer fields");
+  trailers.add(line.substr(0, colon), trim(line.substr(colon + 1)));
   return {};
 }
 
@@ -139,7 +144,7 @@ Parsed<BodyDecoder::Step> BodyDecoder::data_end_step(std::string_view input) {
   return Step{.consumed = 1};
 }
 
-// Trailer fields are checked and dropped (RFC 9110 section 6.5.1 allows it).
+// One field, or the empty line at the end.
 Parsed<BodyDecoder::Step> BodyDecoder::trailer_step(std::string_view input) {
   auto line = collect_line(line_, input, kMaxTrailerBytes - trailer_bytes_);
   if (!line) return std::unexpected(line.error());
@@ -147,8 +152,8 @@ Parsed<BodyDecoder::Step> BodyDecoder::trailer_step(std::string_view input) {
   trailer_bytes_ += line_.size() + 2;
   if (line_.empty()) {
     state_ = State::done;
-  } else if (auto checked = check_trailer(line_); !checked) {
-    return std::unexpected(checked.error());
+  } else if (auto added = add_trailer(trailers_, line_); !added) {
+    return std::unexpected(added.error());
   }
   line_.clear();
   return Step{.consumed = line->consumed};

@@ -1,10 +1,11 @@
 // Any bytes as a chunked body: decoded at once and in pieces (the first byte says how large) it
-// comes to the same; and what it decodes to, encoded again, is decoded to the same.
+// comes to the same; and what it decodes to, encoded again, is decoded to the same, trailers too.
 #include <cstdint>
 #include <string>
 
 #include "base/check.h"
 #include "http/codec.h"
+#include "http/trailers.h"
 
 namespace {
 
@@ -12,6 +13,7 @@ using namespace perigee::http;
 
 struct Outcome {
   std::string body{};
+  Headers trailers{};
   bool failed = false;
   bool done = false;
   std::size_t consumed = 0;
@@ -32,6 +34,7 @@ Outcome decode(std::string_view text, std::size_t piece) {
     outcome.consumed += step->consumed;
   }
   outcome.done = decoder.done();
+  outcome.trailers = decoder.trailers();
   return outcome;
 }
 
@@ -45,10 +48,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   PERIGEE_CHECK(whole.failed == pieces.failed && whole.done == pieces.done);
   if (whole.failed) return 0;
   PERIGEE_CHECK(whole.body == pieces.body && whole.consumed == pieces.consumed);
+  PERIGEE_CHECK(whole.trailers.fields() == pieces.trailers.fields());
   std::string encoded;
   if (!whole.body.empty()) append_chunk(encoded, whole.body);
-  encoded += kLastChunk;
+  encoded += last_chunk(whole.trailers);
   const Outcome again = decode(encoded, encoded.size());
   PERIGEE_CHECK(again.done && again.body == whole.body);
+  PERIGEE_CHECK(again.trailers.fields() == whole.trailers.fields());
   return 0;
 }

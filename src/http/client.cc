@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "http/client_exchange.h"
 #include "http/client_pool.h"
+#include "http/codec.h"
 
 namespace perigee::http {
 namespace {
@@ -27,6 +28,13 @@ void set_framing(RequestHead& head, std::optional<std::uint64_t> length, bool ha
     head.headers.add("Transfer-Encoding", "chunked");
   } else if (has_body || head.method == "POST" || head.method == "PUT" || head.method == "PATCH") {
     head.headers.add("Content-Length", std::to_string(length.value_or(0)));
+  }
+}
+
+// Section 7.6.1 of RFC 9110: what is for the next server alone is named.
+void name_connection_fields(RequestHead& head) {
+  if (head.headers.find("te") != nullptr && !has_token(head.headers, "connection", "te")) {
+    head.headers.add("Connection", "TE");
   }
 }
 
@@ -113,6 +121,7 @@ async::Task<Result<std::unique_ptr<Response>>> Client::request(sys::Address to, 
                                                                std::string body,
                                                                Deadline deadline) {
   set_framing(head, body.size(), !body.empty());
+  name_connection_fields(head);
   ensure_host(head, to);
   auto done = co_await parts_->exchange(to, std::move(head), body, nullptr, deadline);
   if (!done) co_return fail(std::move(done).error().error);
@@ -123,6 +132,7 @@ async::Task<Forwarded> Client::forward(sys::Address to, RequestHead head, Body* 
                                        Deadline deadline) {
   const bool has_body = body != nullptr && body->length() != std::uint64_t{0};
   set_framing(head, body == nullptr ? 0 : body->length(), has_body);
+  name_connection_fields(head);
   ensure_host(head, to);
   co_return co_await parts_->exchange(to, std::move(head), {}, has_body ? body : nullptr, deadline);
 }

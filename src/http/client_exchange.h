@@ -28,6 +28,7 @@ class Exchange : public Response, public Body {
   async::Task<Result<std::size_t>> read(std::span<char> into) override;
   std::optional<std::uint64_t> length() const override { return reader_->length(); }
   std::size_t ready() const override { return reader_->ready(); }
+  Headers trailers() const override { return reader_->trailers(); }
 
  private:
   async::Task<Result<void>> send(std::string bytes);

@@ -74,6 +74,8 @@ class BodyDecoder {
   // itself and tell by `skip`.
   std::uint64_t contiguous() const;
   void skip(std::uint64_t size);
+  // Of a chunked body, once it is done; those that may stand there (http/trailers.h).
+  const Headers& trailers() const { return trailers_; }
   // The connection ended: the regular end of a body without framing, else an error.
   Parsed<void> end_of_input();
 
@@ -89,6 +91,7 @@ class BodyDecoder {
   std::uint64_t left_ = 0;  // of the body, or of this chunk
   std::string line_;        // a size or trailer line that has not all arrived
   std::size_t trailer_bytes_ = 0;
+  Headers trailers_;
 };
 
 // Appends the head with its empty line. `internal` for a name, value, method or target that could
@@ -96,7 +99,6 @@ class BodyDecoder {
 Result<void> append_head(std::string& out, const RequestHead& head);
 Result<void> append_head(std::string& out, const ResponseHead& head);
 void append_chunk(std::string& out, std::string_view data);  // not for empty data
-inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 bool is_token(std::string_view text);
 bool is_field_value(std::string_view text);

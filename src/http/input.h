@@ -51,6 +51,7 @@ class BodyReader : public Body {
   async::Task<Result<std::size_t>> read(std::span<char> into) override;
   std::optional<std::uint64_t> length() const override;
   std::size_t ready() const override;
+  Headers trailers() const override { return decoder_.trailers(); }
   bool done() const { return decoder_.done(); }
 
  private:

@@ -59,6 +59,8 @@ class Body {
   virtual std::optional<std::uint64_t> length() const = 0;
   // Bytes that have arrived: the next read returns some of them without waiting.
   virtual std::size_t ready() const { return 0; }
+  // The fields that came behind it, once a read has returned 0 (http/trailers.h).
+  virtual Headers trailers() const { return {}; }
 };
 
 // The whole of a body, `resource_exhausted` beyond `max`.
@@ -82,7 +84,9 @@ class ResponseWriter {
   // Without a Content-Length in `head` the body is chunked (or until close for HTTP/1.0).
   virtual async::Task<Result<void>> start(ResponseHead head) = 0;
   virtual async::Task<Result<void>> write(std::string_view data) = 0;
-  virtual async::Task<Result<void>> finish() = 0;
+  // `trailers` are dropped where the client can't take them: it must ask for them (TE: trailers) in
+  // HTTP/1.1, and a body of a known length has none there.
+  virtual async::Task<Result<void>> finish(Headers trailers = {}) = 0;
   virtual bool started() const = 0;
   // Answers 101 with `protocol` in its Upgrade field, and `fields`. The stream is the connection in
   // its new protocol, valid until the handler returns; then it is closed, after the client has had

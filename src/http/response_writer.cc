@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "http/trailers.h"
 
 namespace perigee::http {
 namespace {
@@ -18,6 +19,7 @@ Error out_of_order(std::string_view what) {
 Writer::Writer(ServerConnection& connection, const RequestHead& request, bool close)
     : connection_(connection),
       head_request_(request.method == "HEAD"),
+      takes_trailers_(takes_trailers(request.headers)),
       request_minor_(request.minor_version),
       close_(close) {}
 
@@ -60,6 +62,7 @@ Result<std::string> Writer::begin(ResponseHead head, std::optional<std::uint64_t
   if (has_token(head.headers, "connection", "close")) close_ = true;
   if (connection_.context_.draining.is_set()) close_ = true;
   TRY_VOID(choose_mode(head, body_size));
+  if (mode_ != Mode::chunked || !takes_trailers_) head.headers.remove("trailer");
   head.headers.remove("connection");
   head.headers.remove("keep-alive");
   if (close_) {
@@ -120,13 +123,15 @@ async::Task<Result<void>> Writer::write(std::string_view data) {
   co_return co_await put(data);
 }
 
-async::Task<Result<void>> Writer::finish() {
+async::Task<Result<void>> Writer::finish(Headers trailers) {
   if (state_ != State::streaming) co_return fail(out_of_order("end of a body"));
   if (mode_ == Mode::length && left_ > 0) {
     state_ = State::failed;
     co_return fail(Code::internal, "the response's body is shorter than its Content-Length");
   }
-  if (mode_ == Mode::chunked) CO_TRY_VOID(co_await put(kLastChunk));
+  if (mode_ == Mode::chunked) {
+    CO_TRY_VOID(co_await put(last_chunk(takes_trailers_ ? trailers : Headers())));
+  }
   state_ = State::finished;
   co_return Result<void>();
 }

@@ -15,7 +15,7 @@ class Writer : public ResponseWriter {
   async::Task<Result<void>> send(ResponseHead head, std::string body) override;
   async::Task<Result<void>> start(ResponseHead head) override;
   async::Task<Result<void>> write(std::string_view data) override;
-  async::Task<Result<void>> finish() override;
+  async::Task<Result<void>> finish(Headers trailers) override;
   bool started() const override { return state_ != State::unstarted; }
   async::Task<Result<sys::Stream*>> switch_protocols(std::string protocol, Headers fields) override;
   async::Task<void> closed() override;
@@ -38,6 +38,7 @@ class Writer : public ResponseWriter {
   Mode mode_ = Mode::none;
   std::uint64_t left_ = 0;
   bool head_request_;
+  bool takes_trailers_;
   int request_minor_;
   bool close_;
   std::unique_ptr<sys::Stream> switched_;  // the connection after switch_protocols

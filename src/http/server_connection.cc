@@ -65,6 +65,7 @@ class RequestBody : public Body {
   }
   std::optional<std::uint64_t> length() const override { return reader_.length(); }
   std::size_t ready() const override { return reader_.ready(); }
+  Headers trailers() const override { return reader_.trailers(); }
   bool awaits_continue() const { return awaits_continue_; }
   void attach(const Writer& writer) { writer_ = &writer; }
 

@@ -31,6 +31,7 @@ class Exchange : public http::Response, public http::Body {
   }
   std::optional<std::uint64_t> length() const override { return length_; }
   std::size_t ready() const override { return stream_->unread.size(); }
+  http::Headers trailers() const override { return stream_->trailers; }
 
  private:
   async::Task<void> send(http::Body& source);
@@ -64,7 +65,8 @@ async::Task<std::expected<void, http::RequestFailure>> Exchange::run(http::Body*
         .sent = true});
   }
   head = *std::move(parsed);
-  const bool bodiless = stream_->ended && stream_->unread.empty();
+  const bool bodiless =
+      stream_->ended && stream_->unread.empty() && stream_->trailers.fields().empty();
   length_ = bodiless ? 0 : content_length(head.headers);
   co_return std::expected<void, http::RequestFailure>();
 }
@@ -97,7 +99,7 @@ async::Task<void> Exchange::send(http::Body& source) {
     if (!written) co_return;
     progress_ = loop_.now();
   }
-  connection_->finish(*stream_);
+  connection_->finish(*stream_, source.trailers());
 }
 
 async::Task<void> Exchange::head_or_end() {

@@ -1,6 +1,7 @@
 #include "http2/connection.h"
 
 #include "async/combine.h"
+#include "http2/fields.h"
 
 namespace perigee::http2 {
 namespace {
@@ -173,9 +174,9 @@ async::Task<Result<void>> Connection::write(StreamPtr stream, std::string_view d
   co_return Result<void>();
 }
 
-void Connection::finish(StreamState& stream) {
+void Connection::finish(StreamState& stream, const http::Headers& trailers) {
   if (stream.closed) return;
-  session_.finish(stream.id);
+  session_.finish(stream.id, trailer_fields(trailers));
   output_.notify_all();
 }
 
@@ -277,6 +278,10 @@ void Connection::on_data(StreamId id, std::string_view bytes) {
   unread_ += bytes.size();
   if (unread_ > kUnreadPressure && pressure_ == Pressure::none) press();
   stream->changed.notify_all();
+}
+
+void Connection::on_trailers(StreamId id, http::Headers fields) {
+  if (StreamState* stream = find(id)) stream->trailers = std::move(fields);
 }
 
 void Connection::on_end(StreamId id) {

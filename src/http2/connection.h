@@ -32,6 +32,7 @@ struct StreamState {
       : id(number), window(loop.now(), kLeastWindow), changed(loop) {}
   StreamId id;
   std::optional<http::Headers> head{};  // of the peer's message
+  http::Headers trailers{};             // of the same, once it has ended
   bool ended = false;                   // the peer's message has all arrived
   bool departed = false;                // our request may have been acted on
   ByteQueue unread{};
@@ -59,7 +60,7 @@ class Connection : private Events {
   Result<void> respond(StreamState& stream, const http::Headers& fields, Ending ending);
   async::Task<Result<std::size_t>> read(StreamPtr stream, std::span<char> into);
   async::Task<Result<void>> write(StreamPtr stream, std::string_view data);
-  void finish(StreamState& stream);
+  void finish(StreamState& stream, const http::Headers& trailers);
   // Nobody reads or writes it any more: reset with `code` unless all is over, unread bytes dropped.
   void release(StreamState& stream, ErrorCode code);
   // Nobody reads it any more; what is being sent goes out.
@@ -81,6 +82,7 @@ class Connection : private Events {
  private:
   void on_head(StreamId id, http::Headers fields) override;
   void on_data(StreamId id, std::string_view bytes) override;
+  void on_trailers(StreamId id, http::Headers fields) override;
   void on_end(StreamId id) override;
   void on_departed(StreamId id) override;
   void on_progress(StreamId id) override;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "http/trailers.h"
 
 namespace perigee::http2 {
 namespace {
@@ -65,6 +66,7 @@ http::Headers request_fields(const http::RequestHead& head) {
   fields.add(":authority", host == nullptr ? "" : *host);
   fields.add(":path", head.target);
   add_fields(fields, head.headers);
+  if (http::takes_trailers(head.headers)) fields.add("te", "trailers");
   return fields;
 }
 
@@ -90,6 +92,7 @@ http::Parsed<http::RequestHead> request_from(const http::Headers& fields) {
   }
   if (!host.empty()) head.headers.add("host", host);
   for (const auto& [name, value] : regular_fields(fields).fields()) head.headers.add(name, value);
+  if (http::takes_trailers(fields)) head.headers.add("te", "trailers");
   return head;
 }
 
@@ -98,6 +101,14 @@ http::Parsed<http::ResponseHead> response_from(const http::Headers& fields) {
   if (head.status == 0) return std::unexpected(http::Malformed{.why = "no valid :status"});
   head.headers = regular_fields(fields);
   return head;
+}
+
+http::Headers trailer_fields(const http::Headers& trailers) {
+  http::Headers fields;
+  for (const auto& [name, value] : trailers.fields()) {
+    if (http::may_trail(name)) fields.add(to_lower(name), trim(value));
+  }
+  return fields;
 }
 
 int status_of(const http::Headers& fields) {

@@ -1,7 +1,8 @@
 // Heads as HTTP/2 has them (RFC 9113 section 8.3): field lists that begin with pseudo-fields. Pure.
 //
-// Fields of one connection alone (Connection, Transfer-Encoding …) don't cross; Host travels as
-// :authority; Cookie fields are joined again. What could not be written as HTTP/1.1 is refused.
+// Fields of one connection alone (Connection, Transfer-Encoding …) don't cross, but for a request's
+// TE: trailers; Host travels as :authority; Cookie fields are joined again. What could not be
+// written as HTTP/1.1 is refused.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,8 @@ http::Headers response_fields(const http::ResponseHead& head);
 
 http::Parsed<http::RequestHead> request_from(const http::Headers& fields);
 http::Parsed<http::ResponseHead> response_from(const http::Headers& fields);
+// Names as HTTP/2 has them, of fields that may stand behind a body: for both ways.
+http::Headers trailer_fields(const http::Headers& trailers);
 int status_of(const http::Headers& fields);  // 0: none that is valid
 
 // What Content-Length says; nullopt without one.

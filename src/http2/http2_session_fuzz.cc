@@ -35,7 +35,13 @@ class Watcher : public Events {
     answer.add(":status", "200");
     if (!session->respond(id, answer, Ending::more_follows)) return;
     session->write(id, "answer");
-    session->finish(id);
+    Headers trailers;
+    trailers.add("x-end", "1");
+    session->finish(id, trailers);
+  }
+  void on_trailers(StreamId id, Headers fields) override {
+    PERIGEE_CHECK(heads_[id] && fields.fields().size() <= kMaxHeaderFields);
+    PERIGEE_CHECK(trailer_fields(fields).fields() == fields.fields());
   }
   void on_data(StreamId id, std::string_view bytes) override { session->consume(id, bytes.size()); }
   void on_end(StreamId id) override { PERIGEE_CHECK(heads_[id] || role == Role::client); }

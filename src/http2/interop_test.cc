@@ -1,6 +1,9 @@
 // Other implementations against our server, on real sockets: curl and nghttp2's own load tool.
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "http2/test_fixture.h"
 #include "sys/posix_host.h"
 
@@ -59,6 +62,19 @@ TEST_CASE("curl uploads and downloads with prior knowledge") {
   REQUIRE(got.has_value());
   CHECK(got->size() == 3'000'001);
   CHECK(got->ends_with("2"));
+}
+
+TEST_CASE("nghttp sends trailers and gets them back") {
+  RealServer server;
+  const auto file = std::filesystem::temp_directory_path() /
+                    ("perigee-trailers-" + sys::random_hex(server.host().entropy, 8));
+  std::ofstream(file) << "body";
+  const auto seen = server.run(
+      {"nghttp", "-v", "-d", file.string(), "--trailer", "x-end: last", server.url("/echo")});
+  std::filesystem::remove(file);
+  if (!seen) return;
+  // What it got, beside what it tells of its own sending.
+  CHECK(seen->find("recv (stream_id=13) x-end: last") != std::string::npos);
 }
 
 TEST_CASE("h2load's concurrent streams are all answered") {

@@ -9,13 +9,16 @@ class RequestBody : public http::Body {
  public:
   RequestBody(Connection& connection, StreamPtr stream, const http::Headers& headers)
       : connection_(connection), stream_(std::move(stream)), length_(content_length(headers)) {
-    if (stream_->ended && stream_->unread.empty()) length_ = 0;
+    const bool bodiless =
+        stream_->ended && stream_->unread.empty() && stream_->trailers.fields().empty();
+    if (bodiless) length_ = 0;
   }
   async::Task<Result<std::size_t>> read(std::span<char> into) override {
     return connection_.read(stream_, into);
   }
   std::optional<std::uint64_t> length() const override { return length_; }
   std::size_t ready() const override { return stream_->unread.size(); }
+  http::Headers trailers() const override { return stream_->trailers; }
 
  private:
   Connection& connection_;
@@ -31,7 +34,7 @@ class Writer : public http::ResponseWriter {
   async::Task<Result<void>> send(http::ResponseHead head, std::string body) override;
   async::Task<Result<void>> start(http::ResponseHead head) override;
   async::Task<Result<void>> write(std::string_view data) override;
-  async::Task<Result<void>> finish() override;
+  async::Task<Result<void>> finish(http::Headers trailers) override;
   bool started() const override { return state_ != State::unstarted; }
   bool finished() const { return state_ == State::finished; }
   async::Task<Result<sys::Stream*>> switch_protocols(std::string protocol,
@@ -70,7 +73,7 @@ async::Task<Result<void>> Writer::send(http::ResponseHead head, std::string body
   CO_TRY_VOID(begin(head, empty ? Ending::ends_here : Ending::more_follows));
   if (empty) co_return Result<void>();
   CO_TRY_VOID(co_await connection_.write(stream_, body));
-  co_return co_await finish();
+  co_return co_await finish({});
 }
 
 async::Task<Result<void>> Writer::start(http::ResponseHead head) {
@@ -85,12 +88,12 @@ async::Task<Result<void>> Writer::write(std::string_view data) {
   co_return co_await connection_.write(stream_, data);
 }
 
-async::Task<Result<void>> Writer::finish() {
+async::Task<Result<void>> Writer::finish(http::Headers trailers) {
   if (state_ != State::streaming) {
     co_return fail(Code::internal, "end of a body: not at this point of a response");
   }
   if (stream_->closed) co_return fail(connection_.closed_error(*stream_));
-  connection_.finish(*stream_);
+  connection_.finish(*stream_, bodiless_ ? http::Headers() : trailers);
   state_ = State::finished;
   co_return Result<void>();
 }

@@ -3,8 +3,7 @@
 //   ServerConnection connection(host, handler, std::move(stream), ahead);
 //   co_await connection.run();      // until the client closes or is silent, or a drain is over
 //
-// Destroying it cancels its handlers. Trailers of a request are dropped, as those of HTTP/1.1 are;
-// switch_protocols is not for HTTP/2.
+// Destroying it cancels its handlers. switch_protocols is not for HTTP/2.
 #pragma once
 
 #include <memory>

@@ -22,7 +22,8 @@ struct Stream {
   bool head_known = false;
   bool ended = false;  // the peer's message
   ByteQueue unsent;
-  bool finished = false;  // nothing follows `unsent`
+  bool finished = false;  // nothing follows `unsent` but
+  http::Headers trailers;
 };
 
 std::uint8_t* bytes_of(const std::string& text) {
@@ -175,7 +176,8 @@ int Session::Impl::on_header(nghttp2_session*, const nghttp2_frame* frame, const
   if (stream == nullptr) return 0;
   stream->block_bytes += name_size + value_size;
   const bool too_many = stream->block.fields().size() >= kMaxHeaderFields;
-  if (too_many || stream->block_bytes > kMaxHeaderBytes) {
+  const std::size_t max_bytes = stream->head_known ? http::kMaxTrailerBytes : kMaxHeaderBytes;
+  if (too_many || stream->block_bytes > max_bytes) {
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // resets this stream alone
   }
   stream->block.add({reinterpret_cast<const char*>(name), name_size},
@@ -183,12 +185,13 @@ int Session::Impl::on_header(nghttp2_session*, const nghttp2_frame* frame, const
   return 0;
 }
 
-// A whole head has come; interim responses are skipped, trailers dropped (as HTTP/1.1's are).
+// A whole head has come, or the trailers; interim responses are skipped.
 void Session::Impl::on_headers_frame(const nghttp2_frame& frame) {
   const StreamId id = frame.hd.stream_id;
   Stream* stream = find(id);
-  if (stream == nullptr || stream->head_known) return;
+  if (stream == nullptr) return;
   http::Headers fields = std::exchange(stream->block, {});
+  if (stream->head_known) return events.on_trailers(id, trailer_fields(fields));
   if (role == Role::client && status_of(fields) < kFirstFinalStatus) return;
   stream->head_known = true;
   events.on_head(id, std::move(fields));
@@ -262,15 +265,22 @@ ssize_t Session::Impl::send(nghttp2_session*, const std::uint8_t* data, std::siz
   return static_cast<ssize_t>(size);
 }
 
-// How much of a body goes into the next frame; send_body then copies it.
-ssize_t Session::Impl::read_body(nghttp2_session*, StreamId id, std::uint8_t*, std::size_t size,
-                                 std::uint32_t* flags, nghttp2_data_source*, void* self) {
+// How much of a body goes into the next frame; send_body then copies it. Trailers follow the last.
+ssize_t Session::Impl::read_body(nghttp2_session* session, StreamId id, std::uint8_t*,
+                                 std::size_t size, std::uint32_t* flags, nghttp2_data_source*,
+                                 void* self) {
   const Stream* stream = static_cast<Impl*>(self)->find(id);
   PERIGEE_CHECK(stream != nullptr);
   const std::size_t count = std::min(size, stream->unsent.size());
   if (count == 0 && !stream->finished) return NGHTTP2_ERR_DEFERRED;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-  if (stream->finished && count == stream->unsent.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (!stream->finished || count < stream->unsent.size()) return static_cast<ssize_t>(count);
+  *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (!stream->trailers.fields().empty()) {
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    const auto values = name_values(stream->trailers);
+    PERIGEE_CHECK(nghttp2_submit_trailer(session, id, values.data(), values.size()) == 0);
+  }
   return static_cast<ssize_t>(count);
 }
 
@@ -293,7 +303,9 @@ int Session::Impl::on_frame_sent(nghttp2_session* session, const nghttp2_frame* 
   const StreamId id = frame->hd.stream_id;
   const bool message = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
   if (impl.role == Role::client) {
-    if (frame->hd.type == NGHTTP2_HEADERS) impl.events.on_departed(id);
+    const bool head =
+        frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+    if (head) impl.events.on_departed(id);
     return 0;
   }
   // A whole response before the request's end: the client need not send the rest (section 8.1).
@@ -305,7 +317,8 @@ int Session::Impl::on_frame_sent(nghttp2_session* session, const nghttp2_frame* 
   return 0;
 }
 
-// A head that can't be sent (too large, or the peer goes away): its stream never begins.
+// A head that can't be sent (too large, or the peer goes away): its stream never begins. Trailers
+// that can't: it does not end well.
 int Session::Impl::on_frame_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int,
                                      void* self) {
   if (frame->hd.type != NGHTTP2_HEADERS) return 0;
@@ -351,10 +364,11 @@ void Session::write(StreamId id, std::string_view bytes) {
   nghttp2_session_resume_data(impl_->session.get(), id);
 }
 
-void Session::finish(StreamId id) {
+void Session::finish(StreamId id, const http::Headers& trailers) {
   Stream* stream = impl_->find(id);
   if (stream == nullptr) return;
   stream->finished = true;
+  stream->trailers = trailers;
   nghttp2_session_resume_data(impl_->session.get(), id);
 }
 

@@ -41,6 +41,7 @@ class Events {
   // A request (server), or the final response (client), with its pseudo-fields.
   virtual void on_head(StreamId stream, http::Headers fields) = 0;
   virtual void on_data(StreamId stream, std::string_view bytes) = 0;
+  virtual void on_trailers(StreamId stream, http::Headers fields) = 0;  // before on_end
   virtual void on_end(StreamId stream) = 0;  // the peer has sent all of its message
   // Our request's head is in the output: it may be acted on.
   virtual void on_departed(StreamId stream) = 0;
@@ -66,7 +67,7 @@ class Session {
   Result<void> respond(StreamId stream, const http::Headers& fields, Ending ending);
   // Body bytes; the caller keeps unsent() bounded. Nothing happens to streams that are gone.
   void write(StreamId stream, std::string_view bytes);
-  void finish(StreamId stream);
+  void finish(StreamId stream, const http::Headers& trailers);  // trailer_fields(…), or none
   std::size_t unsent(StreamId stream) const;
   void reset(StreamId stream, ErrorCode code);
 

@@ -29,9 +29,12 @@ class MadeBody : public http::Body {
     co_return count;
   }
   std::optional<std::uint64_t> length() const override {
-    return at_end_ ? std::nullopt : std::optional(size_);
+    return at_end_ || !length_known ? std::nullopt : std::optional(size_);
   }
+  http::Headers trailers() const override { return after; }
   std::uint64_t taken = 0;
+  bool length_known = true;
+  http::Headers after{};
 
  private:
   std::uint64_t size_;
@@ -99,6 +102,7 @@ class TestHandler : public http::Handler {
     std::ignore = co_await response.write("half");
     co_await loop_.sleep(100ms);
   }
+  // Its trailers too.
   static async::Task<void> pass(http::Body& body, http::ResponseWriter& response) {
     std::vector<char> buffer(64 * 1024);
     for (;;) {
@@ -107,7 +111,7 @@ class TestHandler : public http::Handler {
       if (*count == 0) break;
       if (!co_await response.write({buffer.data(), *count})) co_return;
     }
-    std::ignore = co_await response.finish();
+    std::ignore = co_await response.finish(body.trailers());
   }
   static std::uint64_t parse(std::string_view text) { return std::stoull(std::string(text)); }
   async::Loop& loop_;

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "async/combine.h"
+#include "router/forwarding.h"
 #include "router/limits.h"
 
 namespace perigee::router {
@@ -19,7 +20,7 @@ async::Task<Result<void>> stream_body(async::Loop& loop, http::Body& from, http:
     CO_TRY_VOID(co_await to.write(std::string_view(piece.data(), count)));
     bytes += count;
   }
-  co_return co_await to.finish();
+  co_return co_await to.finish(forwarded_trailers(from.trailers()));
 }
 
 }  // namespace perigee::router

@@ -9,8 +9,8 @@
 
 namespace perigee::router {
 
-// To the end, finishing the response. On failure the response is not finished, and so cut: nobody
-// may take it for whole. Counts into `bytes`.
+// To the end and with its trailers, finishing the response. On failure the response is not
+// finished, and so cut: nobody may take it for whole. Counts into `bytes`.
 async::Task<Result<void>> stream_body(async::Loop& loop, http::Body& from, http::ResponseWriter& to,
                                       std::uint64_t& bytes);
 

@@ -18,6 +18,8 @@ class MadeBody : public http::Body {
     co_return count;
   }
   std::optional<std::uint64_t> length() const override { return std::nullopt; }
+  http::Headers trailers() const override { return after; }
+  http::Headers after{};
 
  private:
   std::uint64_t left_;
@@ -344,6 +346,49 @@ TEST_CASE_FIXTURE(Fleet, "this node's own machine is nearer than another's, unti
   start_fleet();
   for (int i = 0; i < 5; ++i) CHECK(get().body == "m1:");
   CHECK(while_held("/", near).body == "m2:");
+}
+
+// gRPC's shape: the status is behind the body.
+struct Trailed {
+  static async::Task<Result<http::Headers>> run(Fleet& f, std::uint64_t size, bool wanted) {
+    MadeBody body(size);
+    body.after.add("grpc-status", "0");
+    body.after.add("Fly-Client-IP", "6.6.6.6");
+    body.after.add("perigee-hop-refused", "gone");
+    http::RequestHead head{.method = "POST", .target = "/stream"};
+    head.headers.add("Host", "hello.test");
+    if (wanted) head.headers.add("TE", "trailers");
+    auto response = co_await f.client.forward(f.http_address, std::move(head), &body, f.soon());
+    if (!response) co_return fail(response.error().error);
+    CO_TRY(const std::string text, co_await http::read_all((*response)->body(), 10'000'000));
+    CHECK(text.size() == size);
+    co_return (*response)->body().trailers();
+  }
+};
+
+TEST_CASE_FIXTURE(Fleet, "trailers reach a machine here and on another node, and come back") {
+  for (const int node : {1, 2}) {
+    const std::string name = fmt::format("m{}", node);
+    Machine& machine = start_machine(name, ip_of(node));
+    route.targets.clear();
+    place(name, node);
+    if (node == 1) {
+      start_fleet();
+    } else {
+      feed.add(route_line(2));
+      sleep(100ms);
+    }
+    for (const std::uint64_t size : {0U, 3U, 300'000U}) {
+      const auto back = loop().run(Trailed::run(*this, size, true));
+      REQUIRE_MESSAGE(back.has_value(), back.error().context);
+      REQUIRE(back->fields().size() == 1);
+      CHECK(*back->find("grpc-status") == "0");
+    }
+    CHECK(*machine.last.headers.find("te") == "trailers");
+    CHECK(loop().run(Trailed::run(*this, 3, false)).value().fields().empty());
+    CHECK(machine.last.headers.find("te") == nullptr);
+    CHECK(machine.requests == 4);
+  }
 }
 
 // The head of the answer, and what is heard after words were said; empty where it was no change.

@@ -6,17 +6,20 @@
 
 #include "backhaul/hop.h"
 #include "base/text.h"
+#include "http/trailers.h"
 
 namespace perigee::router {
 namespace {
 
-constexpr std::array<std::string_view, 9> kHopByHop{
-    "connection", "keep-alive", "proxy-connection", "proxy-authorization",
-    "te",         "trailer",    "upgrade",          "transfer-encoding",
-    "expect"};
+constexpr std::array<std::string_view, 8> kHopByHop{
+    "connection", "keep-alive", "proxy-connection",  "proxy-authorization",
+    "te",         "upgrade",    "transfer-encoding", "expect"};
 // Never taken away because Connection names them.
 constexpr std::array<std::string_view, 5> kProtected{"host", "content-length", "content-type",
                                                      "authorization", "cookie"};
+// Fields that routers vouch for in heads; a reader that merges trailers must not be deceived.
+constexpr std::array<std::string_view, 4> kVouchedPrefixes{"x-forwarded-", "forwarded", "fly-",
+                                                           "perigee-"};
 constexpr std::string_view kPseudonym = "perigee";
 
 bool among(std::span<const std::string_view> names, std::string_view name) {
@@ -49,10 +52,22 @@ void remove_hop_by_hop(http::Headers& headers) {
   for (const std::string_view name : kHopByHop) headers.remove(name);
 }
 
+http::Headers forwarded_trailers(const http::Headers& trailers) {
+  http::Headers kept;
+  for (const auto& [field, value] : trailers.fields()) {
+    const std::string name = to_lower(field);
+    const bool ours = std::ranges::any_of(
+        kVouchedPrefixes, [&](std::string_view prefix) { return name.starts_with(prefix); });
+    if (!ours) kept.add(field, value);
+  }
+  return kept;
+}
+
 http::RequestHead upstream_request(const http::RequestHead& request, const Hop& hop) {
   http::RequestHead head = request;
   http::Headers& headers = head.headers;
   remove_hop_by_hop(headers);
+  if (http::takes_trailers(request.headers)) headers.set("TE", "trailers");
   backhaul::remove_hop_fields(headers);
   append_to(headers, "X-Forwarded-For", hop.client_ip);
   headers.set("X-Forwarded-Proto", hop.tls ? "https" : "http");

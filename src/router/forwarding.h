@@ -20,8 +20,11 @@ struct Hop {
 // use Connection to take away fields that the message needs or that we vouch for.
 void remove_hop_by_hop(http::Headers& headers);
 
+// What goes on of the fields behind a body, either way.
+http::Headers forwarded_trailers(const http::Headers& trailers);
+
 // The request as the machine gets it. What we vouch for replaces what the client sent under those
-// names; X-Forwarded-For and Via are appended to.
+// names; X-Forwarded-For and Via are appended to. TE: trailers goes on, as trailers do.
 http::RequestHead upstream_request(const http::RequestHead& request, const Hop& hop);
 http::ResponseHead downstream_response(const http::ResponseHead& response,
                                        std::string_view request_id);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "http/message.h"
+#include "router/forwarding.h"
 
 namespace perigee::router {
 
@@ -24,6 +25,7 @@ class ReplayBody : public http::Body {
   async::Task<Result<std::size_t>> read(std::span<char> into) override;
   std::optional<std::uint64_t> length() const override { return source_.length(); }
   std::size_t ready() const override;
+  http::Headers trailers() const override { return forwarded_trailers(source_.trailers()); }
 
  private:
   http::Body& source_;

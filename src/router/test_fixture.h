@@ -84,7 +84,7 @@ class Machine : public http::Handler {
       if (!co_await (*stream)->write(std::string_view(buffer.data(), *n))) co_return;
     }
   }
-  // Echoes piece by piece.
+  // Echoes piece by piece, trailers too.
   static async::Task<void> stream(Request& request, ResponseWriter& response) {
     if (!co_await response.start({.status = 200})) co_return;
     std::vector<char> buffer(3000);
@@ -94,7 +94,7 @@ class Machine : public http::Handler {
       if (*n == 0) break;
       if (!co_await response.write(std::string_view(buffer.data(), *n))) co_return;
     }
-    std::ignore = co_await response.finish();
+    std::ignore = co_await response.finish(request.body.trailers());
   }
   async::Loop& loop_;
   std::string name_;
