@@ -11,7 +11,7 @@ constexpr int kBacklog = 64;
 Result<std::unique_ptr<NameService>> NameService::open(sys::PosixHost& host,
                                                        const std::string& gateway) {
   TRY(const sys::Address at, sys::Address::ip(gateway, kDns));
-  TRY(auto datagrams, host.open_datagrams(at, sys::Binding::coming));
+  TRY(auto datagrams, host.host().network.open_datagrams(at, sys::Binding::coming));
   TRY(sys::Fd fd, sys::listen_socket(at, kBacklog, sys::Binding::coming));
   TRY(auto streams, host.adopt_listener(std::move(fd)));
   return std::unique_ptr<NameService>(
@@ -26,7 +26,9 @@ void NameService::serve(async::TaskGroup& group, const worker::Worker& worker,
   }
   server_ = std::make_unique<dns::Server>(
       host_.host(),
-      [this](const sys::Address& at) { return host_.open_datagrams(at, sys::Binding::present); },
+      [this](const sys::Address& at) {
+        return host_.host().network.open_datagrams(at, sys::Binding::present);
+      },
       [&worker](const std::string& address) { return worker.name_client(address); },
       std::move(addresses));
   group.spawn(server_->serve_datagrams(*datagrams_));

@@ -18,8 +18,10 @@ const std::string kOutside = kHeader + std::string("\7example\3com\0\0\1\0\1", 1
 struct Fixture {
   std::unique_ptr<sys::PosixHost> host = *sys::PosixHost::open(1);
   sys::Address any = *sys::Address::parse("127.0.0.1:0");
-  std::unique_ptr<sys::Datagrams> datagrams = *host->open_datagrams(any, sys::Binding::present);
-  std::unique_ptr<sys::Datagrams> resolver = *host->open_datagrams(any, sys::Binding::present);
+  std::unique_ptr<sys::Datagrams> datagrams =
+      *host->host().network.open_datagrams(any, sys::Binding::present);
+  std::unique_ptr<sys::Datagrams> resolver =
+      *host->host().network.open_datagrams(any, sys::Binding::present);
   std::unique_ptr<sys::Listener> streams =
       *host->host().network.listen(*sys::Address::parse("127.0.0.1:0"));
   std::optional<Client> client =
@@ -32,7 +34,9 @@ struct Fixture {
     group = std::make_unique<async::TaskGroup>(host->loop());
     server = std::make_unique<Server>(
         host->host(),
-        [this](const sys::Address& at) { return host->open_datagrams(at, sys::Binding::present); },
+        [this](const sys::Address& at) {
+          return host->host().network.open_datagrams(at, sys::Binding::present);
+        },
         [this](const std::string&) { return client; }, std::move(resolvers));
     group->spawn(server->serve_datagrams(*datagrams));
     group->spawn(server->serve_streams(*streams));
@@ -50,7 +54,7 @@ struct Fixture {
     }
   }
   async::Task<Result<std::string>> exchange(std::string query) {
-    CO_TRY(const auto socket, host->open_datagrams(any, sys::Binding::present));
+    CO_TRY(const auto socket, host->host().network.open_datagrams(any, sys::Binding::present));
     CO_TRY_VOID(socket->send(query, datagrams->local()));
     std::string buffer(2048, '\0');
     CO_TRY(const auto received, co_await socket->receive(buffer));
@@ -99,7 +103,7 @@ TEST_CASE_FIXTURE(Fixture, "another name is handed to the resolver, and its answ
 }
 
 TEST_CASE_FIXTURE(Fixture, "a resolver that is silent is followed by the next") {
-  const auto silent = *host->open_datagrams(any, sys::Binding::present);
+  const auto silent = *host->host().network.open_datagrams(any, sys::Binding::present);
   serve({silent->local(), resolver->local()});
   CHECK(ask(kOutside).ends_with("answered"));
 }

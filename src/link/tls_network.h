@@ -23,6 +23,10 @@ class TlsNetwork : public sys::Network {
   Result<std::unique_ptr<sys::Listener>> listen(const sys::Address& at) override {
     return below_.listen(at);
   }
+  Result<std::unique_ptr<sys::Datagrams>> open_datagrams(const sys::Address& at,
+                                                         sys::Binding binding) override {
+    return below_.open_datagrams(at, binding);
+  }
   Result<std::unique_ptr<sys::Stream>> open_pipe(const std::string& path) override {
     return below_.open_pipe(path);
   }

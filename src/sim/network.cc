@@ -11,11 +11,11 @@ namespace {
 
 constexpr Duration kConnectRetry = 1s;  // a SYN that nobody answers
 
+}  // namespace
+
 bool is_wildcard(const sys::Address& address) {
   return address.host() == "0.0.0.0" || address.host() == "::";
 }
-
-}  // namespace
 
 SimNetwork::SimNetwork(VirtualPort& port, async::Loop& loop, Trace& trace, Random random)
     : port_(port), loop_(loop), trace_(trace), random_(random) {}
@@ -90,19 +90,25 @@ void SimNetwork::note(std::string_view kind, NodeIndex from, NodeIndex to,
 
 // ---- datagrams ----
 
-void SimNetwork::send(NodeIndex from, NodeIndex to, std::string text) {
+// Delivers once, twice or never.
+void SimNetwork::pass(NodeIndex from, NodeIndex to, std::function<void()> deliver) {
   const Link& over = link(from, to);
   const int copies = random_.chance(over.duplicate_per_mille) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     if (random_.chance(over.loss_per_mille)) continue;
-    port_.schedule(port_.now() + transit(from, to),
-                   [this, from, to, text] { deliver_datagram(from, to, text); });
+    port_.schedule(port_.now() + transit(from, to), [this, from, to, deliver] {
+      const bool there = machines_[to]->powered && (from == to || !link(from, to).cut);
+      if (there) deliver();
+    });
   }
+}
+
+void SimNetwork::send(NodeIndex from, NodeIndex to, std::string text) {
+  pass(from, to, [this, from, to, text = std::move(text)] { deliver_datagram(from, to, text); });
 }
 
 void SimNetwork::deliver_datagram(NodeIndex from, NodeIndex to, const std::string& text) {
   Machine& machine = *machines_[to];
-  if (!machine.powered || (from != to && link(from, to).cut)) return;
   if (machine.inbox.size() >= kMaxInbox) return;
   note("datagram", from, to, text);
   machine.inbox.push_back({.from = from, .text = text});
@@ -140,9 +146,10 @@ void SimNetwork::close_listener(const SimListener& listener) {
 }
 
 NodeIndex SimNetwork::owner_of(NodeIndex from, const sys::Address& to) const {
-  if (to.is_unix() || to.is_loopback() || machines_[from]->listeners.contains(to.str())) {
-    return from;
-  }
+  const Machine& own = *machines_[from];
+  const bool inside = to.is_unix() || to.is_loopback() || own.listeners.contains(to.str()) ||
+                      own.sockets.contains(to.str());
+  if (inside) return from;
   const auto found = addresses_.find(to.host());
   // Else an address behind this node: refused there unless something listens.
   return found == addresses_.end() ? from : found->second;
@@ -316,6 +323,11 @@ async::Task<Result<std::unique_ptr<sys::Stream>>> NodeNetwork::connect(sys::Addr
 
 Result<std::unique_ptr<sys::Listener>> NodeNetwork::listen(const sys::Address& at) {
   return network_.listen(node_, at);
+}
+
+Result<std::unique_ptr<sys::Datagrams>> NodeNetwork::open_datagrams(const sys::Address& at,
+                                                                    sys::Binding) {
+  return network_.open_datagrams(node_, at);
 }
 
 Result<std::unique_ptr<sys::Stream>> NodeNetwork::open_pipe(const std::string& path) {

@@ -2,14 +2,16 @@
 //
 // Streams behave as TCP does: a lost segment costs a retransmission, order is kept, writes fill a
 // window, a peer without listener refuses, a crashed process resets, a machine without power is
-// silent until a time-out. Datagrams are lost, doubled and overtaken. An address is 10.77.<n>.<n>,
-// loopback, a Unix path, or any other address that a node listens on for itself (its guests').
+// silent until a time-out. Datagrams are lost, doubled and overtaken, those between nodes
+// (Node::send) as those of UDP sockets. An address is 10.77.<n>.<n>, loopback, a Unix path, or any
+// other address that a node listens on for itself (its guests').
 //
 // Owned by Simulation; each node sees it through NodeNetwork.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -44,8 +46,11 @@ struct Datagram {
   std::string text;
 };
 
+bool is_wildcard(const sys::Address& address);  // 0.0.0.0 or ::
+
 struct Connection;
 struct Segment;
+class SimDatagrams;
 class SimListener;
 
 class SimNetwork {
@@ -69,7 +74,9 @@ class SimNetwork {
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect(NodeIndex from, sys::Address to);
   Result<std::unique_ptr<sys::Listener>> listen(NodeIndex node, sys::Address at);
 
-  // Used by SimStream and SimListener.
+  Result<std::unique_ptr<sys::Datagrams>> open_datagrams(NodeIndex node, sys::Address at);
+
+  // Used by SimStream, SimListener and SimDatagrams.
   std::size_t window(NodeIndex from, NodeIndex to) const { return link(from, to).window; }
   async::Loop& loop() { return loop_; }
   Random& random() { return random_; }
@@ -77,6 +84,8 @@ class SimNetwork {
   void finish(const std::shared_ptr<Connection>& connection, int to);
   void reset(const std::shared_ptr<Connection>& connection, int to);
   void close_listener(const SimListener& listener);
+  void send_datagram(const SimDatagrams& from, const sys::Address& to, std::string text);
+  void close_datagrams(const SimDatagrams& socket);
 
  private:
   struct Machine {
@@ -87,6 +96,7 @@ class SimNetwork {
     std::deque<Datagram> inbox;
     async::WaiterQueue waits;
     std::map<std::string, SimListener*> listeners;
+    std::map<std::string, SimDatagrams*> sockets;  // of UDP
   };
   enum class Passage { open, blocked, stale };
 
@@ -97,7 +107,9 @@ class SimNetwork {
   SimListener* listener_at(NodeIndex node, const sys::Address& at) const;
   std::unique_ptr<sys::Stream> establish(NodeIndex from, NodeIndex to, const sys::Address& at,
                                          SimListener& listener);
+  void pass(NodeIndex from, NodeIndex to, std::function<void()> deliver);
   void deliver_datagram(NodeIndex from, NodeIndex to, const std::string& text);
+  SimDatagrams* socket_at(NodeIndex node, const sys::Address& at) const;
   void put_on_wire(const std::shared_ptr<Connection>& connection, int to, Segment segment);
   void arm_wire(const std::shared_ptr<Connection>& connection, int to, MonotonicTime at);
   void run_wire(const std::shared_ptr<Connection>& connection, int to);
@@ -123,6 +135,8 @@ class NodeNetwork : public sys::Network {
   async::Task<Result<std::unique_ptr<sys::Stream>>> connect(sys::Address to,
                                                             Deadline deadline) override;
   Result<std::unique_ptr<sys::Listener>> listen(const sys::Address& at) override;
+  Result<std::unique_ptr<sys::Datagrams>> open_datagrams(const sys::Address& at,
+                                                         sys::Binding binding) override;
   Result<std::unique_ptr<sys::Stream>> open_pipe(const std::string& path) override;
 
  private:

@@ -57,6 +57,38 @@ struct Pair {
   Node& b = simulation.add_node("b");
 };
 
+Task<std::string> hear(Node& node, sys::Datagrams& socket) {
+  std::string buffer(100, '\0');
+  auto& loop = node.host().loop;
+  const auto got = co_await async::with_deadline(loop, loop.deadline_in(1s),
+                                                 socket.receive(buffer), "datagram");
+  if (!got) co_return "nothing";
+  co_return fmt::format("{} from {}", buffer.substr(0, got->size), got->from);
+}
+
+TEST_CASE("a datagram comes to the socket that it is for, with its sender's address") {
+  Pair pair(1);
+  const auto open = [](Node& node, std::string_view at) {
+    return node.host().network.open_datagrams(*sys::Address::parse(at), sys::Binding::present);
+  };
+  const auto any = open(pair.a, "0.0.0.0:0");
+  const auto named = open(pair.b, "10.77.0.2:53");
+  const auto behind = open(pair.b, "10.88.0.2:53");  // an address that b alone knows
+  REQUIRE((any && named && behind));
+  CHECK_FALSE(open(pair.b, "10.77.0.2:53").has_value());
+  const std::string port = std::to_string((*any)->local().port());
+  REQUIRE((*any)->send("to b", *sys::Address::parse("10.77.0.2:53")).has_value());
+  CHECK(pair.simulation.run(hear(pair.b, **named)) == "to b from 10.77.0.1:" + port);
+  REQUIRE((*named)->send("back", *sys::Address::parse("10.77.0.1:" + port)).has_value());
+  CHECK(pair.simulation.run(hear(pair.a, **any)) == "back from 10.77.0.2:53");
+  REQUIRE((*named)->send("inside", *sys::Address::parse("10.88.0.2:53")).has_value());
+  CHECK(pair.simulation.run(hear(pair.b, **behind)) == "inside from 10.77.0.2:53");
+  REQUIRE((*any)->send("to nobody", *sys::Address::parse("10.77.0.2:54")).has_value());
+  pair.simulation.network().partition(0, 1);
+  REQUIRE((*any)->send("cut", *sys::Address::parse("10.77.0.2:53")).has_value());
+  CHECK(pair.simulation.run(hear(pair.b, **named)) == "nothing");
+}
+
 TEST_CASE("a stream carries bytes in order through loss, at the cost of time") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Pair pair(seed);

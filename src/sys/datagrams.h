@@ -1,4 +1,4 @@
-// Datagrams: a UDP socket, as an interface. PosixHost::open_datagrams() opens a real one.
+// Datagrams: a UDP socket, as an interface. Network::open_datagrams() opens one.
 #pragma once
 
 #include <span>

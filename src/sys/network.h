@@ -1,5 +1,5 @@
-// Network: connections and listeners, as interfaces. PosixNetwork (posix_network.h) is the real
-// one, sim::SimNetwork the simulated one; protocols above see only these.
+// Network: connections, listeners and UDP sockets, as interfaces. PosixNetwork (posix_network.h) is
+// the real one, sim::SimNetwork the simulated one; protocols above see only these.
 //
 // A Stream is a reliable ordered byte stream, used by one reader and one writer at a time. Calls
 // are bounded by the caller with async::with_deadline, which cancels them; a cancelled write leaves
@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "sys/address.h"
+#include "sys/datagrams.h"
 
 namespace perigee::sys {
 
@@ -45,12 +46,17 @@ class Listener {
   virtual Address local() const = 0;
 };
 
+// coming: the address may not be this machine's yet.
+enum class Binding { present, coming };
+
 class Network {
  public:
   virtual ~Network() = default;
   virtual async::Task<Result<std::unique_ptr<Stream>>> connect(Address to, Deadline deadline) = 0;
   // Port 0 picks a free one (see Listener::local). A stale Unix socket is replaced.
   virtual Result<std::unique_ptr<Listener>> listen(const Address& at) = 0;
+  // A UDP socket bound to `at`; port 0 picks a free one.
+  virtual Result<std::unique_ptr<Datagrams>> open_datagrams(const Address& at, Binding binding) = 0;
   // A named pipe, to be read from. Its writers may come and go: the stream has no end.
   virtual Result<std::unique_ptr<Stream>> open_pipe(const std::string& path) = 0;
 };

@@ -1,8 +1,11 @@
 #include "sys/posix_datagrams.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+
+#include "sys/posix_stream.h"
 
 namespace perigee::sys {
 
@@ -37,6 +40,18 @@ Address PosixDatagrams::local() const {
   socklen_t size = sizeof raw;
   if (::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&raw), &size) < 0) return {};
   return Address::from_raw(reinterpret_cast<const sockaddr*>(&raw), size);
+}
+
+Result<std::unique_ptr<Datagrams>> PosixNetwork::open_datagrams(const Address& at,
+                                                                Binding binding) {
+  const std::string what = fmt::format("open UDP {}", at);
+  TRY(Fd fd, own(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), what));
+  const int on = 1;
+  if (binding == Binding::coming) {
+    ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+  }
+  if (::bind(fd.get(), at.raw(), at.raw_size()) < 0) return fail(errno_error(errno, what));
+  return std::make_unique<PosixDatagrams>(port_, loop_, std::move(fd));
 }
 
 }  // namespace perigee::sys

@@ -13,7 +13,6 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "sys/posix_datagrams.h"
 #include "sys/posix_disk.h"
 #include "sys/posix_process.h"
 #include "sys/posix_stream.h"
@@ -91,17 +90,6 @@ Result<std::unique_ptr<Listener>> PosixHost::adopt_listener(Fd fd) {
   TRY_VOID(set_nonblocking(fd.get()));
   TRY_VOID(set_cloexec(fd.get(), CloseOnExec::yes));
   return std::make_unique<PosixListener>(*parts_->port, parts_->loop, std::move(fd));
-}
-
-Result<std::unique_ptr<Datagrams>> PosixHost::open_datagrams(const Address& at, Binding binding) {
-  const std::string what = fmt::format("open UDP {}", at);
-  TRY(Fd fd, own(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), what));
-  const int on = 1;
-  if (binding == Binding::coming) {
-    ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
-  }
-  if (::bind(fd.get(), at.raw(), at.raw_size()) < 0) return fail(errno_error(errno, what));
-  return std::make_unique<PosixDatagrams>(*parts_->port, parts_->loop, std::move(fd));
 }
 
 Result<std::unique_ptr<Stream>> PosixHost::adopt_stream(Fd fd) {

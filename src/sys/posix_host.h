@@ -8,14 +8,10 @@
 
 #include <memory>
 
-#include "sys/datagrams.h"
 #include "sys/epoll_port.h"
 #include "sys/host.h"
 
 namespace perigee::sys {
-
-// coming: the address may not be this machine's yet.
-enum class Binding { present, coming };
 
 class PosixHost {
  public:
@@ -29,8 +25,6 @@ class PosixHost {
   // Take ownership of an open socket (made non-blocking, close-on-exec).
   Result<std::unique_ptr<Listener>> adopt_listener(Fd fd);
   Result<std::unique_ptr<Stream>> adopt_stream(Fd fd);
-  // A UDP socket bound to `at`; port 0 picks a free one.
-  Result<std::unique_ptr<Datagrams>> open_datagrams(const Address& at, Binding binding);
   // Completes when one of `signals` arrives (they are blocked for the process from here on).
   async::Task<int> wait_for_signal(std::vector<int> signals);
 

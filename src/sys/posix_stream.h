@@ -46,6 +46,7 @@ class PosixNetwork : public Network {
   PosixNetwork(EpollPort& port, async::Loop& loop) : port_(port), loop_(loop) {}
   async::Task<Result<std::unique_ptr<Stream>>> connect(Address to, Deadline deadline) override;
   Result<std::unique_ptr<Listener>> listen(const Address& at) override;
+  Result<std::unique_ptr<Datagrams>> open_datagrams(const Address& at, Binding binding) override;
   Result<std::unique_ptr<Stream>> open_pipe(const std::string& path) override;
 
  private:

@@ -34,6 +34,10 @@ class CheckNetwork : public sys::Network {
   Result<std::unique_ptr<sys::Listener>> listen(const sys::Address& at) override {
     return inner_.listen(at);
   }
+  Result<std::unique_ptr<sys::Datagrams>> open_datagrams(const sys::Address& at,
+                                                         sys::Binding binding) override {
+    return inner_.open_datagrams(at, binding);
+  }
   Result<std::unique_ptr<sys::Stream>> open_pipe(const std::string& path) override {
     return inner_.open_pipe(path);
   }

@@ -178,7 +178,8 @@ class Resolver {
  public:
   explicit Resolver(const Namespace& host) {
     host.within([this] {
-      datagrams_ = *posix_->open_datagrams(*sys::Address::ip(kGateway4, 53), sys::Binding::coming);
+      datagrams_ = *posix_->host().network.open_datagrams(*sys::Address::ip(kGateway4, 53),
+                                                          sys::Binding::coming);
     });
     server_ = std::make_unique<dns::Server>(
         posix_->host(),
@@ -197,8 +198,8 @@ class Resolver {
     const std::string query("\x12\x34\1\0\0\1\0\0\0\0\0\0\3web\x8internal\0\0\x1c\0\1", 30);
     std::unique_ptr<sys::Datagrams> socket;
     guest.inside().within([&] {
-      socket =
-          *posix_->open_datagrams(*sys::Address::ip(guest.address4(), 0), sys::Binding::present);
+      socket = *posix_->host().network.open_datagrams(*sys::Address::ip(guest.address4(), 0),
+                                                      sys::Binding::present);
     });
     REQUIRE(socket->send(query, *sys::Address::ip(kGateway4, 53)).has_value());
     std::string buffer(512, '\0');
