@@ -69,6 +69,14 @@ std::optional<Duration> Client::rtt(const std::string& node) const {
   return found == nodes_.end() ? std::nullopt : found->second.peer->rtt();
 }
 
+std::optional<std::string> Client::way_to(const std::string& node) {
+  Known* target = find(node);
+  if (target == nullptr) return std::nullopt;
+  if (target->peer->reachable()) return node;
+  const Known* by = find_relay(*target);
+  return by == nullptr ? std::nullopt : std::optional(by->node.node.str());
+}
+
 async::Task<Forwarded> Client::forward(Hop hop, http::RequestHead head, http::Body* body,
                                        Deadline deadline) {
   if (hop.from.empty()) hop.from = own_node_;

@@ -49,6 +49,8 @@ class Client {
   async::Task<Connected> connect(Tunnel tunnel, Deadline deadline);
   // Directly, or there may be another that it is reached through.
   bool reaches(const std::string& node) const;
+  // Which node's router takes what is for `node` now: its own, or one that passes it on.
+  std::optional<std::string> way_to(const std::string& node);
   // Nullopt: not known (yet).
   std::optional<Duration> rtt(const std::string& node) const;
 

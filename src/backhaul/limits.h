@@ -36,6 +36,12 @@ inline constexpr Duration kRelayAvoided = 1s;  // after it could not reach the n
 inline constexpr std::size_t kSpareTunnels = 2;  // connected ahead, while tunnels are used
 inline constexpr std::size_t kSpliceBuffer = 64 * 1024;
 
+// Users' datagrams. Of Ethernet's 1500 bytes IPv4 and UDP leave this many: what comes in one piece
+// to a router crosses, in two packets where the mesh's are smaller.
+inline constexpr std::size_t kMaxDatagram = 1472;
+inline constexpr std::size_t kDatagramBurst = 32;  // taken before others have their turn
+inline constexpr Duration kReopen = 1s;            // after a socket that could not be bound
+
 // The server.
 inline constexpr std::size_t kMaxInbound = 16384;       // connections, tunnels included
 inline constexpr Duration kGreeting = kBusyTime + 30s;  // to its first bytes; spares have none

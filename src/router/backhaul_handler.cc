@@ -17,11 +17,6 @@ async::Task<void> until_gone(http::ResponseWriter& response) {
   co_await response.closed();
 }
 
-const model::Service* service_at(const model::AppRoute& route, int port) {
-  const auto found = std::ranges::find(route.services, port, &model::Service::internal_port);
-  return found == route.services.end() ? nullptr : &*found;
-}
-
 std::unexpected<backhaul::Failure> refused(Refusal refusal) {
   Error error = Error::make(Code::unavailable, std::string(backhaul::describe(refusal)));
   return std::unexpected(
@@ -29,13 +24,6 @@ std::unexpected<backhaul::Failure> refused(Refusal refusal) {
 }
 
 }  // namespace
-
-// Where a request is to go on this node.
-struct BackhaulHandler::Place {
-  std::string machine;
-  sys::Address address;
-  std::string from;  // the user's router's node
-};
 
 BackhaulHandler::BackhaulHandler(sys::Host& host, State& state, http::Client& machines,
                                  backhaul::Client& nodes, backhaul::LoadTeller& teller,
@@ -61,31 +49,9 @@ async::Task<void> BackhaulHandler::serve(http::Request& request, http::ResponseW
   if (!hop->loads) ++state_.counters.backhaul_requests;
   if (hop->node != node_) co_return co_await relay(request, response, *std::move(hop));
   if (hop->loads) co_return co_await teller_.serve(hop->from, response);
-  auto place = find_place(*hop);
+  auto place = find_room(state_, node_, *hop);
   if (!place) co_return co_await refuse(response, {.refusal = place.error()});
   co_await hand_over(request, response, *std::move(place));
-}
-
-// By the newest table.
-std::expected<BackhaulHandler::Place, Refusal> BackhaulHandler::find_place(
-    const backhaul::Hop& hop) const {
-  const routing::RoutePtr route = state_.table->find_app(hop.app);
-  if (route == nullptr) return std::unexpected(Refusal::gone);
-  const auto target = std::ranges::find_if(route->targets, [&](const model::RouteTarget& each) {
-    return each.machine.str() == hop.machine && each.node.str() == node_;
-  });
-  const model::Service* service = service_at(*route, hop.port);
-  if (target == route->targets.end() || service == nullptr) return std::unexpected(Refusal::gone);
-  if (target->state != model::MachineState::started || target->wakeable) {
-    return std::unexpected(Refusal::not_started);
-  }
-  const int limit = service->concurrency.hard_limit;
-  if (limit > 0 && state_.loads.of(hop.machine) >= limit) {
-    return std::unexpected(Refusal::at_limit);
-  }
-  const auto address = sys::Address::ip(target->address, static_cast<std::uint16_t>(hop.port));
-  if (!address) return std::unexpected(Refusal::not_started);
-  return Place{.machine = hop.machine, .address = *address, .from = hop.from};
 }
 
 async::Task<void> BackhaulHandler::hand_over(http::Request& request, http::ResponseWriter& response,
@@ -169,7 +135,7 @@ async::Task<backhaul::Connected> BackhaulHandler::reach(backhaul::Tunnel tunnel,
     ++state_.counters.relayed;
     co_return co_await nodes_.connect(std::move(tunnel), deadline);
   }
-  const auto place = find_place(tunnel.hop);
+  const auto place = find_room(state_, node_, tunnel.hop);
   if (!place) co_return refused(place.error());
   slot = Loads::Slot(state_.loads, place->machine, place->from);
   auto stream = co_await host_.network.connect(place->address, deadline);

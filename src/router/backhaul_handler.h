@@ -11,6 +11,7 @@
 #include "backhaul/client.h"
 #include "backhaul/server.h"
 #include "http/client.h"
+#include "router/place.h"
 #include "router/state.h"
 #include "sys/host.h"
 
@@ -24,9 +25,7 @@ class BackhaulHandler : public http::Handler, public backhaul::TunnelHandler {
   async::Task<void> serve_tunnel(backhaul::Tunnel tunnel, sys::Stream& stream) override;
 
  private:
-  struct Place;
   async::Task<void> serve(http::Request& request, http::ResponseWriter& response);
-  std::expected<Place, backhaul::Refusal> find_place(const backhaul::Hop& hop) const;
   async::Task<void> hand_over(http::Request& request, http::ResponseWriter& response, Place place);
   async::Task<void> relay(http::Request& request, http::ResponseWriter& response,
                           backhaul::Hop hop);

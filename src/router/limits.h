@@ -30,6 +30,15 @@ inline constexpr std::size_t kMaxFailureText = 4096;
 inline constexpr std::size_t kFollowedLoads = 8;  // machines whose nodes' loads a choice follows
 inline constexpr Duration kUnknownRtt = 1s;       // a node that has not answered a ping yet is far
 
+// Users' datagrams. Each flow at a machine's node has a descriptor.
+inline constexpr std::size_t kMaxUserFlows = 65'536;
+inline constexpr std::size_t kMaxMachineFlows = 4096;
+inline constexpr std::size_t kMaxFlowsPerClient = 512;  // by its address, without port
+inline constexpr Duration kFlowIdle = 60s;              // after the last datagram either way
+inline constexpr Duration kFlowSweep = 5s;
+inline constexpr Duration kRefusedFor = 1s;  // until a machine that refused a flow counts again
+inline constexpr Duration kDatagramErrorPause = 100ms;
+
 // The routes feed.
 inline constexpr Duration kFeedSilence = 15s;
 inline constexpr Duration kFeedConnect = 15s;  // control may hold its first answer back

@@ -16,6 +16,7 @@
 #include "router/access_log.h"
 #include "router/backhaul_handler.h"
 #include "router/certificate_keeper.h"
+#include "router/datagram_carrier.h"
 #include "router/limits.h"
 #include "router/load_reporter.h"
 #include "router/proxy.h"
@@ -61,6 +62,7 @@ struct Router::Parts {
         backhaul_server(h, backhaul_handler, backhaul_handler,
                         [this](const sys::Address& peer) { return is_node(peer); }),
         waker(h, state, config.control, config.region.str()),
+        datagrams(h, state, nodes, waker, config.node.str(), config.backhaul_port),
         loads(h, state, store, config.control, config.node.str()),
         log(h, config.access_log, state.counters.log_lines_dropped),
         stopped(h.loop),
@@ -89,6 +91,7 @@ struct Router::Parts {
   BackhaulHandler backhaul_handler;
   backhaul::Server backhaul_server;
   Waker waker;
+  DatagramCarrier datagrams;
   LoadReporter loads;
   AccessLog log;
   std::unique_ptr<crypto::TlsServer> tls;
@@ -162,6 +165,8 @@ void Router::Parts::start_servers(Listeners& listeners) {
   for (auto& listener : listeners.backhaul) {
     tasks.spawn(backhaul_server.serve(std::move(listener)));
   }
+  for (DatagramPort& port : listeners.datagrams) tasks.spawn(datagrams.serve(std::move(port)));
+  tasks.spawn(datagrams.run());
   if (listeners.status == nullptr) return;
   status = std::make_unique<StatusHandler>(host.clock, state, store,
                                            Candidates(state, nodes, config.node.str()),
@@ -175,7 +180,10 @@ void Router::Parts::use(routing::TablePtr table) {
   const routing::TablePtr before = std::exchange(state.table, std::move(table));
   certificates->update(*before, *state.table);
   forget_gone(*before, *state.table);
-  if (!state.table->shares_nodes(*before)) nodes.set_nodes(state.table->nodes());
+  if (!state.table->shares_nodes(*before)) {
+    nodes.set_nodes(state.table->nodes());
+    datagrams.set_nodes(state.table->nodes());
+  }
   state.changed.notify_all();
 }
 

@@ -21,6 +21,7 @@
 #include "base/id.h"
 #include "router/limits.h"
 #include "router/state.h"
+#include "router/user_flows.h"
 #include "secrets/key_ring.h"
 #include "sys/host.h"
 
@@ -47,6 +48,7 @@ struct Listeners {
   std::vector<std::unique_ptr<sys::Listener>> https{};
   std::vector<std::unique_ptr<sys::Listener>> backhaul{};  // for other nodes' routers
   std::unique_ptr<sys::Listener> status{};                 // router.sock; may be null
+  std::vector<DatagramPort> datagrams{};                   // users' UDP ports
 };
 
 class Router {

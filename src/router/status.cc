@@ -47,6 +47,17 @@ json::Value counters_json(const Counters& counters) {
                        {"feed_connects", counters.feed_connects}});
 }
 
+json::Value datagrams_json(const DatagramCounters& counters) {
+  return json::object({{"from_users", counters.from_users},
+                       {"to_users", counters.to_users},
+                       {"to_machines", counters.to_machines},
+                       {"from_machines", counters.from_machines},
+                       {"refused", counters.refused},
+                       {"too_large", counters.too_large},
+                       {"unplaced", counters.unplaced},
+                       {"too_many_flows", counters.too_many_flows}});
+}
+
 // What users of http or https reach.
 const model::Service* http_service(const model::AppRoute& route) {
   for (const model::Service& service : route.services) {
@@ -71,6 +82,7 @@ json::Value status_json(const State& state, const RouteStore& store, std::size_t
                        {"routes_from_disk", state.from_disk},
                        {"connections", static_cast<std::int64_t>(connections)},
                        {"counters", counters_json(state.counters)},
+                       {"datagrams", datagrams_json(state.datagrams)},
                        {"routes", std::move(routes)}});
 }
 

@@ -1,0 +1,20 @@
+// What users' datagrams come to, counted: for the router's status.
+#pragma once
+
+#include <cstdint>
+
+namespace perigee::router {
+
+struct DatagramCounters {
+  std::uint64_t from_users = 0;
+  std::uint64_t to_users = 0;
+  std::uint64_t to_machines = 0;    // of this node
+  std::uint64_t from_machines = 0;  // of this node
+  std::uint64_t refused = 0;        // came back to go to another machine
+  // Dropped: larger than one that crosses, no machine or no way to it, more flows than are kept.
+  std::uint64_t too_large = 0;
+  std::uint64_t unplaced = 0;
+  std::uint64_t too_many_flows = 0;
+};
+
+}  // namespace perigee::router

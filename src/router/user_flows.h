@@ -1,0 +1,67 @@
+// UserFlows: datagrams of the users who are connected to this node, each to a machine of its app,
+// and what the machine says, back to the user from the address that it spoke to.
+//
+// A flow is what one client says to one address of ours. Its machine is chosen with its first
+// datagram, as a request's is (routing::choose), and kept while the machine is there: it is chosen
+// anew where the machine's router refuses, where its node can't be reached, and when the machine
+// has gone from the routes. A refused datagram comes back and goes to the next machine; one for
+// which there is none is dropped, as UDP may, and counted. Owned by DatagramCarrier, on its loop.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "backhaul/client.h"
+#include "backhaul/datagram_link.h"
+#include "base/id.h"
+#include "router/candidates.h"
+#include "router/flow_table.h"
+#include "router/limits.h"
+#include "router/state.h"
+#include "router/waker.h"
+#include "sys/host.h"
+
+namespace perigee::router {
+
+// A port that users speak to by UDP.
+struct DatagramPort {
+  AppName app;
+  int internal_port = 0;  // of one of the app's services, in the machine
+  std::unique_ptr<sys::Datagrams> socket;
+};
+
+class UserFlows {
+ public:
+  UserFlows(sys::Host& host, State& state, backhaul::Client& nodes, backhaul::DatagramLink& link,
+            Waker& waker, std::string own_node);
+  ~UserFlows();
+
+  // Until cancelled.
+  async::Task<void> serve(DatagramPort port);
+  // What a machine said, or what its router gave back.
+  void answered(const backhaul::Datagram& datagram, std::string_view payload);
+  void refused(const backhaul::Datagram& datagram, std::string_view payload);
+  void expire();
+  std::size_t size() const { return flows_.size(); }
+
+ private:
+  struct Flow;
+  void take(const DatagramPort& port, const sys::Address& client, std::string_view payload);
+  Flow* flow_of(const DatagramPort& port, const sys::Address& client);
+  Flow* flow_of(const backhaul::Datagram& datagram);
+  void forward(Flow& flow, std::string_view payload);
+  bool settled(Flow& flow) const;
+  bool choose(Flow& flow);
+
+  sys::Host& host_;
+  State& state_;
+  backhaul::Client& nodes_;
+  backhaul::DatagramLink& link_;
+  Waker& waker_;
+  std::string own_node_;
+  Candidates candidates_;
+  FlowTable<Flow> flows_{kMaxUserFlows, kMaxFlowsPerClient};
+};
+
+}  // namespace perigee::router
