@@ -196,5 +196,9 @@ class Server:
         self.kill()
         for process in self.started:
             process.wait(20)
+        for line in reversed(self.leftovers()):  # of one that a test has killed
+            kind, place = line.split(' ', 1)
+            if kind == 'cgroup':
+                os.rmdir(place)
         self.disconnect()
         shutil.rmtree(self.root, ignore_errors=True)

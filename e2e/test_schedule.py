@@ -11,9 +11,9 @@ from scenario import Scenario
 from perigee_node import wait_until
 
 HOUR_S = 3600
-SOON_S = 8  # until a machine is due; longer than a node takes to start
+SOON_S = 6  # until a machine is due; longer than a node takes to start
 START_S = 30
-QUIET_S = 5
+QUIET_S = 3
 SERVER = ['/bin/busybox', 'httpd', '-f', '-p', '8080']
 
 
