@@ -52,6 +52,7 @@ async::Task<Result<UpgradeAnswer>> upgrade(sys::Host& host, sys::Address to, Req
 async::Task<Result<UpgradeAnswer>> upgrade(async::Loop& loop, std::unique_ptr<sys::Stream> stream,
                                            RequestHead head, Deadline deadline) {
   head.headers.set("Connection", "Upgrade");
+  head.headers.remove("te");  // which it would have to name too; nothing trails a new protocol
   std::string request;
   CO_TRY_VOID(append_head(request, head));
   const std::string peer = stream->peer().str();

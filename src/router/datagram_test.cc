@@ -126,11 +126,11 @@ TEST_CASE_FIXTURE(UdpFleet, "a flow moves on when its machine has gone") {
   route.targets.clear();
   start_udp("m3", 3);
   feed.add(route_line(2));
-  sleep(100ms);
+  for (const int node : {1, 3}) wait_for_only(node, "m3");
   CHECK(ask(*socket, 1, "after") == "m3:after");
   route.targets.clear();
   feed.add(route_line(3));
-  sleep(100ms);
+  wait_for_only(1, "");
   CHECK(ask(*socket, 1, "nobody", 300ms).empty());
   CHECK(counters(1).unplaced == 1);
 }

@@ -83,6 +83,16 @@ struct Fleet : Fixture {
     status_address = sites[1].status;
     sleep(100ms);  // for the first pings
   }
+  // Until the node's router knows the machine as the app's only one; "": that there is none.
+  void wait_for_only(int node, const std::string& machine) {
+    const auto knows = [&] {
+      const auto& targets = state(node).table->find_app("hello")->targets;
+      return machine.empty() ? targets.empty()
+                             : targets.size() == 1 && targets[0].machine.str() == machine;
+    };
+    for (int i = 0; i < 500 && !knows(); ++i) sleep(10ms);
+    REQUIRE(knows());
+  }
   const State& state(int node) { return sites.at(node).router->state(); }
   void stop_site(int node) { sites.erase(node); }
   json::Value last_log_line(int node) {

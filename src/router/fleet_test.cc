@@ -275,7 +275,8 @@ TEST_CASE_FIXTURE(Fleet, "trailers reach a machine here and on another node, and
       start_fleet();
     } else {
       feed.add(route_line(2));
-      sleep(100ms);
+      wait_for_only(1, name);
+      wait_for_only(2, name);
     }
     for (const std::uint64_t size : {0U, 3U, 300'000U}) {
       const auto back = loop().run(Trailed::run(*this, size, true));
