@@ -1,6 +1,6 @@
-"""The app of the lab's bench: nginx with a page, its assets, one MB, and a file that it gives out so
-slowly that a request is held for a while, at no cost; the same image in every city, and behind the
-origin it is compared with."""
+"""The app of the lab's bench: nginx with a page, its assets, one MB, and a file that it gives out
+so slowly that a request is held for a while, at no cost; the same image in every city, and behind
+the origin it is compared with."""
 
 import http.client
 import json
