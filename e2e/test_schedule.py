@@ -44,7 +44,6 @@ class ScheduleTest(Scenario):
 
     def restart_with_creation(self, created_at):
         backup = self.folder / 'backup'
-        backup.unlink(missing_ok=True)
         self.node.cli('store', 'backup', backup)
         self.node.cli('down', '--keep-machines')
         backup.write_text(with_creation(backup, self.machine, created_at))
