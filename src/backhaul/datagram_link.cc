@@ -6,10 +6,11 @@
 namespace perigee::backhaul {
 
 DatagramLink::DatagramLink(sys::Host& host, Client& nodes, DatagramReceiver& receiver,
-                           std::string own_node, std::uint16_t port)
+                           Counters& counters, std::string own_node, std::uint16_t port)
     : host_(host),
       nodes_(nodes),
       receiver_(receiver),
+      counters_(counters),
       own_node_(std::move(own_node)),
       port_(port) {}
 

@@ -1,6 +1,6 @@
 // DatagramLink: carries users' datagrams between the fleet's routers, over UDP inside the mesh.
 //
-//   DatagramLink link(host, client, receiver, "n1");
+//   DatagramLink link(host, client, receiver, counters, "n1");
 //   link.set_nodes(table.nodes());                      // at each change of the routes
 //   if (!link.send("n2", datagram, payload)) …          // there is no way now; else it may be lost
 //
@@ -40,13 +40,12 @@ class DatagramLink {
     std::uint64_t malformed = 0;
   };
 
-  DatagramLink(sys::Host& host, Client& nodes, DatagramReceiver& receiver, std::string own_node,
-               std::uint16_t port = kPort);
+  DatagramLink(sys::Host& host, Client& nodes, DatagramReceiver& receiver, Counters& counters,
+               std::string own_node, std::uint16_t port = kPort);
 
   void set_nodes(const std::map<std::string, model::RouteNode>& nodes);  // by name
   // To this node itself too, without a socket.
   bool send(const std::string& node, Datagram datagram, std::string_view payload);
-  const Counters& counters() const { return counters_; }
 
  private:
   async::Task<void> run(sys::Address at);
@@ -58,9 +57,9 @@ class DatagramLink {
   sys::Host& host_;
   Client& nodes_;
   DatagramReceiver& receiver_;
+  Counters& counters_;
   std::string own_node_;
   std::uint16_t port_;
-  Counters counters_;
   std::map<std::string, sys::Address> addresses_;  // by node
   std::map<std::string, std::string> names_;       // of nodes, by their addresses' text
   std::string own_address_;

@@ -8,7 +8,7 @@ using backhaul::DatagramKind;
 DatagramCarrier::DatagramCarrier(sys::Host& host, State& state, backhaul::Client& nodes,
                                  Waker& waker, std::string own_node, std::uint16_t port)
     : host_(host),
-      link_(host, nodes, *this, own_node, port),
+      link_(host, nodes, *this, state.datagrams.link, own_node, port),
       users_(host, state, nodes, link_, waker, own_node),
       machines_(host, state, own_node,
                 [this](const std::string& node, const Datagram& datagram,

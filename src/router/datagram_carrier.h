@@ -29,7 +29,6 @@ class DatagramCarrier : public backhaul::DatagramReceiver {
   void on_datagram(const std::string& from, const backhaul::Datagram& datagram,
                    std::string_view payload) override;
 
-  const backhaul::DatagramLink::Counters& link_counters() const { return link_.counters(); }
   std::size_t user_flows() const { return users_.size(); }
   std::size_t machine_flows() const { return machines_.size(); }
 

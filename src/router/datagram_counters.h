@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "backhaul/datagram_link.h"
+
 namespace perigee::router {
 
 struct DatagramCounters {
@@ -15,6 +17,7 @@ struct DatagramCounters {
   std::uint64_t too_large = 0;
   std::uint64_t unplaced = 0;
   std::uint64_t too_many_flows = 0;
+  backhaul::DatagramLink::Counters link{};  // between nodes
 };
 
 }  // namespace perigee::router

@@ -197,7 +197,7 @@ TEST_CASE("a path that is cut is gone around, to the same machine") {
   fleet.simulation.run_for(1s);
   CHECK(user.heard.size() == before + 10);
   CHECK(user.last_machine() == "n1");
-  CHECK(fleet.sites[2]->carrier.link_counters().relayed > 0);
+  CHECK(fleet.sites[2]->state.datagrams.link.relayed > 0);
 }
 
 TEST_CASE("a router that starts anew takes flows up again") {

@@ -85,6 +85,10 @@ TEST_CASE_FIXTURE(UdpFleet,
   CHECK(counters(1).from_users == 6);
   CHECK(counters(1).to_users == 6);
   CHECK(counters(2).to_machines == 9);
+  CHECK(counters(1).link.sent == 6);
+  const json::Value shown = *status().find("datagrams");
+  CHECK(*shown.find("received_from_nodes")->integer() == 6);
+  CHECK(*shown.find("from_strangers")->integer() == 0);
 }
 
 TEST_CASE_FIXTURE(UdpFleet, "the largest datagram crosses both ways, a larger one is dropped") {

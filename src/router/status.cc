@@ -55,7 +55,12 @@ json::Value datagrams_json(const DatagramCounters& counters) {
                        {"refused", counters.refused},
                        {"too_large", counters.too_large},
                        {"unplaced", counters.unplaced},
-                       {"too_many_flows", counters.too_many_flows}});
+                       {"too_many_flows", counters.too_many_flows},
+                       {"sent_to_nodes", counters.link.sent},
+                       {"received_from_nodes", counters.link.received},
+                       {"relayed", counters.link.relayed},
+                       {"from_strangers", counters.link.strangers},
+                       {"malformed", counters.link.malformed}});
 }
 
 // What users of http or https reach.
