@@ -146,6 +146,19 @@ TEST_CASE("a machine gets our word about the client, not the client's") {
   CHECK(out.headers.count("perigee-request-id") == 1);
 }
 
+TEST_CASE("a machine is told that trailers are welcome where the client said so, and no more") {
+  http::RequestHead head{.method = "POST", .target = "/"};
+  head.headers.add("Connection", "TE");
+  head.headers.add("TE", "gzip;q=0.5, trailers");
+  head.headers.add("Trailer", "x-sum");
+  const http::Headers out = upstream_request(head, {}).headers;
+  CHECK(*out.find("te") == "trailers");
+  CHECK(*out.find("trailer") == "x-sum");
+  CHECK(out.find("connection") == nullptr);
+  head.headers.set("TE", "gzip");
+  CHECK(upstream_request(head, {}).headers.find("te") == nullptr);
+}
+
 TEST_CASE("an error page is HTML for browsers, JSON for others, and escapes what it shows") {
   const Problem problem{
       .status = 503, .code = "no_machine", .reason = "a <b> & c", .retry_soon = true};
