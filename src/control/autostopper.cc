@@ -7,7 +7,6 @@
 #include "control/machine_calls.h"
 #include "control/machine_frontend.h"
 #include "control/machine_view.h"
-#include "control/release_reconciler.h"
 
 namespace perigee::control {
 
@@ -62,9 +61,9 @@ void Autostopper::look() {
 void Autostopper::note_running() {
   const MonotonicTime now = context_.host.loop.now();
   std::map<MachineId, MonotonicTime> running;
-  for (const auto& [id, stored] : context_.desired.machines()) {
-    if (effective_state(stored.value, context_.observed.status(id)) != MachineState::started)
-      continue;
+  for (const MachineId& id : context_.desired.autostop_machines()) {
+    const model::Machine& machine = context_.desired.machines().at(id).value;
+    if (effective_state(machine, context_.observed.status(id)) != MachineState::started) continue;
     const auto known = up_since_.find(id);
     running[id] = known == up_since_.end() ? now : known->second;
   }
@@ -77,7 +76,7 @@ std::map<AppName, Autostopper::AppView> Autostopper::apps_that_may_rest() const 
   for (const auto& [id, since] : up_since_) {
     const model::Machine& machine = context_.desired.machines().at(id).value;
     const AutostopPolicy policy = autostop_policy(machine.config);
-    if (policy.autostop == model::Autostop::off || machine.cordoned) continue;
+    if (machine.cordoned) continue;
     const auto app = context_.desired.app(machine.app);
     if (!app || is_deploying(app->value)) continue;
     if (context_.observed.lost(machine.node)) continue;

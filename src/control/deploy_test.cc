@@ -252,6 +252,24 @@ TEST_CASE_FIXTURE(Deploy, "a restarted control holds routes back until its nodes
   CHECK(routes.has("\"address\":\"10.201.0.2\""));
 }
 
+TEST_CASE_FIXTURE(Deploy, "a restarted control tells no names until its nodes have reported") {
+  const auto named = [](const model::Machine&, model::MachineStatus& status) {
+    status.private_ip6 = "fd00::2";
+  };
+  release();
+  REQUIRE(machines_made(1));
+  work(named);
+  REQUIRE(ends(1, "succeeded"));
+  kill();
+  start();
+  FeedClient feed(*this, "/internal/v1/feed/node/n1");
+  pass(200ms);
+  CHECK(feed.text.empty());
+  work(named);
+  CHECK(eventually([&] { return feed.has("\"synced\":true"); }));
+  CHECK(feed.has("fd00::2"));
+}
+
 TEST_CASE_FIXTURE(Deploy, "a report under another node's name, or none at all, is refused") {
   CHECK(internal("POST", "/internal/v1/nodes/n2/report", model::to_json(node()).dump()) == 400);
   CHECK(internal("POST", "/internal/v1/nodes/n1/report", "{}") == 400);

@@ -6,6 +6,7 @@
 #include "async/combine.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "control/autostop.h"
 #include "model/json.h"
 
 namespace perigee::control {
@@ -69,10 +70,15 @@ void DesiredTable::clear() {
   machines_.clear();
   of_app_.clear();
   on_node_.clear();
-  passing_.clear();
+  auto_destroy_.clear();
+  scheduled_.clear();
+  autostop_.clear();
+  use_of_node_.clear();
   volumes_.clear();
   volumes_on_.clear();
+  destroyed_volumes_.clear();
   releases_.clear();
+  unfinished_.clear();
   certificates_.clear();
   secrets_.clear();
   registries_.clear();
@@ -146,28 +152,46 @@ Result<void> DesiredTable::apply_app(const AppName& name, const std::optional<st
 Result<void> DesiredTable::apply_machine(const MachineId& id,
                                          const std::optional<std::string>& text,
                                          store::Revision revision) {
-  const auto note = [&](auto change) {
-    const auto found = machines_.find(id);
-    if (found == machines_.end()) return;
-    const model::Machine& machine = found->second.value;
-    change(of_app_, machine.app);
-    change(on_node_, machine.node);
-    changes_.app(machine.app);
-    changes_.feed(machine.node);
-  };
-  note([&](auto& index, const auto& owner) { index.remove(owner, id); });
+  strike(id);
   Result<void> done = store_in(machines_, id, text, revision, model::machine_from);
-  note([&](auto& index, const auto& owner) { index.add(owner, id); });
-  const auto now = machines_.find(id);
-  const bool passing =
-      now != machines_.end() && (now->second.value.desired == model::DesiredState::destroyed ||
-                                 now->second.value.config.auto_destroy);
-  if (passing) {
-    passing_.insert(id);
-  } else {
-    passing_.erase(id);
-  }
+  enlist(id);
   return done;
+}
+
+// Into the indexes, and out of them.
+void DesiredTable::enlist(const MachineId& id) {
+  const auto found = machines_.find(id);
+  if (found == machines_.end()) return;
+  const model::Machine& machine = found->second.value;
+  const model::MachineConfig& config = machine.config;
+  of_app_.add(machine.app, id);
+  on_node_.add(machine.node, id);
+  use_of_node_[machine.node] += use_of(machine);
+  if (config.auto_destroy) auto_destroy_.insert(id);
+  if (config.schedule != model::Schedule::none) scheduled_.insert(id);
+  if (autostop_policy(config).autostop != model::Autostop::off) autostop_.insert(id);
+  changes_.app(machine.app);
+  changes_.feed(machine.node);
+}
+
+void DesiredTable::strike(const MachineId& id) {
+  const auto found = machines_.find(id);
+  if (found == machines_.end()) return;
+  const model::Machine& machine = found->second.value;
+  of_app_.remove(machine.app, id);
+  on_node_.remove(machine.node, id);
+  use_of_node_[machine.node] -= use_of(machine);
+  if (on_node_.of(machine.node).empty()) use_of_node_.erase(machine.node);
+  auto_destroy_.erase(id);
+  scheduled_.erase(id);
+  autostop_.erase(id);
+  changes_.app(machine.app);
+  changes_.feed(machine.node);
+}
+
+NodeUse DesiredTable::use_of_node(const NodeId& node) const {
+  const auto found = use_of_node_.find(node);
+  return found == use_of_node_.end() ? NodeUse{} : found->second;
 }
 
 Result<void> DesiredTable::apply_volume(const VolumeId& id, const std::optional<std::string>& text,
@@ -175,12 +199,29 @@ Result<void> DesiredTable::apply_volume(const VolumeId& id, const std::optional<
   const auto note = [&](auto change) {
     const auto found = volumes_.find(id);
     if (found == volumes_.end()) return;
-    change(found->second.value.node);
+    change(found->second.value);
     changes_.feed(found->second.value.node);
   };
-  note([&](const NodeId& node) { volumes_on_.remove(node, id); });
+  note([&](const model::Volume& volume) { volumes_on_.remove(volume.node, id); });
+  destroyed_volumes_.erase(id);
   Result<void> done = store_in(volumes_, id, text, revision, model::volume_from);
-  note([&](const NodeId& node) { volumes_on_.add(node, id); });
+  note([&](const model::Volume& volume) {
+    volumes_on_.add(volume.node, id);
+    if (volume.destroyed) destroyed_volumes_.insert(id);
+  });
+  return done;
+}
+
+Result<void> DesiredTable::apply_release(ReleaseId id, const std::optional<std::string>& text,
+                                         store::Revision revision) {
+  changes_.app(id.first);
+  Result<void> done = store_in(releases_, id, text, revision, release_record_from);
+  const auto now = releases_.find(id);
+  if (now == releases_.end() || is_finished(now->second.value.release)) {
+    unfinished_.erase(id);
+  } else {
+    unfinished_.insert(std::move(id));
+  }
   return done;
 }
 
@@ -198,10 +239,7 @@ void DesiredTable::apply(const std::string& key, const std::optional<std::string
   } else if (kind == "volumes") {
     done = apply_volume(VolumeId(std::move(name)), text, revision);
   } else if (kind == "releases") {
-    if (auto id = release_id(name)) {
-      changes_.app(id->first);
-      done = store_in(releases_, *std::move(id), text, revision, release_record_from);
-    }
+    if (auto id = release_id(name)) done = apply_release(*std::move(id), text, revision);
   } else if (kind == "certs") {
     changes_.host(name);
     done = store_in(certificates_, std::move(name), text, revision, certificate_record_from);

@@ -14,6 +14,7 @@
 
 #include "async/event.h"
 #include "control/changes.h"
+#include "control/node_use.h"
 #include "control/owner_index.h"
 #include "control/records.h"
 #include "model/registry.h"
@@ -57,8 +58,14 @@ class DesiredTable {
   // Those to be destroyed included.
   const std::set<MachineId>& machine_ids_of(const AppName& app) const { return of_app_.of(app); }
   const std::set<MachineId>& machines_on(const NodeId& node) const { return on_node_.of(node); }
-  // To be destroyed, or to go of themselves (auto_destroy).
-  const std::set<MachineId>& passing_machines() const { return passing_; }
+  // That go of themselves when they have exited.
+  const std::set<MachineId>& auto_destroy_machines() const { return auto_destroy_; }
+  const std::set<MachineId>& scheduled_machines() const { return scheduled_; }
+  // That are put to rest where no requests come.
+  const std::set<MachineId>& autostop_machines() const { return autostop_; }
+  NodeUse use_of_node(const NodeId& node) const;
+  const std::set<ReleaseId>& unfinished_releases() const { return unfinished_; }
+  const std::set<VolumeId>& destroyed_volumes() const { return destroyed_volumes_; }
   const std::set<VolumeId>& volumes_on(const NodeId& node) const { return volumes_on_.of(node); }
 
   std::vector<std::pair<std::string, Stored<SecretRecord>>> secrets_of(const AppName& app) const;
@@ -91,8 +98,12 @@ class DesiredTable {
                          store::Revision revision);
   Result<void> apply_machine(const MachineId& id, const std::optional<std::string>& text,
                              store::Revision revision);
+  void enlist(const MachineId& id);
+  void strike(const MachineId& id);
   Result<void> apply_volume(const VolumeId& id, const std::optional<std::string>& text,
                             store::Revision revision);
+  Result<void> apply_release(ReleaseId id, const std::optional<std::string>& text,
+                             store::Revision revision);
   async::Task<Result<void>> follow_once();
   async::Task<bool> advance_to(store::Revision revision) const;
 
@@ -105,10 +116,15 @@ class DesiredTable {
   std::map<MachineId, Stored<model::Machine>> machines_;
   OwnerIndex<AppName, MachineId> of_app_;
   OwnerIndex<NodeId, MachineId> on_node_;
-  std::set<MachineId> passing_;
+  std::set<MachineId> auto_destroy_;
+  std::set<MachineId> scheduled_;
+  std::set<MachineId> autostop_;
+  std::map<NodeId, NodeUse> use_of_node_;
   std::map<VolumeId, Stored<model::Volume>> volumes_;
   OwnerIndex<NodeId, VolumeId> volumes_on_;
+  std::set<VolumeId> destroyed_volumes_;
   std::map<ReleaseId, Stored<ReleaseRecord>> releases_;
+  std::set<ReleaseId> unfinished_;
   std::map<std::string, Stored<CertificateRecord>> certificates_;
   std::map<SecretId, Stored<SecretRecord>> secrets_;
   std::map<std::string, Stored<model::RegistryLogin>> registries_;

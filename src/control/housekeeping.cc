@@ -10,6 +10,16 @@ namespace perigee::control {
 
 using model::MachineState;
 
+namespace {
+
+constexpr std::size_t kChangesAtOnce = 256;
+
+bool has_place(const store::Transaction& transaction) {
+  return transaction.changes.size() < kChangesAtOnce;
+}
+
+}  // namespace
+
 Duty duty_of(const model::Machine& machine, const model::MachineStatus* status) {
   if (status == nullptr) return Duty::none;
   if (machine.desired == model::DesiredState::destroyed)
@@ -22,14 +32,31 @@ Duty duty_of(const model::Machine& machine, const model::MachineStatus* status) 
   return machine.config.auto_destroy && at_rest && exited ? Duty::destroy : Duty::none;
 }
 
+void Housekeeping::tend(const MachineId& id, store::Transaction& transaction) const {
+  const auto found = context_.desired.machines().find(id);
+  if (found == context_.desired.machines().end()) return;
+  const Stored<model::Machine>& stored = found->second;
+  switch (duty_of(stored.value, context_.observed.status(id))) {
+    case Duty::none:
+      return;
+    case Duty::destroy:
+      return put(transaction, destroyed(stored.value, context_.host.clock.wall()), stored.revision);
+    case Duty::forget:
+      transaction.expect(machine_key(id), stored.revision);
+      transaction.remove(machine_key(id));
+      detach(context_, transaction, stored.value);
+      transaction.remove(lease_key(id));
+      transaction.remove(versions_key(id));
+  }
+}
+
 // Volumes that their workers have removed.
 void Housekeeping::forget_volumes(store::Transaction& transaction) const {
-  for (const auto& [id, stored] : context_.desired.volumes()) {
+  for (const VolumeId& id : context_.desired.destroyed_volumes()) {
     const model::VolumeStatus* status = context_.observed.status(id);
-    const bool gone = stored.value.destroyed && status != nullptr &&
-                      status->state == model::VolumeState::destroyed;
-    if (!gone || transaction.changes.size() >= kMaxMachinesPerApp) continue;
-    transaction.expect(volume_key(id), stored.revision);
+    const bool gone = status != nullptr && status->state == model::VolumeState::destroyed;
+    if (!gone || !has_place(transaction)) continue;
+    transaction.expect(volume_key(id), context_.desired.volumes().at(id).revision);
     transaction.remove(volume_key(id));
   }
 }
@@ -37,19 +64,14 @@ void Housekeeping::forget_volumes(store::Transaction& transaction) const {
 async::Task<void> Housekeeping::tend_machines() {
   for (;;) {
     store::Transaction transaction;
-    for (const MachineId& id : context_.desired.passing_machines()) {
-      const auto& stored = context_.desired.machines().at(id);
-      const Duty duty = duty_of(stored.value, context_.observed.status(id));
-      if (duty == Duty::none || transaction.changes.size() >= kMaxMachinesPerApp) continue;
-      if (duty == Duty::destroy) {
-        put(transaction, destroyed(stored.value, context_.host.clock.wall()), stored.revision);
-      } else {
-        transaction.expect(machine_key(id), stored.revision);
-        transaction.remove(machine_key(id));
-        detach(context_, transaction, id);
-        transaction.remove(lease_key(id));
-        transaction.remove(versions_key(id));
-      }
+    const std::set<MachineId>& destroyed = context_.observed.destroyed_machines();
+    for (const MachineId& id : destroyed) {
+      if (!has_place(transaction)) break;
+      tend(id, transaction);
+    }
+    for (const MachineId& id : context_.desired.auto_destroy_machines()) {
+      if (!has_place(transaction)) break;
+      if (!destroyed.contains(id)) tend(id, transaction);
     }
     forget_volumes(transaction);
     if (transaction.changes.empty()) {

@@ -15,6 +15,7 @@ class Housekeeping {
   async::Task<void> expire_snapshots();    // for ever
 
  private:
+  void tend(const MachineId& id, store::Transaction& transaction) const;
   void forget_volumes(store::Transaction& transaction) const;
   async::Task<Result<void>> renew(AppName app);
 

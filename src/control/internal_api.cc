@@ -43,6 +43,8 @@ async::Task<Result<void>> InternalApi::node_feed(api::Call& call, http::Response
   const NodeId node(call.param("node"));
   CO_TRY_VOID(callers_.check_speaks_for(call.request, node));
   CO_TRY_VOID(co_await response.start(api::response_head(call.request, 200, kJsonLines)));
+  // Before that the names would lack machines that run.
+  co_await context_.publisher.settled();
   Feed& feed = context_.publisher.node(node);
   co_return co_await feed.serve(call.query("from").value_or(""), response);
 }

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "control/limits.h"
 #include "control/machine_calls.h"
-#include "control/release_reconciler.h"
 
 namespace perigee::control {
 namespace {

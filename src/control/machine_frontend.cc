@@ -50,7 +50,7 @@ Result<model::Machine> make_machine(const Context& context, NewMachine wanted,
   if (have >= kMaxMachinesPerApp)
     return fail(Code::resource_exhausted, "app \"{}\" has {} machines: that is the most",
                 wanted.app, have);
-  std::vector<NodeRoom> nodes = node_rooms(context, wanted.app, planned);
+  std::vector<NodeRoom> nodes = node_rooms(context, wanted.region, wanted.app, planned);
   if (!wanted.node.empty())
     std::erase_if(nodes, [&](const NodeRoom& room) { return room.node != wanted.node; });
   TRY(const NodeRoom room, place(nodes, {wanted.region, wanted.config.guest, wanted.disk_mib}));

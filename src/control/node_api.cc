@@ -106,7 +106,7 @@ json::Value NodeApi::view(const NodeId& id, const NodeRecord& record,
 }
 
 json::Value NodeApi::full_view(const NodeId& id, const NodeRecord& record) const {
-  json::Value out = view(id, record, node_rooms(context_, {}, {}));
+  json::Value out = view(id, record, node_rooms(context_, {}, {}, {}));
   json::Value machines = json::array();
   for (const auto& [machine, stored] : context_.desired.machines()) {
     const bool goes = stored.value.desired == model::DesiredState::destroyed;
@@ -126,7 +126,7 @@ json::Value NodeApi::full_view(const NodeId& id, const NodeRecord& record) const
 
 async::Task<Result<Reply>> NodeApi::list() {
   json::Value nodes = json::array();
-  const std::vector<NodeRoom> rooms = node_rooms(context_, {}, {});
+  const std::vector<NodeRoom> rooms = node_rooms(context_, {}, {}, {});
   for (const auto& [id, stored] : context_.desired.nodes())
     nodes.push(view(id, stored.value, rooms));
   co_return Reply{200, json::object({{"nodes", std::move(nodes)}})};

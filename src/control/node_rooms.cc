@@ -17,19 +17,21 @@ NodeRoom::State state_of(const Context& context, const NodeId& node, const NodeR
   return record.cordoned ? NodeRoom::State::cordoned : NodeRoom::State::ready;
 }
 
-void count_machine(const model::Machine& machine, const AppName& app, NodeRoom& room) {
-  if (machine.desired == model::DesiredState::destroyed) return;
-  room.of_app += machine.app == app ? 1 : 0;
-  if (machine.desired != model::DesiredState::started) return;
-  ++room.machines;
-  room.used_mib += machine.config.guest.memory_mib;
-  if (machine.config.guest.cpu_kind == "performance")
-    room.performance_cpus += machine.config.guest.cpus;
+void add(NodeRoom& room, const NodeUse& use) {
+  room.machines += use.machines;
+  room.used_mib += use.memory_mib;
+  room.performance_cpus += use.performance_cpus;
 }
 
-// As it is without machines.
-NodeRoom empty_room(const Context& context, const NodeId& id, const NodeRecord& record,
-                    const std::vector<model::Volume>& planned) {
+// `rooms` are by name.
+NodeRoom* room_of(std::vector<NodeRoom>& rooms, const NodeId& node) {
+  const auto found = std::ranges::lower_bound(rooms, node, {}, &NodeRoom::node);
+  return found == rooms.end() || found->node != node ? nullptr : &*found;
+}
+
+// Without the machines that are only planned.
+NodeRoom room_now(const Context& context, const NodeId& id, const NodeRecord& record,
+                  const std::vector<model::Volume>& planned) {
   NodeRoom room{.node = id,
                 .region = record.region,
                 .state = state_of(context, id, record),
@@ -38,6 +40,7 @@ NodeRoom empty_room(const Context& context, const NodeId& id, const NodeRecord& 
     room.memory_mib = seen->report.memory_mib;
     room.cpus = seen->report.cpus;
   }
+  add(room, context.desired.use_of_node(id));
   return room;
 }
 
@@ -46,28 +49,28 @@ NodeRoom empty_room(const Context& context, const NodeId& id, const NodeRecord& 
 std::optional<NodeRoom> node_room(const Context& context, const NodeId& node) {
   const auto found = context.desired.nodes().find(node);
   if (found == context.desired.nodes().end()) return std::nullopt;
-  NodeRoom room = empty_room(context, node, found->second.value, {});
-  for (const MachineId& id : context.desired.machines_on(node))
-    count_machine(context.desired.machines().at(id).value, {}, room);
-  return room;
+  return room_now(context, node, found->second.value, {});
 }
 
-std::vector<NodeRoom> node_rooms(const Context& context, const AppName& app,
-                                 const Planned& planned) {
-  std::map<NodeId, NodeRoom> rooms;
+std::vector<NodeRoom> node_rooms(const Context& context, const RegionCode& region,
+                                 const AppName& app, const Planned& planned) {
+  std::vector<NodeRoom> rooms;
   for (const auto& [id, stored] : context.desired.nodes()) {
-    if (!stored.value.runs_machines()) continue;
-    rooms.emplace(id, empty_room(context, id, stored.value, planned.volumes));
+    const NodeRecord& record = stored.value;
+    if (!record.runs_machines() || (!region.empty() && record.region != region)) continue;
+    rooms.push_back(room_now(context, id, record, planned.volumes));
   }
-  const auto count = [&](const model::Machine& machine) {
-    const auto room = rooms.find(machine.node);
-    if (room != rooms.end()) count_machine(machine, app, room->second);
+  const auto count_of_app = [&](const model::Machine& machine) {
+    if (machine.app != app || machine.desired == model::DesiredState::destroyed) return;
+    if (NodeRoom* room = room_of(rooms, machine.node)) ++room->of_app;
   };
-  for (const auto& [id, stored] : context.desired.machines()) count(stored.value);
-  for (const model::Machine& machine : planned.machines) count(machine);
-  std::vector<NodeRoom> out;
-  for (auto& [id, room] : rooms) out.push_back(std::move(room));
-  return out;
+  for (const MachineId& id : context.desired.machine_ids_of(app))
+    count_of_app(context.desired.machines().at(id).value);
+  for (const model::Machine& machine : planned.machines) {
+    count_of_app(machine);
+    if (NodeRoom* room = room_of(rooms, machine.node)) add(*room, use_of(machine));
+  }
+  return rooms;
 }
 
 std::int64_t disk_left(const Context& context, const NodeId& node,

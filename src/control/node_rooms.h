@@ -16,10 +16,11 @@ struct Planned {
   std::vector<model::Volume> volumes = {};
 };
 
-// All nodes that run machines, by name, as far as they are known: those that have never reported
-// since control started are lost. `app` counts as the one that asks.
-std::vector<NodeRoom> node_rooms(const Context& context, const AppName& app,
-                                 const Planned& planned);
+// The nodes that run machines, by name, as far as they are known: those that have never reported
+// since control started are lost. Of one region alone, unless that is empty. `app` counts as the
+// one that asks.
+std::vector<NodeRoom> node_rooms(const Context& context, const RegionCode& region,
+                                 const AppName& app, const Planned& planned);
 
 // One node's; nullopt: there is none of that name.
 std::optional<NodeRoom> node_room(const Context& context, const NodeId& node);

@@ -19,25 +19,39 @@ void ObservedTable::report(model::NodeReport report, Duration age) {
   node.lost = age >= lease_;
   if (same && !node.lost) return;
   if (back || node.lost) changes_.node(report.node);
-  note_changed(node.report, report);
-  for (const auto& status : node.report.machines) machines_.erase(status.id);
-  for (const auto& status : report.machines) machines_[status.id] = status;
+  take_machines(node.report, report);
   for (const auto& status : node.report.volumes) volumes_.erase(status.id);
   for (const auto& status : report.volumes) volumes_[status.id] = status;
   node.report = std::move(report);
   changes_.notify_all();
 }
 
-// Before `machines_` shows `after`.
-void ObservedTable::note_changed(const model::NodeReport& before, const model::NodeReport& after) {
-  std::set<MachineId> gone;
-  for (const auto& status : before.machines) gone.insert(status.id);
+// Most of a node's machines are as they were.
+void ObservedTable::take_machines(const model::NodeReport& before, const model::NodeReport& after) {
+  std::map<MachineId, const model::MachineStatus*> former;
+  for (const auto& status : before.machines) former[status.id] = &status;
   for (const auto& status : after.machines) {
-    gone.erase(status.id);
-    const auto known = machines_.find(status.id);
-    if (known == machines_.end() || known->second != status) changes_.machine(status.id);
+    const auto was = former.extract(status.id);
+    if (!was.empty() && *was.mapped() == status) continue;
+    set_machine(status);
   }
-  for (const MachineId& id : gone) changes_.machine(id);
+  for (const auto& [id, status] : former) erase_machine(id);
+}
+
+void ObservedTable::set_machine(const model::MachineStatus& status) {
+  changes_.machine(status.id);
+  machines_[status.id] = status;
+  if (status.state == model::MachineState::destroyed) {
+    destroyed_.insert(status.id);
+  } else {
+    destroyed_.erase(status.id);
+  }
+}
+
+void ObservedTable::erase_machine(const MachineId& id) {
+  changes_.machine(id);
+  machines_.erase(id);
+  destroyed_.erase(id);
 }
 
 async::Task<void> ObservedTable::expire() {
@@ -81,7 +95,7 @@ Duration ObservedTable::silence(const NodeId& id) const {
 void ObservedTable::forget(const NodeId& id) {
   const auto found = nodes_.find(id);
   if (found == nodes_.end()) return;
-  for (const auto& status : found->second.report.machines) machines_.erase(status.id);
+  for (const auto& status : found->second.report.machines) erase_machine(status.id);
   for (const auto& status : found->second.report.volumes) volumes_.erase(status.id);
   nodes_.erase(found);
   changes_.node(id);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "control/changes.h"
 #include "model/types.h"
@@ -27,6 +28,8 @@ class ObservedTable {
   // Null: nothing known. A lost node's machines stay known as they were.
   const model::MachineStatus* status(const MachineId& id) const;
   const model::VolumeStatus* status(const VolumeId& id) const;
+  // Whose nodes report them as destroyed.
+  const std::set<MachineId>& destroyed_machines() const { return destroyed_; }
   const std::map<NodeId, Node>& nodes() const { return nodes_; }
   const Node* node(const NodeId& id) const;
   bool reported(const NodeId& id) const { return nodes_.contains(id); }
@@ -38,7 +41,9 @@ class ObservedTable {
   void forget(const NodeId& id);
 
  private:
-  void note_changed(const model::NodeReport& before, const model::NodeReport& after);
+  void take_machines(const model::NodeReport& before, const model::NodeReport& after);
+  void set_machine(const model::MachineStatus& status);
+  void erase_machine(const MachineId& id);
 
   async::Loop& loop_;
   Changes& changes_;
@@ -46,6 +51,7 @@ class ObservedTable {
   MonotonicTime start_;
   std::map<NodeId, Node> nodes_;
   std::map<MachineId, model::MachineStatus> machines_;
+  std::set<MachineId> destroyed_;
   std::map<VolumeId, model::VolumeStatus> volumes_;
 };
 

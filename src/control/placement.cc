@@ -4,15 +4,12 @@
 #include <tuple>
 
 #include "control/limits.h"
+#include "control/node_use.h"
 
 namespace perigee::control {
 namespace {
 
 constexpr std::size_t kNamedNodes = 5;  // in one sentence
-
-int performance_cpus(const model::Guest& guest) {
-  return guest.cpu_kind == "performance" ? guest.cpus : 0;
-}
 
 // Smaller is better.
 auto preference(const NodeRoom& node, const Demand& demand) {

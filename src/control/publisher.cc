@@ -59,10 +59,13 @@ Publisher::Publisher(async::Loop& loop, const DesiredTable& desired, const Obser
       routes_(loop, epoch_),
       fleet_(loop, epoch_) {}
 
+// At once; but where much changes, as when a region is lost, or control starts and one node after
+// the other reports, what is touched again and again is published together.
 async::Task<void> Publisher::run() {
   for (;;) {
     refresh();
     co_await changes_.notify().wait();
+    if (loop_.now() < next_at_) co_await loop_.sleep_until(next_at_);
   }
 }
 
@@ -77,12 +80,14 @@ std::int64_t Publisher::refresh() {
   fleet_.set("/keys", keys.dump());
   for (const NodeId& id : touched.nodes) publish_member(id);
   for (const AppName& app : touched.apps) publish_route(app);
+  const auto count = static_cast<Duration::rep>(touched.apps.size());
+  const Duration pause = std::min<Duration>(kPublishPause * count, kMostPublishPause);
+  next_at_ = std::max(next_at_, loop_.now() + pause);
   touched_apps_.merge(touched.apps);
   return routes_.revision();
 }
 
 std::set<AppName> Publisher::take_touched_apps() {
-  refresh();
   return std::exchange(touched_apps_, {});
 }
 
@@ -298,7 +303,9 @@ async::Task<bool> Publisher::wait_reported() {
 
 async::Task<void> Publisher::settled() {
   const auto in_time = co_await async::until(loop_, start_ + kRoutesHoldBack, wait_reported());
-  if (!in_time) log_warning("control", "not all nodes have reported; going on without them");
+  if (!in_time && !std::exchange(told_, true))
+    log_warning("control", "not all nodes have reported; going on without them");
+  refresh();
 }
 
 }  // namespace perigee::control

@@ -29,12 +29,12 @@ class Publisher {
   Feed& fleet() { return fleet_; }
   Feed& node(const NodeId& id);  // made at the first call
   // Completes when observed state may be relied upon: each node that the store knows has reported
-  // since our start, or the hold-back time is over. Before that, apps whose machines run would seem
-  // to have no targets.
+  // since our start, or the hold-back time is over; and the feeds show it. Before that, apps whose
+  // machines run would seem to have no targets, and no names.
   async::Task<void> settled();
   // Brings all feeds up to date now, and tells the routes' revision.
   std::int64_t refresh();
-  // Those that were touched since the last call, for who keeps them as they are to be; up to date.
+  // Those that were published since the last call, for who keeps them as they are to be.
   std::set<AppName> take_touched_apps();
   const std::string& epoch() const { return epoch_; }  // of all feeds
   std::string host_of(const AppName& app) const { return app.str() + "." + domain_; }
@@ -79,6 +79,8 @@ class Publisher {
   std::string epoch_;
   std::string domain_;
   MonotonicTime start_;
+  bool told_ = false;      // that nodes are missing
+  MonotonicTime next_at_;  // not sooner does `run` publish again
   Feed routes_;
   Feed fleet_;
   std::map<AppName, std::string> names_;  // as told, of apps that have machines

@@ -4,6 +4,11 @@
 
 namespace perigee::control {
 
+bool is_finished(const model::Release& release) {
+  return release.status == model::ReleaseStatus::succeeded ||
+         release.status == model::ReleaseStatus::failed;
+}
+
 json::Value to_json(const ReleaseRecord& record) {
   json::Value out = model::to_json(record.release);
   out.set("count", record.count);

@@ -22,6 +22,7 @@ struct ReleaseRecord {
   RegionCode region;  // empty: where there is room
   bool operator==(const ReleaseRecord&) const = default;
 };
+bool is_finished(const model::Release& release);
 json::Value to_json(const ReleaseRecord& record);
 Result<ReleaseRecord> release_record_from(const json::Value& value);
 

@@ -11,7 +11,6 @@
 #include "control/lease_api.h"
 #include "control/limits.h"
 #include "control/release_machines.h"
-#include "control/release_reconciler.h"
 #include "model/json.h"
 #include "model/limits.h"
 

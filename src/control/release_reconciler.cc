@@ -37,11 +37,6 @@ bool is_of_other_release(const model::Machine& machine, std::int64_t release) {
 
 }  // namespace
 
-bool is_finished(const model::Release& release) {
-  return release.status == model::ReleaseStatus::succeeded ||
-         release.status == model::ReleaseStatus::failed;
-}
-
 ReleaseReconciler::ReleaseReconciler(const Context& context)
     : context_(context), tasks_(context.host.loop) {}
 
@@ -50,8 +45,8 @@ async::Task<void> ReleaseReconciler::run() {
   co_await context_.publisher.settled();
   for (;;) {
     std::vector<ReleaseId> found;
-    for (const auto& [id, stored] : context_.desired.releases()) {
-      if (!is_finished(stored.value.release) && !running_.contains(id)) found.push_back(id);
+    for (const ReleaseId& id : context_.desired.unfinished_releases()) {
+      if (!running_.contains(id)) found.push_back(id);
     }
     for (const ReleaseId& id : found) {
       running_.insert(id);

@@ -49,6 +49,4 @@ class ReleaseReconciler {
   async::TaskGroup tasks_;
 };
 
-bool is_finished(const model::Release& release);
-
 }  // namespace perigee::control

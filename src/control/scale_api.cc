@@ -70,7 +70,7 @@ void ScaleApi::add_routes(api::RouteTable& table, const api::Guard& guard) {
 async::Task<Result<Reply>> ScaleApi::list_regions() {
   std::map<RegionCode, RegionSum> sums;
   for (const auto& [id, stored] : context_.desired.nodes()) ++sums[stored.value.region].nodes;
-  for (const NodeRoom& room : node_rooms(context_, {}, {})) {
+  for (const NodeRoom& room : node_rooms(context_, {}, {}, {})) {
     RegionSum& sum = sums[room.region];
     sum.ready += room.state == NodeRoom::State::ready ? 1 : 0;
     sum.machines += room.machines;

@@ -52,7 +52,12 @@ class Planner {
  public:
   explicit Planner(const ScaleView& view) : view_(view), scale_(view.scale) {
     for (const RegionCode& region : regions_of(view)) share(region).listed = true;
+    std::set<RegionCode> occupied;
+    for (const ScaleMachine& machine : view.machines) occupied.insert(machine.region);
     for (const ScaleRegion& each : view.regions) {
+      // An app that has regions is not concerned with the others, by the hundred in a large fleet.
+      if (scale_.has_regions() && !is_listed(each.region) && !occupied.contains(each.region))
+        continue;
       Share& into = share(each.region);
       into.nodes = each.nodes;
       into.room = each.room;
@@ -88,6 +93,10 @@ class Planner {
     if (found != shares_.end()) return *found;
     shares_.push_back({.region = region});
     return shares_.back();
+  }
+  bool is_listed(const RegionCode& region) const {
+    const auto found = std::ranges::find(shares_, region, &Share::region);
+    return found != shares_.end() && found->listed;
   }
   int bound() const { return scale_.max_per_region > 0 ? scale_.max_per_region : kNoBound; }
   // More machines that may be made there.

@@ -8,7 +8,6 @@
 #include "control/limits.h"
 #include "control/machine_frontend.h"
 #include "control/release_machines.h"
-#include "control/release_reconciler.h"
 #include "control/route_drain.h"
 
 namespace perigee::control {

@@ -98,7 +98,7 @@ bool is_ready(const Context& context, const model::Machine& machine) {
 FleetView fleet_view(const Context& context) {
   std::vector<NodeSilence> silences;
   FleetView out;
-  out.rooms = node_rooms(context, {}, {});
+  out.rooms = node_rooms(context, {}, {}, {});
   for (const NodeRoom& room : out.rooms) {
     // Of one that no control has heard since all of them started nobody knows how long it is
     // silent.

@@ -31,8 +31,9 @@ async::Task<void> Scheduler::run() {
   for (;;) {
     const WallTime now = context_.host.clock.wall();
     std::vector<std::pair<MachineId, WallTime>> due;
-    for (const auto& [id, stored] : context_.desired.machines()) {
-      if (const auto slot = due_slot(stored.value, now)) due.emplace_back(id, *slot);
+    for (const MachineId& id : context_.desired.scheduled_machines()) {
+      const model::Machine& machine = context_.desired.machines().at(id).value;
+      if (const auto slot = due_slot(machine, now)) due.emplace_back(id, *slot);
     }
     for (const auto& [id, slot] : due) {
       const Result<void> done = co_await start(id, slot);
@@ -67,8 +68,8 @@ async::Task<Result<void>> Scheduler::start(MachineId machine, WallTime slot) {
 // At most kScheduleLook: the wall clock may be set.
 Duration Scheduler::until_next(WallTime now) const {
   Duration pause = kScheduleLook;
-  for (const auto& [id, stored] : context_.desired.machines()) {
-    const model::Machine& machine = stored.value;
+  for (const MachineId& id : context_.desired.scheduled_machines()) {
+    const model::Machine& machine = context_.desired.machines().at(id).value;
     const auto next = model::next_slot(machine.config.schedule, machine.created_at, now);
     if (next) pause = std::min(pause, *next - now);
   }

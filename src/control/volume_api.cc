@@ -58,9 +58,8 @@ Result<NodeId> node_with_room(const Context& context, const AppName& app, const 
   Result<NodeId> best = fail(Code::unavailable, "no node{}{} takes volumes at the moment",
                              region.empty() ? "" : " of region ", region);
   std::int64_t most = std::numeric_limits<std::int64_t>::min();
-  for (const NodeRoom& node : node_rooms(context, app, {})) {
-    if (node.state != NodeRoom::State::ready) continue;
-    if ((!region.empty() && node.region != region) || node.disk_mib <= most) continue;
+  for (const NodeRoom& node : node_rooms(context, region, app, {})) {
+    if (node.state != NodeRoom::State::ready || node.disk_mib <= most) continue;
     most = node.disk_mib;
     best = node.node;
   }

@@ -158,9 +158,10 @@ Result<void> attach(const Context& context, store::Transaction& t, const model::
   return {};
 }
 
-void detach(const Context& context, store::Transaction& t, const MachineId& machine) {
-  for (const auto& [id, stored] : context.desired.volumes()) {
-    if (stored.value.machine != machine) continue;
+void detach(const Context& context, store::Transaction& t, const model::Machine& machine) {
+  for (const VolumeId& id : context.desired.volumes_on(machine.node)) {
+    const Stored<model::Volume>& stored = context.desired.volumes().at(id);
+    if (stored.value.machine != machine.id) continue;
     model::Volume volume = stored.value;
     volume.machine = MachineId();
     put(t, volume, stored.revision);

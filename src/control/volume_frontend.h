@@ -49,7 +49,7 @@ Result<NodeId> node_of(const Context& context, const AppName& app,
 // store.
 Result<void> attach(const Context& context, store::Transaction& t, const model::Machine& machine);
 // The volumes of a machine that is gone for good.
-void detach(const Context& context, store::Transaction& t, const MachineId& machine);
+void detach(const Context& context, store::Transaction& t, const model::Machine& machine);
 // A machine keeps the volumes that it has.
 Result<void> check_update(const model::Machine& machine, const model::MachineConfig& next);
 
