@@ -1,5 +1,6 @@
 #include "sys/usage.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -26,6 +27,12 @@ Result<std::string> read_text(const std::string& path) {
 }
 
 }  // namespace
+
+Duration thread_cpu_time() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
 
 std::uint64_t smaps_bytes(std::string_view text, std::string_view key) {
   for (std::string_view line : split(text, '\n')) {

@@ -20,6 +20,9 @@ struct ProcessUsage {
   bool operator==(const ProcessUsage&) const = default;
 };
 
+// Of this thread, which other programs on a busy machine do not add to. Does not block.
+Duration thread_cpu_time();
+
 // `not_found` when there is no such process.
 Result<ProcessUsage> process_usage(pid_t pid);
 

@@ -133,12 +133,26 @@ verb_e2e() {
 
 # The long forms of what `./dev test` runs in short: another course each time, named for repeating.
 verb_soak() {
+  if [ "${1:-}" = fleet ]; then
+    soak_fleet "${@:2}"
+    return
+  fi
   require_root soak
   tools/setup build run test
   build_preset release
   PERIGEE_STORM_POINTS=${1:-300} PERIGEE_STORM_SEED=${2:-$RANDOM} PERIGEE_ETCD_KILLS=20 \
     PERIGEE_OUTAGE_S=600 PERIGEE_CUT_S=120 \
     e2e/run.py StormTest EtcdDeployTest "FleetTest fleet"
+}
+
+# soak_fleet [SEEDS [FIRST]]: 1,000 nodes with 100,000 machines, simulated: what changes cost, and
+# partitions and crashes (docs/decisions/0026-fleet-simulation.md).
+soak_fleet() {
+  tools/setup build
+  build_preset release perigee-fleet-sim
+  mkdir -p build/bench
+  build/release/bin/perigee-fleet-sim growth full build/bench/fleet.json
+  build/release/bin/perigee-fleet-sim courses full "${1:-200}" "${2:-1}"
 }
 
 # The C++ sources that differ from the last commit; of a clean tree, those of the last commit.
