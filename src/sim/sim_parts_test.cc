@@ -60,8 +60,8 @@ struct Pair {
 Task<std::string> hear(Node& node, sys::Datagrams& socket) {
   std::string buffer(100, '\0');
   auto& loop = node.host().loop;
-  const auto got = co_await async::with_deadline(loop, loop.deadline_in(1s),
-                                                 socket.receive(buffer), "datagram");
+  const auto got =
+      co_await async::with_deadline(loop, loop.deadline_in(1s), socket.receive(buffer), "datagram");
   if (!got) co_return "nothing";
   co_return fmt::format("{} from {}", buffer.substr(0, got->size), got->from);
 }
