@@ -8,18 +8,37 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "base/text.h"
+#include "base/time.h"
 
 namespace perigee::supervisor {
 namespace {
 
 constexpr std::uint64_t kMaxDescriptor = 1023;
+constexpr Duration kExec = 200ms;
+constexpr Duration kExecPause = 2ms;
 
-// The variable's value in another process's environment, as it was given at exec.
-std::string listeners_of(pid_t pid) {
+std::string environment_now(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/environ", pid), std::ios::binary);
-  const std::string all{std::istreambuf_iterator<char>(file), {}};
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// As it was given at exec. The kernel closes what is to be closed, by which spawn() knows of the
+// exec, a moment before the new environment can be read: until then it is empty.
+std::string environment_of(pid_t pid) {
+  std::string all = environment_now(pid);
+  for (Duration waited = 0ms; all.empty() && waited < kExec; waited += kExecPause) {
+    std::this_thread::sleep_for(kExecPause);
+    all = environment_now(pid);
+  }
+  return all;
+}
+
+// The variable's value in another process's environment.
+std::string listeners_of(pid_t pid) {
+  const std::string all = environment_of(pid);
   const std::string prefix = std::string(kListenersVariable) + "=";
   for (const std::string_view entry : split(all, '\0')) {
     if (entry.starts_with(prefix)) return std::string(entry.substr(prefix.size()));
