@@ -13,6 +13,7 @@
 #include "backhaul/server.h"
 #include "backhaul/splice.h"
 #include "sim/simulation.h"
+#include "sys/posix_host.h"
 
 namespace perigee::backhaul {
 namespace {
@@ -336,6 +337,23 @@ TEST_CASE("connections are warm before the first request, and more come with the
   CHECK(fleet.site("n2").server->connections() == kBusyConnections);
   fleet.simulation.run_for(kBusyTime + 3s);
   CHECK(fleet.site("n2").server->connections() == kIdleConnections);
+}
+
+TEST_CASE("a node to which there is no way at all holds nothing up") {
+  const auto host = sys::PosixHost::open(1).value();
+  Client client(host->host(), "n1");
+  // Refused by the kernel at once, as where the mesh's interface is away.
+  client.set_nodes({{"n2",
+                     {.node = NodeId("n2"),
+                      .region = RegionCode("loc"),
+                      .mesh_address = "255.255.255.255",
+                      .has_router = true,
+                      .has_worker = true}}});
+  struct Wait {
+    static async::Task<void> run(async::Loop& loop) { co_await loop.sleep(50ms); }
+  };
+  host->loop().run(Wait::run(host->loop()));
+  CHECK_FALSE(client.reaches("n2"));
 }
 
 TEST_CASE("round trips are measured, and follow the path") {

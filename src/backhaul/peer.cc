@@ -100,11 +100,13 @@ void Peer::look_after_links() {
   }
 }
 
-// One at a time, and not at once, to a node that refused.
+// One at a time, and not at once, to a node that refused. A dial may have failed when it returns
+// (no route), and has then said when the next one is due.
 void Peer::dial_missing() {
-  if (host_.loop.now() < next_dial_) return;
-  const std::size_t target = refused_ ? 1 : wanted();
-  while (usable_links() + dialing_ < target) {
+  const auto due = [this] {
+    return host_.loop.now() >= next_dial_ && usable_links() + dialing_ < (refused_ ? 1 : wanted());
+  };
+  while (due()) {
     ++dialing_;
     tasks_.spawn(dial());
   }
@@ -169,7 +171,8 @@ std::unique_ptr<sys::Stream> Peer::take_spare() {
 void Peer::keep_spares() {
   const bool used = tunneled_ && host_.loop.now() - *tunneled_ <= kBusyTime;
   if (!used) spares_.clear();
-  while (used && usable_links() > 0 && spares_.size() + dialing_spares_ < kSpareTunnels) {
+  if (!used || usable_links() == 0) return;
+  for (std::size_t i = spares_.size() + dialing_spares_; i < kSpareTunnels; ++i) {
     ++dialing_spares_;
     tasks_.spawn(dial_spare());
   }
