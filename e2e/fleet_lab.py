@@ -4,7 +4,6 @@ once.
 """
 
 import contextlib
-import ctypes
 import http.client
 import json
 import os
@@ -13,8 +12,9 @@ import signal
 import threading
 import time
 
+import netns
 import packages
-from lab import CLONE_NEWNET, Lab
+from lab import Lab
 from load import Load
 from perigee_node import wait_until
 
@@ -150,9 +150,7 @@ class Users:
 
     def _ask(self, city):
         if getattr(self.place, 'city', None) != city:  # a pool's thread, at its first request
-            with open(f'/run/netns/{self.lab.namespace(city, user=True)}', 'rb') as namespace:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), 'setns')
+            netns.enter(self.lab.namespace(city, user=True))
             self.place.city = city
         connection = http.client.HTTPConnection(self.lab.address(city), 80, timeout=ANSWER_S)
         with contextlib.closing(connection):

@@ -2,7 +2,6 @@
 rely on what `perigee lab` says.
 """
 
-import ctypes
 import json
 import math
 import os
@@ -16,9 +15,9 @@ import tempfile
 import threading
 import time
 
+import netns
 from perigee_node import BIN
 
-CLONE_NEWNET = 0x40000000
 PLACES = {'iad': (38.945, -77.456), 'fra': (50.033, 8.571), 'syd': (-33.946, 151.177),
           'nrt': (35.765, 140.386)}
 LAST_MILE_MS = 10
@@ -92,17 +91,7 @@ class Lab:
 
     def visit(self, city, function, user=False):
         """What `function` returns on a thread that is in the city's network."""
-        result = []
-
-        def there():
-            with open(f'/run/netns/{self.namespace(city, user)}', 'rb') as namespace:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), 'setns')
-            result.append(function())
-
-        thread = threading.Thread(target=there)
-        thread.start()
-        thread.join()
+        result = netns.visit(self.namespace(city, user), function)
         assert result, f'nothing came back from {city}'
         return result[0]
 

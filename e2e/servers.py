@@ -4,7 +4,6 @@ bridge, and a folder that is its PERIGEE_ROOT. A shell there is root's: what it 
 """
 
 import contextlib
-import ctypes
 import os
 import pathlib
 import re
@@ -12,13 +11,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 
+import netns
 import packages
 from perigee_node import REPOSITORY
 
-CLONE_NEWNET = 0x40000000
 # Absolute paths that are the server's own.
 PLACES = re.compile(r'(?<![\w/.])/(?=(?:etc/perigee|var/lib/perigee|var/lib/etcd|opt/perigee|root)'
                     r'(?![\w-]))')
@@ -137,17 +135,7 @@ class Server:
 
     def visit(self, function):
         """What `function` returns on a thread that is in the server's network."""
-        result = []
-
-        def there():
-            with open(f'/run/netns/{self.space}', 'rb') as namespace:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), 'setns')
-            result.append(function())
-
-        thread = threading.Thread(target=there)
-        thread.start()
-        thread.join()
+        result = netns.visit(self.space, function)
         return result[0] if result else None
 
     # ---- its processes ----

@@ -2,7 +2,6 @@
 host, which ends TLS and hands on to the machine there: what Perigee's router is compared with."""
 
 import contextlib
-import ctypes
 import json
 import os
 import pathlib
@@ -16,9 +15,9 @@ import urllib.request
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent.parent / 'e2e'))
 
+import netns  # noqa: E402
 import packages  # noqa: E402
 
-CLONE_NEWNET = 0x40000000
 NGINX_PORT = 8443
 LAST_MILE_MS = 10
 LISTEN_S = 5
@@ -103,9 +102,7 @@ class BenchLab:
         name = self.cities[city]['user_namespace' if users else 'namespace']
 
         def there():
-            with open(f'/run/netns/{name}', 'rb') as namespace:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), 'setns')
+            netns.enter(name)
             function(*arguments)
 
         thread = threading.Thread(target=there, daemon=True)
