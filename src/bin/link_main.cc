@@ -1,6 +1,8 @@
 // Composes the link: this node's place in its fleet.
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/log.h"
 #include "bin/role.h"
 #include "link/link.h"
@@ -25,8 +27,8 @@ Result<void> link_main(RoleContext context) {
   config.mesh_key_path = context.paths.mesh_key();
   config.node_ring = context.paths.node_ring();
   config.key_ring = context.paths.key_ring();
-  config.mesh = {.interface = mesh::interface_name(context.paths.state),
-                 .log = context.paths.log + "/wireguard.log"};
+  const std::string interface = mesh::interface_name(context.paths.state);
+  config.mesh = {.interface = interface, .log = context.paths.log + "/wireguard.log"};
   if (const auto ready = sys::prepare_for_long_paths(); !ready) {
     log_warning("link", "{}: nodes that are far away get less of the path", ready.error().context);
   }
@@ -35,7 +37,10 @@ Result<void> link_main(RoleContext context) {
   TRY(listeners.internal, context.take_listener("internal"));
   TRY(listeners.control, context.take_listener("control"));
   link::Link link(context.host.host(), std::move(config));
-  return run_until_terminated(context.host, link.run(std::move(listeners)));
+  TRY_VOID(run_until_terminated(context.host, link.run(std::move(listeners))));
+  if (!std::filesystem::exists(context.paths.down_marker())) return {};  // the mesh carries on
+  log_info("link", "leaving the mesh");
+  return context.host.loop().run(mesh::remove_device(context.host.host(), interface));
 }
 
 }  // namespace perigee::bin

@@ -121,8 +121,9 @@ Result<supervisor::Config> supervisor_config(const config::Paths& paths,
                                              const std::string& config_file) {
   supervisor::Config config;
   config.run_directory = paths.run;
+  // The link starts first and ends last: the others reach control and other nodes through it.
   std::vector<std::string> roles = node.roles;
-  if (node.in_fleet) roles.emplace_back("link");
+  if (node.in_fleet) roles.insert(roles.begin(), "link");
   for (const std::string& name : roles) {
     TRY(supervisor::RoleSpec role, role_spec(name, paths, node, config_file));
     config.roles.push_back(std::move(role));

@@ -10,6 +10,7 @@
 #include "async/combine.h"
 #include "async/task_group.h"
 #include "base/log.h"
+#include "base/stable_hash.h"
 #include "base/text.h"
 #include "bin/name_service.h"
 #include "bin/role.h"
@@ -81,7 +82,7 @@ std::vector<std::string> nameservers_of(const RoleContext& context) {
 // RFC 4193: "fd", 40 bits that are this node's, and one /64 of them. Ends in "::", so that an IPv4
 // address may follow.
 std::string private_network6(const std::string& state, const NodeId& node) {
-  const std::uint64_t bits = vm::stable_hash(state + "@" + node.str());
+  const std::uint64_t bits = stable_hash(state + "@" + node.str());
   return fmt::format("fd{:02x}:{:04x}:{:04x}::", bits & 0xff, (bits >> 8) & 0xffff,
                      (bits >> 24) & 0xffff);
 }

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/stable_hash.h"
 #include "lab/limits.h"
-#include "vm/names.h"
 
 namespace perigee::lab {
 namespace {
@@ -21,7 +21,7 @@ constexpr uid_t kUidsPerNode = 0x10000;
 constexpr uid_t kUidBlocks = 59;  // up to what perigeed.toml allows
 
 uid_t first_uid(std::string_view directory, std::size_t city) {
-  const auto block = static_cast<uid_t>(1 + vm::stable_hash(directory) % kUidBlocks);
+  const auto block = static_cast<uid_t>(1 + stable_hash(directory) % kUidBlocks);
   return kFirstUid +
          (block * static_cast<uid_t>(kMaxCities) + static_cast<uid_t>(city)) * kUidsPerNode;
 }
@@ -77,7 +77,7 @@ std::vector<const CityPlan*> Plan::controls() const {
 }
 
 std::string lab_id(std::string_view directory) {
-  return fmt::format("{:06x}", vm::stable_hash(directory) & kIdMask);
+  return fmt::format("{:06x}", stable_hash(directory) & kIdMask);
 }
 
 std::string namespace_prefix(std::string_view id) {

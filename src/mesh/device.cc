@@ -1,18 +1,12 @@
 #include "mesh/device.h"
 
+#include "base/stable_hash.h"
 #include "mesh/kernel_device.h"
 #include "mesh/userspace_device.h"
 #include "sys/netlink.h"
 
 namespace perigee::mesh {
 namespace {
-
-// FNV-1a, 32 bits: names must stay the same from version to version.
-std::uint32_t stable_hash(std::string_view text) {
-  std::uint32_t value = 0x811c9dc5;
-  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x01000193U;
-  return value;
-}
 
 // Null where this kernel has no WireGuard.
 Result<std::unique_ptr<Device>> try_kernel(const DeviceOptions& options) {
@@ -25,7 +19,7 @@ Result<std::unique_ptr<Device>> try_kernel(const DeviceOptions& options) {
 }  // namespace
 
 std::string interface_name(std::string_view root) {
-  return fmt::format("pgw-{:08x}", stable_hash(root));
+  return "pgw-" + node_hash(root);
 }
 
 async::Task<Result<std::unique_ptr<Device>>> open_device(sys::Host& host, DeviceOptions options) {

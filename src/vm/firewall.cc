@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "base/stable_hash.h"
 #include "base/text.h"
-#include "vm/names.h"
 
 namespace perigee::vm {
 namespace {
@@ -329,7 +329,7 @@ async::Task<Result<void>> load(sys::Host& host, std::string rules) {
 }  // namespace
 
 std::string firewall_table(std::string_view root) {
-  return fmt::format("perigee_{:08x}", static_cast<std::uint32_t>(stable_hash(root)));
+  return "perigee_" + node_hash(root);
 }
 
 // Not 0, which all other interfaces are in.

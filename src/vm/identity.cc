@@ -1,6 +1,6 @@
 // Names that follow from a machine's id (driver.h).
+#include "base/stable_hash.h"
 #include "vm/driver.h"
-#include "vm/names.h"
 
 namespace perigee::vm {
 namespace {
