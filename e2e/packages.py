@@ -23,6 +23,9 @@ NGINX = ['nginx', 'nginx-common', 'libc6', 'libpcre2-8-0', 'libssl3', 'zlib1g', 
 REGISTRY = ['docker-registry']
 ETCD = ['etcd-server', 'etcd-client']
 PROMETHEUS = ['prometheus']  # promtool is in it
+# What `./dev bench-router` compares with, and what they load beside nginx's.
+PEERS = ['haproxy', 'h2o', 'liblua5.3-0', 'libopentracing-c-wrapper0', 'libopentracing1',
+         'libsystemd0', 'libyaml-0-2', 'libcap2']
 # PostgreSQL's server (without JIT) with all that it loads.
 POSTGRES = ['postgresql-15', 'libpq5', 'libc6', 'libicu72', 'libstdc++6', 'libgcc-s1', 'libxml2',
             'libxslt1.1', 'liblzma5', 'liblz4-1', 'libzstd1', 'zlib1g', 'libssl3', 'libpam0g',

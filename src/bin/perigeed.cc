@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "bin/join_main.h"
+#include "bin/lone_router.h"
 #include "bin/node_main.h"
 #include "bin/role.h"
 #include "supervisor/listeners.h"
@@ -33,6 +34,9 @@ usage: perigeed [--config FILE]            supervise the roles of this node
                                            --token TOKEN, where all users of the server see it
        perigeed down [--keep-machines]     end the node, its machines too unless told otherwise
        perigeed control|worker|router|link be that role (started by the supervisor)
+       perigeed router --config FILE       a router alone, without a node around it: it serves what
+                                           FILE says (docs/router-alone.md) and reads it anew on
+                                           SIGHUP
        perigeed --version | --help
 
 The configuration is /etc/perigee/perigeed.toml; a missing file means all defaults. PERIGEE_ROOT
@@ -104,6 +108,9 @@ Result<void> run_role(const std::string& role, const config::Paths& paths,
 Result<void> dispatch(const Arguments& arguments, const config::Paths& paths) {
   // The supervisor makes the key ring, the roles read it.
   TRY_VOID(sys::forbid_core_dumps());
+  if (arguments.verb == "router" && !supervisor::started_by_supervisor()) {
+    return lone_router_main(arguments.config_file);
+  }
   if (!arguments.join.control.empty()) {
     TRY_VOID(join_main(paths, arguments.config_file, arguments.join));
   }

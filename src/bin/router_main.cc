@@ -1,23 +1,15 @@
 // Composes the router, without privileges: the supervisor opened its listeners, and the one
 // directory it may write is its own.
-#include <signal.h>
-
 #include "async/combine.h"
 #include "base/log.h"
 #include "bin/role.h"
+#include "bin/router_drain.h"
 #include "router/router.h"
 #include "secrets/key_file.h"
+#include "sys/open_files.h"
 
 namespace perigee::bin {
 namespace {
-
-constexpr Duration kDrain = 10s;
-
-async::Task<void> drain_on_signal(sys::PosixHost& host, router::Router& router) {
-  const int number = co_await host.wait_for_signal({SIGTERM, SIGINT});
-  log_info("router", "draining on signal {}", number);
-  co_await router.drain(host.loop().deadline_in(kDrain));
-}
 
 // Read while we are root: what opens the keys of certificates, and nothing that opens more. Without
 // the ring control tells it later.
@@ -34,11 +26,13 @@ secrets::KindKeys certificate_keys(RoleContext& context) {
 Result<void> router_main(RoleContext context) {
   router::Config config;
   config.certificate_keys = certificate_keys(context);
+  TRY_VOID(sys::raise_open_files());
   TRY_VOID(drop_privileges(context.node.router_uid, context.node.router_gid));
   config.node = context.node.node;
   config.region = context.node.region;
   config.domain = context.node.domain;
-  TRY(config.control, sys::Address::unix_path(context.paths.socket("control")));
+  TRY(const auto control, sys::Address::unix_path(context.paths.socket("control")));
+  config.control = control;
   config.snapshot_path = context.paths.router_state() + "/routes.json";
   config.access_log = context.paths.router_state() + "/access.log";
   router::Listeners listeners;

@@ -276,6 +276,13 @@ Result<void> refuse_later(const Section& top) {
 
 }  // namespace
 
+Result<std::vector<model::Service>> read_app_services(Section& app) {
+  AppConfig config;
+  TRY_VOID(read_http_service(app, config));
+  TRY_VOID(read_services(app, config));
+  return std::move(config.machine.services);
+}
+
 Result<AppConfig> parse_app_config(std::string_view text, std::string_view file) {
   TRY(const TomlValue document, parse_toml(text, file));
   Reading reading{.file = std::string(file), .warnings = {}};

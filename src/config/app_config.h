@@ -34,6 +34,10 @@ struct AppConfig {
   std::vector<std::string> warnings;          // unknown keys, each with file and line
 };
 
+class Section;
+// [http_service] and [[services]] of a table that describes an app.
+Result<std::vector<model::Service>> read_app_services(Section& app);
+
 // `file` is the name used in errors.
 Result<AppConfig> parse_app_config(std::string_view text, std::string_view file);
 Result<AppConfig> load_app_config(const std::string& path);

@@ -61,9 +61,9 @@ struct Router::Parts {
         backhaul_handler(h, state, upstream, nodes, teller, config.node.str()),
         backhaul_server(h, backhaul_handler, backhaul_handler,
                         [this](const sys::Address& peer) { return is_node(peer); }),
-        waker(h, state, config.control, config.region.str()),
+        waker(h, state, control(), config.region.str()),
         datagrams(h, state, nodes, waker, config.node.str(), config.backhaul_port),
-        loads(h, state, store, config.control, config.node.str()),
+        loads(h, state, store, control(), config.node.str()),
         log(h, config.access_log, state.counters.log_lines_dropped),
         stopped(h.loop),
         tasks(h.loop) {
@@ -72,11 +72,14 @@ struct Router::Parts {
 
   static async::Task<void> run(std::shared_ptr<Parts> parts, Listeners listeners);
   void start_servers(Listeners& listeners);
+  void follow_control();
   async::Task<void> load_routes();
   bool is_node(const sys::Address& peer) const;
   void use(routing::TablePtr table);
   void forget_gone(const routing::RouteTable& before, const routing::RouteTable& after);
   void forget_upstreams(const model::AppRoute& old, const routing::RoutePtr& now);
+  // Nobody's where there is none: then nothing here asks it.
+  sys::Address control() const { return config.control.value_or(sys::Address()); }
   std::size_t connections() const { return server ? server->connections() : 0; }
 
   sys::Host& host;
@@ -119,6 +122,12 @@ const State& Router::state() const {
   return parts_->state;
 }
 
+void Router::set_routes(routing::TablePtr routes) {
+  PERIGEE_CHECK(!parts_->config.control.has_value());
+  if (parts_->server != nullptr) return parts_->use(std::move(routes));
+  parts_->config.routes = std::move(routes);  // it has not begun
+}
+
 async::Task<void> Router::run(Listeners listeners) {
   return Parts::run(parts_, std::move(listeners));
 }
@@ -130,22 +139,26 @@ async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners lis
   PERIGEE_CHECK(made.has_value());
   self.tls = *std::move(made);
   self.certificates = std::make_unique<CertificateKeeper>(
-      self.host, self.config.control, std::move(self.config.certificate_keys), *self.tls);
+      self.host, self.control(), std::move(self.config.certificate_keys), *self.tls);
   co_await self.load_routes();
   if (self.stopped.is_set()) co_return;
-  self.feed = std::make_unique<RouteFeed>(self.host, self.config.control, self.store, self.state,
-                                          [&self](routing::TablePtr table) {
-                                            self.state.from_disk = false;
-                                            self.use(std::move(table));
-                                            self.file.changed();
-                                          });
   self.start_servers(listeners);
-  self.tasks.spawn(self.feed->run());
-  self.tasks.spawn(self.certificates->run());
-  self.tasks.spawn(self.loads.run());
-  self.tasks.spawn(self.file.keep());
+  if (self.config.control) self.follow_control();
   self.tasks.spawn(backhaul::LoadTeller::run(self.teller));
   co_await self.stopped.wait();
+}
+
+void Router::Parts::follow_control() {
+  feed =
+      std::make_unique<RouteFeed>(host, control(), store, state, [this](routing::TablePtr table) {
+        state.from_disk = false;
+        use(std::move(table));
+        file.changed();
+      });
+  tasks.spawn(feed->run());
+  tasks.spawn(certificates->run());
+  tasks.spawn(loads.run());
+  tasks.spawn(file.keep());
 }
 
 void Router::Parts::start_servers(Listeners& listeners) {
@@ -220,6 +233,7 @@ void Router::Parts::forget_upstreams(const model::AppRoute& old, const routing::
 }
 
 async::Task<void> Router::Parts::load_routes() {
+  if (!config.control) co_return use(config.routes);
   if (!co_await file.load()) co_return;
   use(store.table());
   state.from_disk = true;

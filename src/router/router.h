@@ -14,6 +14,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "router/limits.h"
 #include "router/state.h"
 #include "router/user_flows.h"
+#include "routing/route_table.h"
 #include "secrets/key_ring.h"
 #include "sys/host.h"
 
@@ -31,7 +33,10 @@ struct Config {
   NodeId node;
   RegionCode region{"loc"};
   std::string domain = "localhost";
-  sys::Address control{};  // serves /internal/v1/feed/routes and …/keys/certificate-key
+  // Serves /internal/v1/feed/routes and …/keys/certificate-key. None: the routes are `routes`, then
+  // what set_routes() says.
+  std::optional<sys::Address> control{};
+  routing::TablePtr routes = std::make_shared<const routing::RouteTable>();
   // As known at the start; control tells newer ones.
   secrets::KindKeys certificate_keys{secrets::Kind::certificate_key};
   std::string snapshot_path{};  // empty: none is kept
@@ -60,6 +65,9 @@ class Router {
   async::Task<void> run(Listeners listeners);
   // Stops accepting, lets requests end (the rest is cut at `deadline`), saves; `run` then ends.
   async::Task<void> drain(Deadline deadline);
+
+  // Of a router without a control: takes effect at once, requests under way keep what they have.
+  void set_routes(routing::TablePtr routes);
 
   const State& state() const;
 

@@ -82,6 +82,10 @@ Result<std::vector<NamedDescriptor>> parse_listeners(std::string_view text) {
   return out;
 }
 
+bool started_by_supervisor() {
+  return std::getenv(kListenersVariable) != nullptr;
+}
+
 Result<std::multimap<std::string, sys::Fd>> inherited_listeners() {
   const char* text = std::getenv(kListenersVariable);
   TRY(const std::vector<NamedDescriptor> named, parse_listeners(text == nullptr ? "" : text));

@@ -25,6 +25,8 @@ struct NamedDescriptor {
 
 std::string format_listeners(const std::vector<NamedDescriptor>& listeners);
 Result<std::vector<NamedDescriptor>> parse_listeners(std::string_view text);
+// Whether this process was started as a role of a node.
+bool started_by_supervisor();
 // In a role: takes what the environment names, once.
 Result<std::multimap<std::string, sys::Fd>> inherited_listeners();
 // Copies of another process's listeners, read off its environment, in the order of `names`. An

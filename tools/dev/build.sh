@@ -88,6 +88,13 @@ verb_bench_vm() {
   tools/bench/vm.py "$@"
 }
 
+verb_bench_router() {
+  require_root bench-router
+  tools/setup build run test
+  build_preset release perigeed
+  tools/bench/router.py "$@"
+}
+
 verb_bench_lab() {
   require_root bench-lab
   tools/setup build run test

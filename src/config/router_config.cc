@@ -1,0 +1,197 @@
+#include "config/router_config.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "base/text.h"
+#include "config/app_config.h"
+#include "config/toml.h"
+#include "model/egress.h"
+#include "model/json.h"
+
+namespace perigee::config {
+namespace {
+
+constexpr std::int64_t kMaxUid = 4'000'000'000;
+constexpr std::size_t kMaxApps = 10'000;
+constexpr std::size_t kMaxMachines = 256;  // of an app
+constexpr std::size_t kMaxHosts = 256;     // of an app
+constexpr std::size_t kMaxHostName = 253;  // RFC 1035, 2.3.4
+
+template <typename T>
+void take(T& into, std::optional<T> value) {
+  if (value) into = *std::move(value);
+}
+
+// What a client may name as an app's host: letters, digits, `-` and `.`, or an address.
+bool is_host(std::string_view text) {
+  if (text.empty() || text.size() > kMaxHostName) return false;
+  if (model::check_ip(text, model::IpForm::address)) return true;
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+  return text.find_first_not_of(kAllowed) == std::string_view::npos && !text.starts_with('.') &&
+         text.find("..") == std::string_view::npos;
+}
+
+Result<void> read_hosts(Section& section, FixedApp& app) {
+  TRY(const auto hosts, section.strings("hosts"));
+  if (!hosts || hosts->empty()) {
+    return section.wrong("hosts", "name at least one host, such as [\"www.example.com\"]");
+  }
+  if (hosts->size() > kMaxHosts) {
+    return section.wrong("hosts", fmt::format("more than {} hosts", kMaxHosts));
+  }
+  for (const std::string& text : *hosts) {
+    const std::string host = to_lower(text);
+    if (!is_host(host)) return section.wrong("hosts", fmt::format("'{}' is not a host name", text));
+    // As a Host header has it (RFC 3986, 3.2.2).
+    app.hosts.push_back(host.find(':') == std::string::npos ? host : "[" + host + "]");
+  }
+  return {};
+}
+
+Result<void> read_machines(Section& section, FixedApp& app) {
+  TRY(auto machines, section.strings("machines"));
+  if (!machines || machines->empty()) {
+    return section.wrong("machines", "name at least one address, such as [\"10.0.0.5\"]");
+  }
+  if (machines->size() > kMaxMachines) {
+    return section.wrong("machines", fmt::format("more than {} machines", kMaxMachines));
+  }
+  for (const std::string& text : *machines) {
+    if (const auto good = model::check_ip(text, model::IpForm::address); !good) {
+      return section.wrong("machines", good.error().context + " (the port is internal_port)");
+    }
+  }
+  if (std::set<std::string>(machines->begin(), machines->end()).size() != machines->size()) {
+    return section.wrong("machines", "an address stands there twice");
+  }
+  app.machines = *std::move(machines);
+  return {};
+}
+
+Result<FixedApp> read_app(Section& section) {
+  FixedApp app;
+  TRY(const auto name, section.string("name"));
+  if (!name) return section.wrong("name", "missing");
+  const auto parsed = model::parse_app_name(*name);
+  if (!parsed) return section.wrong("name", parsed.error().context);
+  app.name = *parsed;
+  TRY_VOID(read_hosts(section, app));
+  TRY_VOID(read_machines(section, app));
+  TRY(auto certificate, section.string("certificate"));
+  TRY(auto key, section.string("private_key"));
+  if (certificate.has_value() != key.has_value()) {
+    return section.wrong(certificate ? "certificate" : "private_key",
+                         "certificate and private_key stand together");
+  }
+  take(app.certificate, std::move(certificate));
+  take(app.private_key, std::move(key));
+  TRY(app.services, read_app_services(section));
+  if (app.services.empty()) {
+    return section.wrong("name", "no service: add [app.http_service] with its internal_port");
+  }
+  section.warn_unknown();
+  return app;
+}
+
+Result<void> read_apps(Section& top, RouterConfig& config) {
+  TRY(auto sections, top.sections("app"));
+  if (sections.size() > kMaxApps) {
+    return top.wrong("app", fmt::format("more than {} apps", kMaxApps));
+  }
+  std::set<std::string> names;
+  std::set<std::string> hosts;
+  for (Section& section : sections) {
+    TRY(FixedApp app, read_app(section));
+    if (!names.insert(app.name.str()).second) {
+      return section.wrong("name", fmt::format("'{}' is another app's name, too", app.name));
+    }
+    for (const std::string& host : app.hosts) {
+      if (hosts.insert(host).second) continue;
+      return section.wrong("hosts", fmt::format("'{}' stands there twice", host));
+    }
+    config.apps.push_back(std::move(app));
+  }
+  return {};
+}
+
+Result<void> read_top(Section& top, RouterConfig& config) {
+  TRY(auto http, top.strings("http"));
+  TRY(auto https, top.strings("https"));
+  TRY(auto domain, top.string("domain"));
+  TRY(auto log, top.string("access_log"));
+  TRY(const auto uid, top.integer("uid", 1, kMaxUid));
+  TRY(const auto gid, top.integer("gid", 1, kMaxUid));
+  TRY(const auto region, top.string("region"));
+  take(config.http, std::move(http));
+  take(config.https, std::move(https));
+  take(config.domain, std::move(domain));
+  take(config.access_log, std::move(log));
+  if (uid) config.uid = static_cast<uid_t>(*uid);
+  if (gid) config.gid = static_cast<gid_t>(*gid);
+  if (config.http.empty() && config.https.empty()) {
+    return top.wrong("http", "neither http nor https names an address to listen on");
+  }
+  if (!region) return {};
+  const auto parsed = model::parse_region(*region);
+  if (!parsed) return top.wrong("region", parsed.error().context);
+  config.region = *parsed;
+  return {};
+}
+
+void resolve(std::string& path, const std::filesystem::path& directory) {
+  if (!path.empty()) path = (directory / path).lexically_normal().string();
+}
+
+}  // namespace
+
+Result<RouterConfig> parse_router_config(std::string_view text, std::string_view file) {
+  TRY(const TomlValue document, parse_toml(text, file));
+  Reading reading{.file = std::string(file), .warnings = {}};
+  Section top(reading, document, "");
+  RouterConfig config;
+  TRY_VOID(read_top(top, config));
+  TRY_VOID(read_apps(top, config));
+  top.warn_unknown();
+  config.warnings = std::move(reading.warnings);
+  return config;
+}
+
+Result<RouterConfig> load_router_config(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return fail(errno_error(errno, "read " + path));
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  TRY(RouterConfig config, parse_router_config(text, path));
+  const auto directory = std::filesystem::path(path).parent_path();
+  resolve(config.access_log, directory);
+  for (FixedApp& app : config.apps) {
+    resolve(app.certificate, directory);
+    resolve(app.private_key, directory);
+  }
+  return config;
+}
+
+model::AppRoute route_of(const FixedApp& app, const RouterConfig& config, const NodeId& node,
+                         std::string certificate_pem, std::string private_key) {
+  model::AppRoute route{.app = app.name,
+                        .hosts = app.hosts,
+                        .services = app.services,
+                        .targets = {},
+                        .certificate_pem = std::move(certificate_pem),
+                        .private_key = std::move(private_key),
+                        .reason = {}};
+  for (const std::string& address : app.machines) {
+    route.targets.push_back({.machine = MachineId(address),
+                             .instance_id = {},
+                             .region = config.region,
+                             .node = node,
+                             .address = address,
+                             .state = model::MachineState::started,
+                             .listening = true});
+  }
+  return route;
+}
+
+}  // namespace perigee::config

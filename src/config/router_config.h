@@ -1,0 +1,51 @@
+// router.toml: what a router serves that runs alone, without a node around it
+// (`perigeed router --config FILE`). docs/router-alone.md lists the keys. Pure: the files that it
+// names are read by who opens the listeners.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "model/types.h"
+
+namespace perigee::config {
+
+// An app whose machines are servers at addresses that the file names.
+struct FixedApp {
+  AppName name;
+  std::vector<std::string> hosts;     // as normal_host has them: lower case, no port
+  std::vector<std::string> machines;  // IP addresses
+  std::vector<model::Service> services;
+  std::string certificate;  // path of the PEM chain, leaf first; empty: no TLS
+  std::string private_key;  // path
+  bool operator==(const FixedApp&) const = default;
+};
+
+struct RouterConfig {
+  std::vector<std::string> http{"127.0.0.1:8080"};  // http
+  std::vector<std::string> https;                   // https
+  RegionCode region{"loc"};                         // region
+  std::string domain = "localhost";                 // domain: named in answers about unknown hosts
+  std::string access_log;                           // access_log; empty: standard error
+  uid_t uid = 64990;                                // uid: whom it becomes where root starts it
+  gid_t gid = 64990;                                // gid
+  std::vector<FixedApp> apps;                       // [[app]]
+  std::vector<std::string> warnings;                // unknown keys
+};
+
+// `file` is the name used in errors.
+Result<RouterConfig> parse_router_config(std::string_view text, std::string_view file);
+// Paths in it are from its own directory.
+Result<RouterConfig> load_router_config(const std::string& path);
+
+// What such an app is to a router. `certificate_pem` and `private_key`: as model::AppRoute has
+// them.
+model::AppRoute route_of(const FixedApp& app, const RouterConfig& config, const NodeId& node,
+                         std::string certificate_pem, std::string private_key);
+
+}  // namespace perigee::config
