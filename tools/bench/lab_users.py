@@ -15,7 +15,7 @@ from lab_net import NGINX_PORT, nginx_host
 
 CONNECTIONS = 6  # of a browser, to one host over HTTP/1.1
 REQUEST_S = 60
-FORMAT = '%{http_code} %{num_connects} %{time_starttransfer} %{time_total}\\n'
+FORMAT = '%{http_code} %{num_connects} %{time_starttransfer} %{time_total} %{errormsg}\\n'
 
 
 class Edge:
@@ -61,9 +61,9 @@ class Sampler:
                              f'{len(lines)} answers')
         out = [([], []) for _ in self.edges]
         for number, line in enumerate(lines):
-            status, connects, first, total = line.split()
+            status, connects, first, total, *_ = line.split()
             if (status, connects) != ('200', '1'):
-                raise SystemExit(f'bench-lab: a request from {self.city} to '
+                raise SystemExit(f'bench-lab: request {number} from {self.city} to '
                                  f'{self.edges[number % len(self.edges)].url()}: {line}')
             ttfb, whole = out[number % len(self.edges)]
             ttfb.append(float(first) * 1000)
