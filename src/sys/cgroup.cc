@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "base/text.h"
 #include "sys/fd.h"
@@ -181,6 +182,15 @@ Result<std::vector<std::string>> Cgroups::create(std::string_view group,
     directories.push_back(place);
   }
   return directories;
+}
+
+std::vector<pid_t> Cgroups::processes(std::string_view group) const {
+  std::set<pid_t> found;
+  for (const CgroupHierarchy& hierarchy : hierarchies_) {
+    std::ifstream file(place_of(hierarchy, group) + "/cgroup.procs");
+    for (pid_t pid = 0; file >> pid;) found.insert(pid);
+  }
+  return {found.begin(), found.end()};
 }
 
 Result<void> Cgroups::remove(std::string_view group) const {

@@ -10,6 +10,8 @@
 // Calls are short file operations on cgroupfs. Any thread. A group lives until it is removed.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -63,6 +65,8 @@ class Cgroups {
   // `group` is "parent/name". Makes what is missing of it, sets the limits, and returns the group's
   // directory in each hierarchy.
   Result<std::vector<std::string>> create(std::string_view group, const CgroupLimits& limits) const;
+  // The pids of those that are in the group, in any hierarchy. Absent: none.
+  std::vector<pid_t> processes(std::string_view group) const;
   // Empty groups only: `conflict` where processes are in it. Absent is fine.
   Result<void> remove(std::string_view group) const;
   // The children of `parent` that hold no process, and `parent` itself where none is left.

@@ -122,6 +122,14 @@ TEST_CASE_FIXTURE(Fixture, "empty groups go, and their parent after the last") {
   CHECK(!fs::exists(place("node")));
 }
 
+TEST_CASE_FIXTURE(Fixture, "the processes of a group are those in any hierarchy, each once") {
+  write("cgroup.controllers", "pids\n");
+  write("node/vm/cgroup.procs", "12\n7\n12\n");
+  const Cgroups cgroups = detect("cgroup2 DIR cgroup2 rw 0 0\n");
+  CHECK(cgroups.processes("node/vm") == std::vector<pid_t>{7, 12});
+  CHECK(cgroups.processes("node/none").empty());
+}
+
 TEST_CASE("a group on this host takes its limits and goes again") {
   const auto cgroups = Cgroups::detect();
   if (::geteuid() != 0 || !cgroups || !cgroups->missing().empty()) {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <tuple>
 #include <utility>
 
+#include "async/combine.h"
 #include "base/log.h"
 #include "sys/cgroup.h"
 #include "sys/procfs.h"
@@ -21,6 +23,7 @@ constexpr Duration kProvenMonitor = 2s;     // one that lives so long counts as 
 constexpr Duration kMonitorStartTimeout = 20s;
 constexpr Duration kCgroupTimeout = 10s;  // for a killed VMM's last process to be gone
 constexpr Duration kCgroupPause = 10ms;
+constexpr Duration kVmmEnd = 10s;            // from its SIGKILL
 constexpr Duration kSuspendPatience = 120s;  // the monitor's own bound is shorter
 constexpr int kGuestLayers = 8;              // what init joins
 constexpr int kMaxVcpus = 32;
@@ -39,6 +42,10 @@ async::Task<Result<Guest>> find_guest(sys::Host& host, std::string directory) {
                    directory);
   }
   co_return guest;
+}
+
+async::Task<Result<sys::ExitStatus>> ended(sys::Process& process) {
+  co_return co_await process.wait();
 }
 
 }  // namespace
@@ -434,12 +441,43 @@ async::Task<Result<void>> MonitorDriver::kill(MachineId machine) {
 }
 
 async::Task<Result<void>> MonitorDriver::kill_recorded(MachineId machine) {
-  CO_TRY(const VmmRecord record, co_await vmm_record(machine));
-  const auto process = host_.processes.adopt(record.pid);
-  if (!process) co_return Result<void>();  // gone
+  CO_TRY(const auto vmm, co_await recorded_vmm(std::move(machine)));
+  if (vmm == nullptr) co_return Result<void>();  // gone
+  co_return vmm->signal(SIGKILL);
+}
+
+async::Task<Result<std::unique_ptr<sys::Process>>> MonitorDriver::recorded_vmm(MachineId machine) {
+  CO_TRY(const VmmRecord record, co_await vmm_record(std::move(machine)));
+  auto process = host_.processes.adopt(record.pid);
+  if (!process) co_return nullptr;
   const auto ticks = sys::process_start_ticks(record.pid);
-  if (!ticks || *ticks != record.start_ticks) co_return Result<void>();
-  co_return (*process)->signal(SIGKILL);
+  if (!ticks || *ticks != record.start_ticks) co_return nullptr;
+  co_return *std::move(process);
+}
+
+// A monitor that was killed while it started its VM leaves a VMM that nobody keeps, and that holds
+// the machine's tap: the one of its record, or, where it had written none yet, what is in the
+// machine's control group, which is that VMM alone.
+async::Task<void> MonitorDriver::end_vmm(MachineId machine) {
+  std::vector<std::unique_ptr<sys::Process>> left;
+  if (auto recorded = co_await recorded_vmm(machine); recorded && *recorded != nullptr)
+    left.push_back(*std::move(recorded));
+  const auto cgroups = sys::Cgroups::detect();
+  if (cgroups && !config_.cgroup.empty()) {
+    for (const pid_t pid : cgroups->processes(cgroup(machine))) {
+      auto process = host_.processes.adopt(pid);
+      // Only now is the pid held fast: what it names can no longer change.
+      const auto members = cgroups->processes(cgroup(machine));
+      if (process && std::ranges::count(members, pid) > 0) left.push_back(*std::move(process));
+    }
+  }
+  for (const auto& vmm : left) {
+    log_warning("vm", "machine {}: killing the VMM that its monitor left (process {})",
+                machine.str(), vmm->pid());
+    if (!vmm->signal(SIGKILL)) continue;
+    std::ignore = co_await async::with_deadline(host_.loop, host_.loop.deadline_in(kVmmEnd),
+                                                ended(*vmm), "the end of a VMM");
+  }
 }
 
 async::Task<Result<void>> MonitorDriver::forget(MachineId machine) {
@@ -478,9 +516,11 @@ void MonitorDriver::remove_empty_cgroups() const {
   if (const auto cgroups = sys::Cgroups::detect()) cgroups->remove_empty(config_.cgroup);
 }
 
-// The spec first: without it the others mean nothing to adopt(). The control group and the socket
+// The VMM first, if there is one: without a record of it nobody finds it. Then the spec: without it
+// the others mean nothing to adopt(). The control group and the socket
 // are gone already, unless the monitor was killed.
 async::Task<Result<void>> MonitorDriver::remove_records(MachineId machine) {
+  co_await end_vmm(machine);
   for (const std::string_view name : {kSpecFile, kVmmFile, kExitFile, kMonitorLog}) {
     CO_TRY_VOID(co_await host_.disk.remove(file(machine, name)));
   }

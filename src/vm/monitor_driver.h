@@ -90,6 +90,9 @@ class MonitorDriver : public Driver {
   async::Task<void> give_up(MachineId machine, Error why);
   async::Task<Result<VmmRecord>> vmm_record(MachineId machine);
   async::Task<Result<void>> kill_recorded(MachineId machine);
+  // Null: it has ended. Not found: no record of one.
+  async::Task<Result<std::unique_ptr<sys::Process>>> recorded_vmm(MachineId machine);
+  async::Task<void> end_vmm(MachineId machine);
   async::Task<Result<void>> remove_records(MachineId machine);
   std::string cgroup(const MachineId& machine) const;
   async::Task<void> remove_cgroup(MachineId machine);

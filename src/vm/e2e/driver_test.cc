@@ -7,6 +7,8 @@
 #include <sstream>
 
 #include "fixture.h"
+#include "sys/procfs.h"
+#include "vm/qemu.h"
 
 using namespace perigee;
 using namespace perigee::vm;
@@ -124,6 +126,20 @@ TEST_CASE("a killed monitor is replaced: the VM lives on and no line is lost") {
   REQUIRE(f.run(f.driver().signal(MachineId(machine), SIGTERM)).has_value());
   const VmStatus exited = f.wait_for(machine, VmState::exited);
   CHECK(exited.exit->exit_code == 128 + SIGTERM);
+}
+
+TEST_CASE("a VM whose monitor dies while it starts it leaves nothing, and can be started again") {
+  Fixture f;
+  const VmSpec spec = f.spec("e2e31000000000", kCounter);
+  f.let_monitors_die(true);
+  f.replace_driver();
+  REQUIRE_FALSE(f.run(f.driver().boot(spec)).has_value());
+  CHECK_FALSE(sys::find_process_by_argument(qemu_name(spec.machine)).has_value());
+  CHECK_FALSE(f.tap_exists(spec.machine.str()));
+  f.let_monitors_die(false);
+  f.replace_driver();
+  REQUIRE(f.run(f.driver().boot(spec)).has_value());
+  f.wait_for(spec.machine.str(), VmState::running);
 }
 
 TEST_CASE("a killed VMM is reported with its reason") {

@@ -30,6 +30,9 @@ class Fixture {
   // A worker's death and return: another driver on the same directories.
   void replace_driver();
   void drop_driver() { driver_.reset(); }
+  // Drivers from now on start a monitor that is killed as soon as it has started a VMM; or a good
+  // one again.
+  void let_monitors_die(bool dying);
 
   // A VM that runs `script` in busybox's shell.
   VmSpec spec(const std::string& machine, const std::string& script);
@@ -63,6 +66,7 @@ class Fixture {
   static async::Task<void> greet_all(sys::Listener& listener);
 
   std::string directory_;
+  std::string monitor_program_;
   std::unique_ptr<sys::PosixHost> host_;
   std::unique_ptr<MonitorDriver> driver_;
   int next_address_ = 2;

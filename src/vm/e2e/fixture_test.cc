@@ -53,6 +53,7 @@ Fixture::Fixture() {
   directory_ = name;
   host_ = std::move(*sys::PosixHost::open(2));
   make_layer();
+  let_monitors_die(false);
   replace_driver();
 }
 
@@ -80,15 +81,27 @@ async::Task<void> Fixture::end_all() {
 
 void Fixture::replace_driver() {
   driver_.reset();
-  auto driver =
-      run(MonitorDriver::open(host_->host(), {.machines_dir = directory_ + "/machines",
-                                              .run_dir = directory_ + "/run",
-                                              .host_dir = directory_ + "/host",
-                                              .guest_dir = guest_dir(),
-                                              .monitor_program = beside_us("perigee-monitor"),
-                                              .platform = Platform::tcg}));
+  auto driver = run(MonitorDriver::open(host_->host(), {.machines_dir = directory_ + "/machines",
+                                                        .run_dir = directory_ + "/run",
+                                                        .host_dir = directory_ + "/host",
+                                                        .guest_dir = guest_dir(),
+                                                        .monitor_program = monitor_program_,
+                                                        .platform = Platform::tcg}));
   if (!driver) FAIL(driver.error().context);
   driver_ = std::move(*driver);
+}
+
+void Fixture::let_monitors_die(bool dying) {
+  const std::string real = beside_us("perigee-monitor");
+  monitor_program_ = dying ? directory_ + "/dying-monitor" : real;
+  if (!dying) return;
+  std::ofstream(monitor_program_) << "#!/bin/sh\n"
+                                  << real << R"( "$@" & )" << R"(
+while [ ! -s "$1/vmm.json" ]; do sleep 0.01; done
+pkill -9 -f "perigee-monitor $1\$"
+exit 1
+)";
+  fs::permissions(monitor_program_, fs::perms::owner_all);
 }
 
 void Fixture::run_tool(std::vector<std::string> argv) {
