@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "config/check_config.h"
 #include "config/egress_config.h"
+#include "config/http_options.h"
 #include "config/mounts.h"
 #include "config/toml.h"
 #include "config/vm_size.h"
@@ -148,13 +149,18 @@ Result<model::Service> read_service_basics(Section& section) {
 Result<void> read_http_service(Section& top, AppConfig& config) {
   TRY(auto section, top.section("http_service"));
   if (!section) return {};
-  TRY_VOID(section->refuse({"machine_checks", "processes", "tls_options", "http_options"}));
+  TRY_VOID(section->refuse({"machine_checks", "processes", "tls_options"}));
   TRY(model::Service service, read_service_basics(*section));
   TRY(service.checks, read_checks(*section, "checks", model::CheckType::http));
   TRY(const auto force, section->boolean("force_https"));
-  service.ports = {
-      {.port = 80, .handlers = {model::Handler::http}, .force_https = force.value_or(false)},
-      {.port = 443, .handlers = {model::Handler::tls, model::Handler::http}}};
+  TRY(const model::HttpOptions options, read_http_options(*section));
+  service.ports = {{.port = 80,
+                    .handlers = {model::Handler::http},
+                    .force_https = force.value_or(false),
+                    .http_options = options},
+                   {.port = 443,
+                    .handlers = {model::Handler::tls, model::Handler::http},
+                    .http_options = options}};
   config.machine.services.push_back(std::move(service));
   section->warn_unknown();
   return {};
@@ -176,8 +182,7 @@ Result<int> read_port_number(Section& section) {
 }
 
 Result<model::Port> read_port(Section& section) {
-  TRY_VOID(section.refuse(
-      {"start_port", "end_port", "tls_options", "http_options", "proxy_proto_options"}));
+  TRY_VOID(section.refuse({"start_port", "end_port", "tls_options", "proxy_proto_options"}));
   model::Port port;
   TRY(port.port, read_port_number(section));
   TRY(const auto handlers, section.strings("handlers"));
@@ -201,6 +206,7 @@ Result<model::Port> read_port(Section& section) {
   }
   TRY(const auto force, section.boolean("force_https"));
   port.force_https = force.value_or(false);
+  TRY(port.http_options, read_http_options(section));
   section.warn_unknown();
   return port;
 }

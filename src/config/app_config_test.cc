@@ -222,6 +222,30 @@ TEST_CASE("what launch writes reads back") {
 }
 
 }  // namespace
+TEST_CASE("an app that speaks HTTP/2 alone says so for all ports of its service") {
+  const auto config = parse("[http_service]\n[http_service.http_options]\nh2_backend = true\n");
+  REQUIRE_MESSAGE(config.has_value(), (config ? "" : config.error().context));
+  for (const model::Port& port : config->machine.services[0].ports) {
+    CHECK(port.http_options.h2_backend);
+  }
+  CHECK_FALSE(parse("[http_service]\n")->machine.services[0].ports[0].http_options.h2_backend);
+  const auto later = parse("[http_service.http_options]\ncompress = true\n");
+  REQUIRE_FALSE(later.has_value());
+  CHECK(later.error().context.find("perigee.toml:2") != std::string::npos);
+  const auto differs = parse(R"(
+[[services]]
+  [[services.ports]]
+    port = 80
+    handlers = ["http"]
+    http_options = { h2_backend = true }
+  [[services.ports]]
+    port = 443
+    handlers = ["tls", "http"]
+)");
+  REQUIRE_FALSE(differs.has_value());
+  CHECK(differs.error().context.find("speaks one protocol") != std::string::npos);
+}
+
 TEST_CASE("an egress policy is read as the API reads it, and absent where the file has none") {
   CHECK_FALSE(parse("app = \"x\"\n")->egress.has_value());
   const auto closed = parse("[egress]\npolicy = \"closed\"\n");

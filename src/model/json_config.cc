@@ -84,8 +84,20 @@ Result<Concurrency> concurrency_from(const json::Value& value) {
 json::Value to_json(const Port& port) {
   json::Value handlers = json::array();
   for (const Handler handler : port.handlers) handlers.push(name_of(kHandlers, handler));
-  return json::object(
+  json::Value out = json::object(
       {{"port", port.port}, {"handlers", std::move(handlers)}, {"force_https", port.force_https}});
+  if (port.http_options.h2_backend) {
+    out.set("http_options", json::object({{"h2_backend", true}}));
+  }
+  return out;
+}
+
+Result<HttpOptions> http_options_from(const json::Value& value) {
+  HttpOptions options;
+  const json::Value* member = value.find("http_options");
+  if (member == nullptr || member->is_null()) return options;
+  TRY_AS(options.h2_backend, member->optional_bool("h2_backend", false), "http_options");
+  return options;
 }
 
 Result<Port> port_from(const json::Value& value) {
@@ -97,6 +109,7 @@ Result<Port> port_from(const json::Value& value) {
     port.handlers.push_back(handler);
   }
   TRY(port.force_https, value.optional_bool("force_https", false));
+  TRY(port.http_options, http_options_from(value));
   return port;
 }
 
@@ -297,14 +310,40 @@ Result<void> validate_env(const StringMap& env) {
   return {};
 }
 
+bool serves_http(const Port& port) {
+  return std::ranges::count(port.handlers, Handler::http) > 0;
+}
+
+// A machine's port speaks one protocol, whichever port of ours users come in by.
+Result<void> validate_http_options(const Service& service) {
+  std::optional<bool> first;
+  for (const Port& port : service.ports) {
+    const bool h2 = port.http_options.h2_backend;
+    if (!serves_http(port)) {
+      if (!h2) continue;
+      return fail(Code::invalid_argument, "services: port {}: h2_backend needs the http handler",
+                  port.port);
+    }
+    if (first.value_or(h2) != h2) {
+      return fail(Code::invalid_argument,
+                  "services: port {}: h2_backend differs from that of the service's other ports; "
+                  "the app's port {} speaks one protocol",
+                  port.port, service.internal_port);
+    }
+    first = h2;
+  }
+  return {};
+}
+
 Result<void> validate_services(const std::vector<Service>& services) {
   std::set<int> seen;
   for (const Service& service : services) {
+    TRY_VOID(validate_http_options(service));
     for (const Port& port : service.ports) {
       if (!seen.insert(port.port).second) {
         return fail(Code::invalid_argument, "services: port {} is given twice", port.port);
       }
-      if (port.force_https && std::ranges::count(port.handlers, Handler::http) == 0) {
+      if (port.force_https && !serves_http(port)) {
         return fail(Code::invalid_argument, "services: port {}: force_https needs the http handler",
                     port.port);
       }

@@ -52,10 +52,16 @@ struct Concurrency {
 };
 
 enum class Handler { http, tls };
+// Of a port with the http handler.
+struct HttpOptions {
+  bool h2_backend = false;  // the app speaks HTTP/2 without TLS, and nothing else (gRPC)
+  bool operator==(const HttpOptions&) const = default;
+};
 struct Port {
   int port = 0;
   std::vector<Handler> handlers;
   bool force_https = false;
+  HttpOptions http_options = {};
   bool operator==(const Port&) const = default;
 };
 
