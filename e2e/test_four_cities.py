@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import socket
+import ssl
 import tempfile
 import unittest
 import urllib.parse
@@ -76,6 +77,33 @@ class FourCitiesTest(unittest.TestCase):
     def run_in(cls, machine, script):
         return cls.lab.visit(machine['region'],
                              lambda: shell_app.run(machine['private_ip'], script, 30))
+
+    # ---- TLS ----
+
+    def begin(self, city, context, session):
+        """A TLS connection from a user of the city to its router, with one request: the session
+        that it leaves, and whether it went on with the one given."""
+        def there():
+            plain = socket.create_connection((self.lab.address(city), 443), timeout=60)
+            with context.wrap_socket(plain, server_hostname='spread.lab.test',
+                                     session=session) as tls:
+                tls.sendall(b'GET /who HTTP/1.1\r\nHost: spread.lab.test\r\n\r\n')
+                self.assertIn(b' 200 ', tls.recv(4096))
+                return tls.session, tls.session_reused
+        return self.lab.visit(city, there, user=True)
+
+    def scenario_a_tls_session_goes_on_at_every_router(self):
+        context = ssl.create_default_context(cafile=self.state / 'ca.pem')
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        session, reused = self.begin('fra', context, None)
+        self.assertFalse(reused)
+        for city in ('syd', 'iad', 'fra'):
+            session, reused = self.begin(city, context, session)
+            self.assertTrue(reused, city)
+        # TLS 1.2 is given no ticket (docs/decisions/0032-session-tickets.md).
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+        session, _ = self.begin('fra', context, None)
+        self.assertFalse(session.has_ticket)
 
     # ---- explanations ----
 

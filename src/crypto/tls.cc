@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "crypto/openssl_error.h"
+#include "crypto/session_tickets.h"
 #include "crypto/tls_stream.h"
 
 namespace perigee::crypto {
@@ -142,12 +143,18 @@ class Server : public TlsServer {
     return {};
   }
   void remove_certificate(std::string_view host) override { contexts_.erase(to_lower(host)); }
+  // OpenSSL asks the context that a connection began with, whichever its name chose.
+  void set_ticket_keys(std::vector<TicketKey> keys) override {
+    tickets_.set(std::move(keys));
+    tickets_.serve(base_.get());
+  }
 
   async::Task<Result<std::unique_ptr<sys::Stream>>> accept(
       std::unique_ptr<sys::Stream> stream) override {
     SslPtr ssl(SSL_new(base_.get()));
     if (!ssl) co_return fail(openssl_error(Code::resource_exhausted, "TLS connection"));
     SSL_set_accept_state(ssl.get());
+    tickets_.attach(ssl.get());
     auto tls = std::make_unique<TlsStream>(std::move(ssl), std::move(stream));
     CO_TRY_VOID(co_await tls->handshake());
     co_return std::move(tls);
@@ -185,6 +192,7 @@ class Server : public TlsServer {
     return found == contexts_.end() ? nullptr : found->second.get();
   }
 
+  SessionTickets tickets_;
   Context base_;
   std::string clients_ca_;
   std::unordered_map<std::string, Context> contexts_;

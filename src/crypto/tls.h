@@ -5,10 +5,12 @@
 // certificate of the fleet's CA (mutual TLS).
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "async/task.h"
 #include "base/result.h"
@@ -16,6 +18,16 @@
 #include "sys/network.h"
 
 namespace perigee::crypto {
+
+inline constexpr std::size_t kTicketNameBytes = 16;
+inline constexpr std::size_t kTicketKeyBytes = 32;
+// What session tickets are sealed with. The name goes with the ticket in the clear.
+struct TicketKey {
+  std::string name;    // kTicketNameBytes
+  std::string cipher;  // kTicketKeyBytes, AES-256-CBC
+  std::string mac;     // kTicketKeyBytes, HMAC-SHA-256
+  bool operator==(const TicketKey&) const = default;
+};
 
 class TlsServer {
  public:
@@ -25,6 +37,9 @@ class TlsServer {
   virtual Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
                                        std::string_view key_pem) = 0;
   virtual void remove_certificate(std::string_view host) = 0;
+  // Of TLS 1.3: the first seals from now on, all open. Servers with the same keys go on with each
+  // other's sessions. Until it is called a server's tickets are its own.
+  virtual void set_ticket_keys(std::vector<TicketKey> keys) = 0;
   // From now on clients are asked for a certificate: one that is not of this CA ends the handshake,
   // none is let through, and `peer_identity` tells who it is. Before the certificates are set.
   virtual Result<void> ask_clients(std::string_view ca_pem) = 0;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "crypto/aead.h"
 #include "router/limits.h"
+#include "router/ticket_keys.h"
 
 namespace perigee::router {
 namespace {
@@ -79,6 +80,13 @@ async::Task<void> CertificateKeeper::run() {
                   fetched ? "" : ": ", fetched ? "" : fetched.error().context);
     }
     co_await host_.loop.sleep(kKeysRetry);
+  }
+}
+
+async::Task<void> CertificateKeeper::change_ticket_keys() {
+  for (;;) {
+    tls_.set_ticket_keys(ticket_keys(keys_, host_.clock.wall()));
+    co_await host_.loop.sleep(kTicketKeysCheck);
   }
 }
 

@@ -3,7 +3,8 @@
 // Their keys come sealed, by the feed and from disk; the router holds what opens keys of
 // certificates and nothing else. A key that is sealed with one it does not have (the ring was
 // rotated) waits until control has told the new ones; the certificate that was there stays
-// meanwhile. The router's loop.
+// meanwhile. Session tickets are sealed with keys that follow from the same ones. The router's
+// loop.
 #pragma once
 
 #include <map>
@@ -28,6 +29,8 @@ class CertificateKeeper {
   void update(const routing::RouteTable& before, const routing::RouteTable& after);
   // Asks control for keys whenever some are missing; for ever.
   async::Task<void> run();
+  // Has session tickets sealed with the keys of the time (ticket_keys.h); for ever.
+  async::Task<void> change_ticket_keys();
 
  private:
   void install(const routing::RoutePtr& route);

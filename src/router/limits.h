@@ -50,6 +50,7 @@ inline constexpr std::size_t kMaxNodes = 65'535;
 
 // Keys of certificates.
 inline constexpr Duration kKeysRetry = 1s;
+inline constexpr Duration kTicketKeysCheck = 1min;  // whether the time has come for others
 inline constexpr std::size_t kMaxKeysAnswer = 64 * 1024;
 
 // Calls to control.

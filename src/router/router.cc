@@ -143,6 +143,7 @@ async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners lis
   co_await self.load_routes();
   if (self.stopped.is_set()) co_return;
   self.start_servers(listeners);
+  self.tasks.spawn(self.certificates->change_ticket_keys());
   if (self.config.control) self.follow_control();
   self.tasks.spawn(backhaul::LoadTeller::run(self.teller));
   co_await self.stopped.wait();

@@ -78,6 +78,15 @@ Result<std::string> KindKeys::open(std::string_view place, std::string_view text
   return open_with(key->second, kind_, place, sealed);
 }
 
+std::vector<std::string> KindKeys::derive(std::string_view label) const {
+  std::vector<std::string> out;
+  out.reserve(keys_.size());
+  for (const auto& [id, key] : keys_) {
+    out.push_back(crypto::hmac_sha256(key, fmt::format("perigee derived 1 {}", label)));
+  }
+  return out;
+}
+
 json::Value KindKeys::to_json() const {
   json::Value out = json::object();
   for (const auto& [id, key] : keys_) out.set(id, crypto::base64_encode(key));

@@ -45,6 +45,9 @@ class KindKeys {
 
   // {"k1": "base64", …}: what a process that may open this kind is sent.
   json::Value to_json() const;
+  // Of each key another one, for a use that `label` tells apart: the same wherever that key is, and
+  // as secret. 32 bytes.
+  std::vector<std::string> derive(std::string_view label) const;
   static Result<KindKeys> from(Kind kind, const json::Value& value);
 
  private:
