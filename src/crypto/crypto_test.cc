@@ -128,6 +128,34 @@ async::Task<Result<std::string>> write_and_end(sys::Stream& stream, std::string 
   co_return std::string();
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "both sides agree on the server's first protocol that the client knows") {
+  const auto agreed = [&](const Protocols& ours, const Protocols& theirs) -> std::string {
+    server = *TlsServer::create(ours);
+    REQUIRE(server->set_certificate("a.test", a.certificate_pem, a.private_key_pem).has_value());
+    client = *TlsClient::create(ca.certificate_pem, TlsClient::Verify::yes, theirs);
+    const Pair pair = loop().run(handshake(*this, *client, "a.test"));
+    if (!pair.server || !pair.client) return "refused";
+    CHECK(agreed_protocol(**pair.client) == agreed_protocol(**pair.server));
+    return agreed_protocol(**pair.server);
+  };
+  CHECK(agreed({"h2", "http/1.1"}, {"http/1.1", "h2"}) == "h2");
+  CHECK(agreed({"h2", "http/1.1"}, {"http/1.1"}) == "http/1.1");
+  CHECK(agreed({"http/1.1"}, {"h2"}) == "refused");
+  CHECK(agreed({"h2", "http/1.1"}, {}).empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a connection's certificate covers its own names alone") {
+  const KeyPair wide = leaf("*.wide.test");
+  REQUIRE(server->set_certificate("*.wide.test", wide.certificate_pem, wide.private_key_pem)
+              .has_value());
+  const Pair pair = loop().run(handshake(*this, *client, "b.wide.test"));
+  REQUIRE_MESSAGE(pair.server.has_value(), pair.server.error().context);
+  CHECK(certificate_covers(**pair.server, "c.wide.test"));
+  CHECK_FALSE(certificate_covers(**pair.server, "a.test"));
+  CHECK_FALSE(certificate_covers(**pair.server, "c.b.wide.test"));
+}
+
 TEST_CASE_FIXTURE(Fixture, "megabytes go both ways at once, then both ends see a clean close") {
   Pair pair = loop().run(handshake(*this, *client, "a.test"));
   REQUIRE_MESSAGE(pair.server.has_value(), pair.server.error().context);

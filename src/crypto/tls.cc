@@ -34,7 +34,7 @@ struct BioFree {
 };
 using Bio = std::unique_ptr<BIO, BioFree>;
 
-constexpr std::string_view kAlpn = "\x08http/1.1";
+constexpr std::size_t kMaxProtocolName = 255;
 constexpr const char* kCiphers12 = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL";
 constexpr const char* kCiphers13 =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
@@ -62,13 +62,24 @@ Result<Context> make_context(const SSL_METHOD* method) {
   return context;
 }
 
-// RFC 7301: http/1.1 if offered; a client that offers only others is refused.
+// As TLS has it: each name behind its length.
+std::string alpn_list(const Protocols& protocols) {
+  std::string list;
+  for (const std::string& name : protocols) {
+    PERIGEE_CHECK(!name.empty() && name.size() <= kMaxProtocolName);
+    list += static_cast<char>(name.size());
+    list += name;
+  }
+  return list;
+}
+
+// RFC 7301: the first of our list that is offered. `ours`: an alpn_list.
 int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
-                const unsigned char* offered, unsigned int offered_size, void*) {
+                const unsigned char* offered, unsigned int offered_size, void* ours) {
+  const std::string& list = *static_cast<const std::string*>(ours);
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, bytes(kAlpn),
-                            static_cast<unsigned int>(kAlpn.size()), offered,
-                            offered_size) != OPENSSL_NPN_NEGOTIATED) {
+  if (SSL_select_next_proto(&chosen, out_size, bytes(list), static_cast<unsigned int>(list.size()),
+                            offered, offered_size) != OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
   *out = chosen;
@@ -119,7 +130,9 @@ Result<void> trust(SSL_CTX* context, std::string_view ca_pem) {
 
 class Server : public TlsServer {
  public:
-  explicit Server(Context base) : base_(std::move(base)) {
+  Server(Context base, const Protocols& protocols)
+      : alpn_(alpn_list(protocols)), base_(std::move(base)) {
+    SSL_CTX_set_alpn_select_cb(base_.get(), select_alpn, &alpn_);
     SSL_CTX_set_tlsext_servername_callback(base_.get(), choose);
     SSL_CTX_set_tlsext_servername_arg(base_.get(), this);
   }
@@ -127,6 +140,7 @@ class Server : public TlsServer {
   Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
                                std::string_view key_pem) override {
     TRY_AS(Context context, make_server_context(), fmt::format("certificate of {}", host));
+    SSL_CTX_set_alpn_select_cb(context.get(), select_alpn, &alpn_);
     TRY_VOID_AS(use_chain(context.get(), chain_pem), fmt::format("certificate of {}", host));
     TRY_VOID_AS(use_key(context.get(), key_pem), fmt::format("certificate of {}", host));
     if (!clients_ca_.empty()) TRY_VOID(trust(context.get(), clients_ca_));
@@ -162,7 +176,6 @@ class Server : public TlsServer {
 
   static Result<Context> make_server_context() {
     TRY(Context context, make_context(TLS_server_method()));
-    SSL_CTX_set_alpn_select_cb(context.get(), select_alpn, nullptr);
     SSL_CTX_set_num_tickets(context.get(), 1);
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets only
     return context;
@@ -193,6 +206,7 @@ class Server : public TlsServer {
   }
 
   SessionTickets tickets_;
+  std::string alpn_;  // its address is the contexts'
   Context base_;
   std::string clients_ca_;
   std::unordered_map<std::string, Context> contexts_;
@@ -239,17 +253,19 @@ class Client : public TlsClient {
 
 }  // namespace
 
-Result<std::unique_ptr<TlsServer>> TlsServer::create() {
+Result<std::unique_ptr<TlsServer>> TlsServer::create(const Protocols& protocols) {
   TRY(Context base, Server::make_server_context());
-  return std::make_unique<Server>(std::move(base));
+  return std::make_unique<Server>(std::move(base), protocols);
 }
 
-Result<std::unique_ptr<TlsClient>> TlsClient::create(std::string_view ca_pem, Verify verify) {
+Result<std::unique_ptr<TlsClient>> TlsClient::create(std::string_view ca_pem, Verify verify,
+                                                     const Protocols& protocols) {
   TRY(Context context, make_context(TLS_client_method()));
   TRY_VOID(trust(context.get(), ca_pem));
   const int mode = verify == Verify::yes ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
   SSL_CTX_set_verify(context.get(), mode, nullptr);
-  SSL_CTX_set_alpn_protos(context.get(), bytes(kAlpn), static_cast<unsigned int>(kAlpn.size()));
+  const std::string alpn = alpn_list(protocols);
+  SSL_CTX_set_alpn_protos(context.get(), bytes(alpn), static_cast<unsigned int>(alpn.size()));
   return std::make_unique<Client>(std::move(context));
 }
 
@@ -261,6 +277,16 @@ std::optional<PeerIdentity> peer_identity(const sys::Stream& stream) {
 std::string server_name(const sys::Stream& stream) {
   const auto* tls = dynamic_cast<const TlsStream*>(&stream);
   return tls == nullptr ? std::string() : tls->server_name();
+}
+
+std::string agreed_protocol(const sys::Stream& stream) {
+  const auto* tls = dynamic_cast<const TlsStream*>(&stream);
+  return tls == nullptr ? std::string() : tls->agreed_protocol();
+}
+
+bool certificate_covers(const sys::Stream& stream, const std::string& host) {
+  const auto* tls = dynamic_cast<const TlsStream*>(&stream);
+  return tls != nullptr && tls->certificate_covers(host);
 }
 
 }  // namespace perigee::crypto

@@ -29,9 +29,13 @@ struct TicketKey {
   bool operator==(const TicketKey&) const = default;
 };
 
+// Names of application protocols (RFC 7301), the preferred one first.
+using Protocols = std::vector<std::string>;
+
 class TlsServer {
  public:
-  static Result<std::unique_ptr<TlsServer>> create();
+  // A client that offers protocols, and none of these, is refused (alert no_application_protocol).
+  static Result<std::unique_ptr<TlsServer>> create(const Protocols& protocols = {"http/1.1"});
   virtual ~TlsServer() = default;
   // PEM chain (leaf first) and key. Replaces the one of that host.
   virtual Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
@@ -54,7 +58,8 @@ class TlsClient {
   // Trusts `ca_pem` only, or the system's roots when empty; without verification, anybody.
   enum class Verify { no, yes };
   static Result<std::unique_ptr<TlsClient>> create(std::string_view ca_pem,
-                                                   Verify verify = Verify::yes);
+                                                   Verify verify = Verify::yes,
+                                                   const Protocols& protocols = {"http/1.1"});
   virtual ~TlsClient() = default;
   // What new connections show a server that asks.
   virtual Result<void> identify_as(const KeyPair& identity) = 0;
@@ -73,5 +78,12 @@ std::optional<PeerIdentity> peer_identity(const sys::Stream& stream);
 
 // The SNI name of a server-side TLS stream; empty for others.
 std::string server_name(const sys::Stream& stream);
+
+// What both sides agreed to speak; empty: no TLS, or one of them named no protocol.
+std::string agreed_protocol(const sys::Stream& stream);
+
+// Whether the certificate that this side showed is for `host` (RFC 9110 section 4.3.3). False
+// without TLS.
+bool certificate_covers(const sys::Stream& stream, const std::string& host);
 
 }  // namespace perigee::crypto

@@ -5,6 +5,7 @@
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <array>
@@ -146,6 +147,19 @@ void TlsSession::close_notify() {
 std::string TlsSession::server_name() const {
   const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
   return name == nullptr ? "" : name;
+}
+
+std::string TlsSession::agreed_protocol() const {
+  const unsigned char* name = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
+bool TlsSession::certificate_covers(const std::string& host) const {
+  X509* certificate = SSL_get_certificate(ssl_.get());
+  return certificate != nullptr &&
+         X509_check_host(certificate, host.data(), host.size(), 0, nullptr) == 1;
 }
 
 // Of a certificate that the handshake verified; a client's is asked for by SSL_VERIFY_PEER alone.

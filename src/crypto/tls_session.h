@@ -49,6 +49,8 @@ class TlsSession {
   Result<void> write(std::string_view data);
   void close_notify();
   std::string server_name() const;
+  std::string agreed_protocol() const;
+  bool certificate_covers(const std::string& host) const;
   std::optional<PeerIdentity> peer_identity() const;
 
  private:

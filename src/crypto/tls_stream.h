@@ -28,6 +28,10 @@ class TlsStream : public sys::Stream {
   sys::Address peer() const override { return below_->peer(); }
   sys::Address local() const override { return below_->local(); }
   std::string server_name() const { return session_.server_name(); }
+  std::string agreed_protocol() const { return session_.agreed_protocol(); }
+  bool certificate_covers(const std::string& host) const {
+    return session_.certificate_covers(host);
+  }
   std::optional<PeerIdentity> peer_identity() const { return session_.peer_identity(); }
 
  private:
