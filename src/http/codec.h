@@ -102,5 +102,7 @@ void append_chunk(std::string& out, std::string_view data);  // not for empty da
 
 bool is_token(std::string_view text);
 bool is_field_value(std::string_view text);
+bool is_host(std::string_view text);    // with or without a port
+bool is_target(std::string_view text);  // of these characters alone, whatever its form
 
 }  // namespace perigee::http

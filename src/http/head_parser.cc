@@ -58,10 +58,6 @@ Parsed<int> parse_version(std::string_view text) {
   return text[7] == '0' ? 0 : 1;
 }
 
-bool is_host(std::string_view text) {
-  return all_of_class(text, kHostChar);
-}
-
 // RFC 9112 section 3.2: exactly one Host in HTTP/1.1, at most one in 1.0.
 Parsed<void> check_host(const RequestHead& head) {
   const std::size_t count = head.headers.count("host");
@@ -114,7 +110,7 @@ Parsed<void> parse_request_line(std::string_view line, RequestHead& head) {
   if (target.size() > kMaxTargetBytes) return refuse(414, "request target too long");
   auto version = parse_version(after_method.substr(second + 1));
   if (!version) return std::unexpected(version.error());
-  if (target.empty() || !all_of_class(target, kTargetChar)) {
+  if (!is_target(target)) {
     return refuse(400, "invalid character in the request target");
   }
   if (method == "CONNECT") return refuse(501, "CONNECT is not supported");
@@ -149,6 +145,14 @@ bool is_token(std::string_view text) {
 
 bool is_field_value(std::string_view text) {
   return all_of_class(text, kFieldChar);
+}
+
+bool is_host(std::string_view text) {
+  return all_of_class(text, kHostChar);
+}
+
+bool is_target(std::string_view text) {
+  return !text.empty() && all_of_class(text, kTargetChar);
 }
 
 Parsed<std::optional<std::size_t>> HeadScanner::scan(std::string_view buffer) {

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "http/codec.h"
-#include "http/codec_text.h"
 
 namespace perigee::http {
 namespace {
@@ -21,7 +20,7 @@ Result<void> append_fields(std::string& out, const Headers& headers) {
 }  // namespace
 
 Result<void> append_head(std::string& out, const RequestHead& head) {
-  if (!is_token(head.method) || head.target.empty() || !all_of_class(head.target, kTargetChar)) {
+  if (!is_token(head.method) || !is_target(head.target)) {
     return fail(Code::internal, "request line of {} {} can't be sent", head.method, head.target);
   }
   out.append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\n");

@@ -37,7 +37,8 @@ class Headers {
 struct RequestHead {
   std::string method = "GET";
   std::string target = "/";  // origin-form: path and query, undecoded
-  int minor_version = 1;     // HTTP/1.x
+  int major_version = 1;     // as it came in: 1 or 2
+  int minor_version = 1;
   Headers headers{};
 
   std::string_view path() const;                                  // undecoded, without query
@@ -46,6 +47,7 @@ struct RequestHead {
 
 struct ResponseHead {
   int status = 200;
+  int major_version = 1;
   int minor_version = 1;
   Headers headers{};
 };

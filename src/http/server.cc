@@ -19,26 +19,28 @@ async::Task<void> accept_into(sys::Listener& listener, std::optional<StreamResul
 }  // namespace
 
 struct Server::Parts {
-  Parts(sys::Host& host, Handler& handler, ServerLimits limits)
+  Parts(sys::Host& host, Handler& handler, ServerLimits limits, Protocol* other_)
       : context(host, handler, limits),
+        other(other_),
         slots(host.loop, limits.max_connections),
         connections(host.loop, limits.max_connections) {}
 
   ServerContext context;
+  Protocol* other;  // may be null
   async::Semaphore slots;
   async::TaskGroup connections;
 
   static async::Task<void> accept_loop(std::shared_ptr<Parts> parts,
                                        std::unique_ptr<sys::Listener> listener,
                                        crypto::TlsServer* tls);
-  static async::Task<void> run_plain(ServerContext& context, std::unique_ptr<sys::Stream> stream,
+  static async::Task<void> run_plain(Parts& parts, std::unique_ptr<sys::Stream> stream,
                                      async::Semaphore::Permit permit);
-  static async::Task<void> run_tls(ServerContext& context, std::unique_ptr<sys::Stream> stream,
+  static async::Task<void> run_tls(Parts& parts, std::unique_ptr<sys::Stream> stream,
                                    async::Semaphore::Permit permit, crypto::TlsServer& tls);
 };
 
-Server::Server(sys::Host& host, Handler& handler, ServerLimits limits)
-    : parts_(std::make_shared<Parts>(host, handler, limits)) {}
+Server::Server(sys::Host& host, Handler& handler, ServerLimits limits, Protocol* other)
+    : parts_(std::make_shared<Parts>(host, handler, limits, other)) {}
 
 Server::~Server() {
   parts_->context.draining.set();
@@ -49,18 +51,23 @@ std::size_t Server::connections() const {
   return parts_->connections.size();
 }
 
-async::Task<void> Server::Parts::run_plain(ServerContext& context,
-                                           std::unique_ptr<sys::Stream> stream,
+async::Task<void> Server::Parts::run_plain(Parts& parts, std::unique_ptr<sys::Stream> stream,
                                            async::Semaphore::Permit permit) {
   const async::Semaphore::Permit held = std::move(permit);
-  ServerConnection connection(context, std::move(stream), ServerConnection::Security::plain);
-  co_await connection.run();
+  std::optional<Accepted> rest;
+  {
+    ServerConnection connection(parts.context, std::move(stream), Security::plain,
+                                parts.other == nullptr ? "" : parts.other->preface());
+    co_await connection.run();
+    rest = connection.take_other();
+  }
+  if (rest) co_await parts.other->serve(parts.context, *std::move(rest));
 }
 
-async::Task<void> Server::Parts::run_tls(ServerContext& context,
-                                         std::unique_ptr<sys::Stream> stream,
+async::Task<void> Server::Parts::run_tls(Parts& parts, std::unique_ptr<sys::Stream> stream,
                                          async::Semaphore::Permit permit, crypto::TlsServer& tls) {
   const async::Semaphore::Permit held = std::move(permit);
+  ServerContext& context = parts.context;
   async::Loop& loop = context.host.loop;
   auto secure =
       co_await async::with_deadline(loop, loop.deadline_in(context.limits.handshake_timeout),
@@ -69,7 +76,11 @@ async::Task<void> Server::Parts::run_tls(ServerContext& context,
     log_debug("http", "{}", secure.error().context);
     co_return;
   }
-  ServerConnection connection(context, *std::move(secure), ServerConnection::Security::tls);
+  if (parts.other != nullptr && crypto::agreed_protocol(**secure) == parts.other->alpn()) {
+    co_return co_await parts.other->serve(
+        context, {.stream = *std::move(secure), .security = Security::tls});
+  }
+  ServerConnection connection(context, *std::move(secure), Security::tls);
   co_await connection.run();
 }
 
@@ -88,9 +99,9 @@ async::Task<void> Server::Parts::accept_loop(std::shared_ptr<Parts> parts,
       log_warning("http", "{}: {}", listener->local(), accepted->error().context);
       co_await loop.sleep(kAcceptPause);
     } else if (tls != nullptr) {
-      parts->connections.spawn(run_tls(context, **std::move(accepted), std::move(permit), *tls));
+      parts->connections.spawn(run_tls(*parts, **std::move(accepted), std::move(permit), *tls));
     } else {
-      parts->connections.spawn(run_plain(context, **std::move(accepted), std::move(permit)));
+      parts->connections.spawn(run_plain(*parts, **std::move(accepted), std::move(permit)));
     }
   }
 }

@@ -1,4 +1,5 @@
-// Server: HTTP/1.1 on any listener, connections as tasks, requests to one Handler.
+// Server: HTTP/1.1 on any listener, connections as tasks, requests to one Handler; and another
+// protocol, where it is given one, for the clients that choose that.
 //
 //   http::Server server(host, handler, limits);
 //   co_await server.serve(std::move(listener));            // plain
@@ -14,13 +15,15 @@
 #include "crypto/tls.h"
 #include "http/limits.h"
 #include "http/message.h"
+#include "http/protocol.h"
 #include "sys/host.h"
 
 namespace perigee::http {
 
 class Server {
  public:
-  Server(sys::Host& host, Handler& handler, ServerLimits limits);
+  // `other` outlives the server; null: HTTP/1.1 alone. TLS has to offer it (crypto/tls.h).
+  Server(sys::Host& host, Handler& handler, ServerLimits limits, Protocol* other = nullptr);
   ~Server();
 
   async::Task<void> serve(std::unique_ptr<sys::Listener> listener);

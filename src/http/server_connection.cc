@@ -1,9 +1,5 @@
 #include "http/server_connection.h"
 
-#include <time.h>
-
-#include <array>
-
 #include "async/combine.h"
 #include "base/text.h"
 #include "http/prefixed_stream.h"
@@ -17,40 +13,7 @@ constexpr std::size_t kIdleRoom = 2 * 1024;  // all that an idle connection hold
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::size_t kDiscardBuffer = 16 * 1024;
 
-std::string http_date(std::int64_t seconds) {
-  const time_t t = seconds;
-  std::tm broken{};
-  ::gmtime_r(&t, &broken);
-  constexpr std::array<const char*, 7> kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::array<const char*, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT",
-                     kDays[static_cast<std::size_t>(broken.tm_wday)], broken.tm_mday,
-                     kMonths[static_cast<std::size_t>(broken.tm_mon)], broken.tm_year + 1900,
-                     broken.tm_hour, broken.tm_min, broken.tm_sec);
-}
-
 }  // namespace
-
-ServerContext::ServerContext(sys::Host& h, Handler& handler_, ServerLimits limits_)
-    : host(h),
-      handler(handler_),
-      limits(limits_),
-      draining(h.loop),
-      id_prefix_(sys::random_hex(h.entropy, 8)) {}
-
-const std::string& ServerContext::date() {
-  const std::int64_t second = host.clock.wall().ns / 1'000'000'000;
-  if (second != date_second_) {
-    date_second_ = second;
-    date_ = http_date(second);
-  }
-  return date_;
-}
-
-std::string ServerContext::next_request_id() {
-  return fmt::format("{}{:08x}", id_prefix_, ++id_count_);
-}
 
 // A request's body; asks for it first where the client waits for that (RFC 9110, 10.1.1).
 class RequestBody : public Body {
@@ -77,10 +40,11 @@ class RequestBody : public Body {
 };
 
 ServerConnection::ServerConnection(ServerContext& context, std::unique_ptr<sys::Stream> stream,
-                                   Security security)
+                                   Security security, std::string_view preface)
     : context_(context),
       stream_(std::move(stream)),
       security_(security),
+      preface_(preface),
       input_(context.host.loop, *stream_),
       peer_(stream_->peer()) {
   peer_identity_ = crypto::peer_identity(*stream_);
@@ -92,6 +56,13 @@ async::Task<void> ServerConnection::run() {
   Next next = Next::request;
   while (next == Next::request) next = co_await serve_one();
   if (next == Next::linger) co_await linger();
+  other_ = next == Next::other_protocol;
+}
+
+std::optional<Accepted> ServerConnection::take_other() {
+  if (!other_) return std::nullopt;
+  return Accepted{
+      .stream = std::move(stream_), .security = security_, .ahead = std::string(input_.view())};
 }
 
 async::Task<ServerConnection::Next> ServerConnection::serve_one() {
@@ -99,6 +70,8 @@ async::Task<ServerConnection::Next> ServerConnection::serve_one() {
   // RFC 9112 section 2.2: one empty line before a request is forgiven.
   const std::optional<std::size_t> size = co_await await_head();
   if (!size) co_return Next::linger;
+  const std::string_view preface = std::exchange(preface_, {});
+  if (!preface.empty() && input_.view().starts_with(preface)) co_return Next::other_protocol;
   auto head = parse_request_head(input_.view().substr(0, *size));
   input_.consume(*size);
   auto framing = head ? request_framing(*head) : Parsed<Framing>(std::unexpected(head.error()));

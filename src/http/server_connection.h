@@ -1,46 +1,32 @@
 // One connection of a Server: requests one after the other, each answered before the next is read.
 // Private to http. A request passes through: await_head, parse, handle, settle (drain or close).
+//
+// A connection may begin with what another protocol begins with: `run` then ends before anything of
+// it has been answered, and `take_other` gives it to whoever speaks that.
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include "async/event.h"
 #include "http/input.h"
-#include "http/limits.h"
-#include "http/message.h"
-#include "sys/host.h"
+#include "http/protocol.h"
+#include "http/server_context.h"
 
 namespace perigee::http {
 
-// What the connections of a server share.
-struct ServerContext {
-  ServerContext(sys::Host& h, Handler& handler_, ServerLimits limits_);
-  const std::string& date();  // of this second (RFC 9110 section 5.6.7)
-  std::string next_request_id();
-
-  sys::Host& host;
-  Handler& handler;
-  ServerLimits limits;
-  async::Event draining;
-
- private:
-  std::int64_t date_second_ = -1;
-  std::string date_;
-  std::string id_prefix_;
-  std::uint32_t id_count_ = 0;
-};
-
 class ServerConnection {
  public:
-  enum class Security { plain, tls };
-  ServerConnection(ServerContext& context, std::unique_ptr<sys::Stream> stream, Security security);
+  // `preface`: the head that another protocol's connections begin with; empty: there is none.
+  ServerConnection(ServerContext& context, std::unique_ptr<sys::Stream> stream, Security security,
+                   std::string_view preface = {});
   async::Task<void> run();
+  // The connection, where it turned out to speak the other protocol.
+  std::optional<Accepted> take_other();
 
  private:
   friend class Writer;
   friend class RequestBody;
-  enum class Next { request, close, linger };
+  enum class Next { request, close, linger, other_protocol };
 
   async::Task<Next> serve_one();
   async::Task<bool> await_first_byte();
@@ -58,6 +44,8 @@ class ServerConnection {
   ServerContext& context_;
   std::unique_ptr<sys::Stream> stream_;
   Security security_;
+  std::string_view preface_;  // until the first head
+  bool other_ = false;
   Input input_;
   sys::Address peer_;
   std::optional<std::uint32_t> peer_uid_;

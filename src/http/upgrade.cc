@@ -40,6 +40,11 @@ async::Task<Result<UpgradeAnswer>> exchange(async::Loop& loop, std::unique_ptr<s
   co_return answer;
 }
 
+// Not from HTTP/1.0. A head of HTTP/2 has the fields only where it was made of an extended CONNECT.
+bool may_upgrade(const RequestHead& head) {
+  return head.major_version > 1 || head.minor_version >= 1;
+}
+
 }  // namespace
 
 async::Task<Result<UpgradeAnswer>> upgrade(sys::Host& host, sys::Address to, RequestHead head,
@@ -62,13 +67,13 @@ async::Task<Result<UpgradeAnswer>> upgrade(async::Loop& loop, std::unique_ptr<sy
 
 std::string requested_protocol(const RequestHead& head) {
   const std::string* protocol = head.headers.find("upgrade");
-  const bool asks = head.minor_version >= 1 && protocol != nullptr &&
-                    has_token(head.headers, "connection", "upgrade");
+  const bool asks =
+      may_upgrade(head) && protocol != nullptr && has_token(head.headers, "connection", "upgrade");
   return asks ? *protocol : std::string();
 }
 
 bool asks_for_upgrade(const RequestHead& head, std::string_view protocol) {
-  return head.minor_version >= 1 && has_token(head.headers, "connection", "upgrade") &&
+  return may_upgrade(head) && has_token(head.headers, "connection", "upgrade") &&
          has_token(head.headers, "upgrade", protocol);
 }
 
