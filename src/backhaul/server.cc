@@ -26,10 +26,9 @@ async::Task<void> sleep_until(async::Loop& loop, MonotonicTime at) {
 
 Server::Server(sys::Host& host, http::Handler& handler, TunnelHandler& tunnels, Allow allow)
     : host_(host),
-      handler_(handler),
+      context_(host, handler, {}),
       tunnels_(tunnels),
       allow_(std::move(allow)),
-      draining_(host.loop),
       tasks_(host.loop, kMaxInbound) {}
 
 Server::~Server() {
@@ -37,9 +36,10 @@ Server::~Server() {
 }
 
 async::Task<void> Server::serve(std::unique_ptr<sys::Listener> listener) {
-  while (!draining_.is_set()) {
+  while (!context_.draining.is_set()) {
     std::optional<Accepted> accepted;
-    co_await async::first_of(host_.loop, accept_into(*listener, accepted), draining_.wait());
+    co_await async::first_of(host_.loop, accept_into(*listener, accepted),
+                             context_.draining.wait());
     if (!accepted) co_return;
     if (!*accepted) {
       log_warning("backhaul", "{}: {}", listener->local(), accepted->error().context);
@@ -57,7 +57,8 @@ async::Task<void> Server::serve(std::unique_ptr<sys::Listener> listener) {
 
 async::Task<void> Server::serve_connection(std::unique_ptr<sys::Stream> stream) {
   std::string ahead;
-  co_await async::first_of(host_.loop, greeting(host_.loop, *stream, ahead), draining_.wait());
+  co_await async::first_of(host_.loop, greeting(host_.loop, *stream, ahead),
+                           context_.draining.wait());
   if (ahead.empty()) co_return;
   if (ahead[0] != proxy_protocol::kSignature[0]) {
     co_return co_await serve_http(std::move(stream), std::move(ahead));
@@ -68,13 +69,9 @@ async::Task<void> Server::serve_connection(std::unique_ptr<sys::Stream> stream) 
 }
 
 async::Task<void> Server::serve_http(std::unique_ptr<sys::Stream> stream, std::string ahead) {
-  http2::ServerConnection connection(host_, handler_, std::move(stream), std::move(ahead));
-  struct Entry {
-    std::set<http2::ServerConnection*>& all;
-    http2::ServerConnection* own;
-    ~Entry() { all.erase(own); }
-  };
-  const Entry entry{open_, *open_.insert(&connection).first};
+  http2::ServerConnection connection(context_,
+                                     {.stream = std::move(stream), .ahead = std::move(ahead)},
+                                     http2::Counterpart::router);
   co_await connection.run();
 }
 
@@ -101,8 +98,7 @@ async::Task<Result<void>> Server::serve_tunnel(sys::Stream& stream, std::string 
 }
 
 async::Task<void> Server::drain(Deadline deadline) {
-  draining_.set();
-  for (http2::ServerConnection* each : open_) each->drain();
+  context_.draining.set();
   co_await async::first_of(host_.loop, tasks_.drained(), sleep_until(host_.loop, deadline.at));
   tasks_.cancel_all();
 }

@@ -10,7 +10,6 @@
 
 #include <functional>
 #include <memory>
-#include <set>
 
 #include "async/task_group.h"
 #include "backhaul/limits.h"
@@ -45,11 +44,9 @@ class Server {
   async::Task<Result<void>> serve_tunnel(sys::Stream& stream, std::string ahead);
 
   sys::Host& host_;
-  http::Handler& handler_;
+  http::ServerContext context_;
   TunnelHandler& tunnels_;
   Allow allow_;
-  async::Event draining_;
-  std::set<http2::ServerConnection*> open_;
   async::TaskGroup tasks_;  // last: uses the others
 };
 

@@ -7,21 +7,29 @@ namespace perigee::http2 {
 namespace {
 
 constexpr Duration kLastWords = 1s;  // to tell the peer what is wrong with what it sent
+constexpr std::size_t kBursts = 16;  // of kReadBatch, before others have their turn
 
 }  // namespace
 
 Connection::Connection(async::Loop& loop, std::unique_ptr<sys::Stream> stream, Role role,
-                       std::string ahead)
+                       std::string ahead, const Terms& terms)
     : loop_(loop),
       stream_(std::move(stream)),
       peer_(stream_->peer()),
+      local_(stream_->local()),
       role_(role),
+      limits_(terms.limits),
+      refusals_(terms.refusals),
       ahead_(std::move(ahead)),
       last_heard_(loop.now()),
+      idle_since_(loop.now()),
+      progress_(loop.now()),
       output_(loop),
       arrival_(loop),
       ended_(loop),
-      session_(role, *this) {}
+      session_(role, *this, limits_) {
+  if (terms.frames) guard_.emplace(*terms.frames, loop.now());
+}
 
 Connection::~Connection() = default;
 
@@ -46,24 +54,48 @@ async::Task<void> Connection::pump() {
   co_await async::first_of(loop_, read_all(), write_all());
 }
 
+// Waits with little room: an idle connection holds no more than that.
 async::Task<void> Connection::read_all() {
-  const auto storage = std::make_unique_for_overwrite<char[]>(kReadBatch);
-  const std::span<char> buffer(storage.get(), kReadBatch);
-  std::string_view bytes = ahead_;
-  for (;;) {
-    const auto received = session_.receive(bytes);
-    output_.notify_all();
-    if (!received) {
-      lose(received.error());
-      co_await loop_.sleep(kLastWords);
-      co_return;
-    }
+  std::array<char, kIdleRead> buffer;
+  bool going_on = receive(std::exchange(ahead_, {}));
+  while (going_on) {
     auto count = co_await stream_->read(buffer);
     if (!count) lose(std::move(count).error().with(peer_.str()));
     if (lost_ || *count == 0) co_return;
-    last_heard_ = loop_.now();
-    bytes = std::string_view(buffer.data(), *count);
+    going_on = receive({buffer.data(), *count}) && (*count < buffer.size() || read_burst());
   }
+  if (excess_) co_return co_await refuse(*excess_);
+  if (lost_) co_await loop_.sleep(kLastWords);
+}
+
+// What is there already. False: nothing more is to be read.
+bool Connection::read_burst() {
+  const auto storage = std::make_unique_for_overwrite<char[]>(kReadBatch);
+  const std::span<char> buffer(storage.get(), kReadBatch);
+  for (std::size_t i = 0; i < kBursts; ++i) {
+    auto count = stream_->try_read(buffer);
+    if (!count) lose(std::move(count).error().with(peer_.str()));
+    if (lost_) return false;
+    if (!*count) return true;
+    if (**count == 0) return false;
+    if (!receive({buffer.data(), **count})) return false;
+  }
+  return true;
+}
+
+// False: the connection is over.
+bool Connection::receive(std::string_view bytes) {
+  last_heard_ = loop_.now();
+  if (guard_ && !excess_) excess_ = guard_->see(bytes, last_heard_);
+  if (excess_) return false;
+  const auto received = session_.receive(bytes);
+  output_.notify_all();
+  if (!received) {
+    count(Refusal::protocol);
+    session_.terminate(ErrorCode::protocol_error);
+    lose(received.error());
+  }
+  return received && !excess_;
 }
 
 async::Task<void> Connection::write_all() {
@@ -73,10 +105,14 @@ async::Task<void> Connection::write_all() {
     session_.take_output(out, kWriteBatch);
     if (out.empty()) {
       if (lost_ || session_.finished()) co_return;
+      std::string().swap(out);
       co_await output_.wait();
       continue;
     }
-    if (auto written = co_await stream_->write(out); !written) {
+    writing_since_ = loop_.now();
+    auto written = co_await stream_->write(out);
+    writing_since_.reset();
+    if (!written) {
       lose(std::move(written).error().with(peer_.str()));
       co_return;
     }
@@ -101,6 +137,19 @@ void Connection::abort(Error why) {
   ended_.set();
 }
 
+async::Task<void> Connection::refuse(Refusal why) {
+  count(why);
+  session_.terminate(ErrorCode::enhance_your_calm);
+  lose(Error::make(Code::resource_exhausted,
+                   fmt::format("{}: connection refused ({})", peer_, name(why))));
+  co_await loop_.sleep(kLastWords);
+  ended_.set();
+}
+
+void Connection::count(Refusal refusal) {
+  if (refusals_ != nullptr) refusals_->count(refusal);
+}
+
 async::Task<void> Connection::drain() {
   going_away_ = true;
   if (role_ == Role::server) {
@@ -121,14 +170,14 @@ StreamState* Connection::find(StreamId id) {
 }
 
 std::size_t Connection::max_streams() const {
-  return std::min<std::size_t>(session_.peer_max_streams(), kMaxStreams);
+  return std::min<std::size_t>(session_.peer_max_streams(), limits_.max_streams);
 }
 
 Result<StreamPtr> Connection::open(const http::Headers& fields, Ending ending) {
   if (lost_) return fail(*lost_);
   if (going_away_) return fail(Code::unavailable, "{} takes no more requests", peer_);
   TRY(const StreamId id, session_.request(fields, ending));
-  auto stream = std::make_shared<StreamState>(loop_, id);
+  auto stream = std::make_shared<StreamState>(loop_, id, limits_);
   streams_.emplace(id, stream);
   output_.notify_all();
   return stream;
@@ -148,25 +197,44 @@ Result<void> Connection::respond(StreamState& stream, const http::Headers& field
   return {};
 }
 
+void Connection::inform(StreamState& stream, int status) {
+  if (stream.closed) return;
+  session_.inform(stream.id, status);
+  output_.notify_all();
+}
+
 async::Task<Result<std::size_t>> Connection::read(StreamPtr stream, std::span<char> into) {
-  while (stream->unread.empty() && !stream->ended && !stream->closed) {
+  for (;;) {
+    CO_TRY(const std::optional<std::size_t> count, try_read(*stream, into));
+    if (count) co_return *count;
     co_await stream->changed.wait();
   }
-  if (stream->unread.empty() && !stream->ended) co_return fail(closed_error(*stream));
-  const std::size_t count = stream->unread.read(into);
-  taken(*stream, count);
-  co_return count;
+}
+
+Result<std::optional<std::size_t>> Connection::try_read(StreamState& stream, std::span<char> into) {
+  if (stream.unread.empty()) {
+    if (stream.ended) return 0;
+    if (stream.closed) return fail(closed_error(stream));
+    return std::nullopt;
+  }
+  const std::size_t count = stream.unread.read(into);
+  taken(stream, count);
+  return count;
 }
 
 async::Task<Result<void>> Connection::write(StreamPtr stream, std::string_view data) {
   while (!data.empty()) {
     if (stream->closed) co_return fail(closed_error(*stream));
     const std::size_t unsent = session_.unsent(stream->id);
-    if (unsent >= kSendBuffer) {
+    const std::size_t all = session_.unsent();
+    const std::size_t room =
+        all < limits_.send_pressure ? limits_.send_buffer : limits_.least_send_buffer;
+    if (unsent >= room) {
       co_await stream->changed.wait();
       continue;
     }
-    const std::string_view piece = data.substr(0, kSendBuffer - unsent);
+    if (all == 0) progress_ = loop_.now();
+    const std::string_view piece = data.substr(0, room - unsent);
     session_.write(stream->id, piece);
     output_.notify_all();
     data.remove_prefix(piece.size());
@@ -184,16 +252,27 @@ void Connection::release(StreamState& stream, ErrorCode code) {
   if (!stream.closed) {
     stream.closed = ErrorCode::cancel;
     session_.reset(stream.id, code);
-    streams_.erase(stream.id);
+    erase(stream);
   }
   drop_unread(stream);
   end_if_drained();
   output_.notify_all();
 }
 
+void Connection::give_up(StreamState& stream) {
+  if (!stream.closed) count(Refusal::slow_reader);
+  release(stream, ErrorCode::cancel);
+}
+
 void Connection::abandon(StreamState& stream) {
-  streams_.erase(stream.id);
+  if (guard_ && !stream.closed) guard_->answered();
+  erase(stream);
   drop_unread(stream);
+}
+
+void Connection::erase(const StreamState& stream) {
+  const bool was_there = streams_.erase(stream.id) > 0;
+  if (was_there && streams_.empty()) idle_since_ = loop_.now();
 }
 
 void Connection::drop_unread(StreamState& stream) {
@@ -223,7 +302,7 @@ Error Connection::closed_error(const StreamState& stream) const {
 void Connection::taken(StreamState& stream, std::size_t bytes) {
   if (bytes == 0) return;
   unread_ -= bytes;
-  if (unread_ < kUnreadPressure / 2) pressure_ = Pressure::none;
+  if (unread_ < limits_.unread_pressure / 2) pressure_ = Pressure::none;
   session_.consume(stream.id, bytes);
   if (stream.window.taken(bytes, loop_.now(), rtt_.smoothed(), pressure_)) {
     session_.set_window(stream.id, stream.window.size());
@@ -233,16 +312,16 @@ void Connection::taken(StreamState& stream, std::size_t bytes) {
 
 void Connection::begin_window(StreamState& stream) {
   if (pressure_ == Pressure::pressed) return;
-  stream.window = StreamWindow(loop_.now(), kFirstWindow);
-  session_.set_window(stream.id, kFirstWindow);
+  stream.window = StreamWindow(loop_.now(), limits_.first_window, limits_);
+  session_.set_window(stream.id, limits_.first_window);
 }
 
 void Connection::press() {
   pressure_ = Pressure::pressed;
   for (const auto& [id, stream] : streams_) {
-    if (stream->window.size() == kLeastWindow) continue;
+    if (stream->window.size() == limits_.least_window) continue;
     stream->window.press(loop_.now());
-    session_.set_window(id, kLeastWindow);
+    session_.set_window(id, limits_.least_window);
   }
 }
 
@@ -263,7 +342,7 @@ void Connection::on_head(StreamId id, http::Headers fields) {
     stream->changed.notify_all();
     return;
   }
-  auto stream = std::make_shared<StreamState>(loop_, id);
+  auto stream = std::make_shared<StreamState>(loop_, id, limits_);
   stream->head = std::move(fields);
   begin_window(*stream);
   streams_.emplace(id, stream);
@@ -276,7 +355,7 @@ void Connection::on_data(StreamId id, std::string_view bytes) {
   if (stream == nullptr) return session_.consume(id, bytes.size());  // nobody wants it any more
   stream->unread.append(bytes);
   unread_ += bytes.size();
-  if (unread_ > kUnreadPressure && pressure_ == Pressure::none) press();
+  if (unread_ > limits_.unread_pressure && pressure_ == Pressure::none) press();
   stream->changed.notify_all();
 }
 
@@ -299,6 +378,8 @@ void Connection::on_departed(StreamId id) {
 }
 
 void Connection::on_progress(StreamId id) {
+  progress_ = loop_.now();
+  if (guard_) guard_->data_sent();
   if (StreamState* stream = find(id)) stream->changed.notify_all();
 }
 
@@ -307,7 +388,8 @@ void Connection::on_closed(StreamId id, ErrorCode code) {
   if (found == streams_.end()) return;
   found->second->closed = code;
   found->second->changed.notify_all();
-  streams_.erase(found);
+  std::erase(arrived_, found->second);  // nobody need begin with it
+  erase(*StreamPtr(found->second));
   end_if_drained();
 }
 
@@ -320,6 +402,32 @@ void Connection::on_ping_answer(std::uint64_t payload) {
 
 void Connection::on_goaway() {
   going_away_ = true;
+}
+
+void Connection::on_stream_mistake(ErrorCode code) {
+  count(code == ErrorCode::protocol_error ? Refusal::malformed : Refusal::protocol);
+  if (guard_ && !excess_) excess_ = guard_->error_made(loop_.now());
+}
+
+void Connection::on_connection_mistake(ErrorCode) {
+  if (!lost_) count(Refusal::protocol);
+}
+
+// ---- patience ----
+
+Duration Connection::head_overdue() const {
+  const auto since = guard_ ? guard_->waiting_since() : std::nullopt;
+  return since ? loop_.now() - *since : Duration::zero();
+}
+
+Duration Connection::stalled() const {
+  const Duration writing = writing_since_ ? loop_.now() - *writing_since_ : Duration::zero();
+  const Duration held = session_.unsent() > 0 ? loop_.now() - progress_ : Duration::zero();
+  return std::max(writing, held);
+}
+
+Duration Connection::idle() const {
+  return streams_.empty() ? loop_.now() - idle_since_ : Duration::zero();
 }
 
 }  // namespace perigee::http2

@@ -46,14 +46,41 @@ http::Headers regular_fields(const http::Headers& fields) {
   return headers;
 }
 
-bool is_target(std::string_view path) {
-  const auto visible = [](char c) { return c > ' ' && c != 0x7f; };
-  return (path.starts_with('/') || path == "*") && path.size() <= http::kMaxTargetBytes &&
-         std::ranges::all_of(path, visible);
+std::unexpected<http::Malformed> refuse(int status, std::string_view why) {
+  return std::unexpected(http::Malformed{.status = status, .why = why});
 }
 
-bool is_authority(std::string_view text) {
-  return std::ranges::none_of(text, [](char c) { return c <= ' ' || c == '/' || c == 0x7f; });
+// RFC 8441: as HTTP/1.1 has it, a GET that asks for another protocol.
+http::Parsed<void> take_extended_connect(http::RequestHead& head, const http::Headers& fields) {
+  if (head.method != "CONNECT") return {};
+  const std::string protocol = pseudo(fields, ":protocol");
+  if (protocol.empty()) return refuse(501, "CONNECT is not supported");
+  if (protocol != "websocket") return refuse(501, "CONNECT to a protocol other than websocket");
+  head.method = "GET";
+  head.headers.add("connection", "Upgrade");
+  head.headers.add("upgrade", protocol);
+  return {};
+}
+
+http::Parsed<void> check_target(const http::RequestHead& head) {
+  if (head.target.size() > http::kMaxTargetBytes) return refuse(414, "request target too long");
+  const bool whole_server = head.target == "*" && head.method == "OPTIONS";
+  if (!http::is_target(head.target) || (head.target.front() != '/' && !whole_server)) {
+    return refuse(400, ":path is no path");
+  }
+  return {};
+}
+
+// Section 8.3.1: where both are there they say the same.
+http::Parsed<std::string> host_of(const http::Headers& fields) {
+  const std::string authority = pseudo(fields, ":authority");
+  const std::string* host = fields.find("host");
+  if (host != nullptr && !authority.empty() && !iequals(*host, authority)) {
+    return refuse(400, "Host differs from :authority");
+  }
+  std::string chosen = authority.empty() && host != nullptr ? *host : authority;
+  if (!http::is_host(chosen)) return refuse(400, ":authority is no host");
+  return chosen;
 }
 
 }  // namespace
@@ -78,19 +105,23 @@ http::Headers response_fields(const http::ResponseHead& head) {
 }
 
 http::Parsed<http::RequestHead> request_from(const http::Headers& fields) {
-  http::RequestHead head{.method = pseudo(fields, ":method"), .target = pseudo(fields, ":path")};
-  if (!http::is_token(head.method) || head.method.size() > http::kMaxMethodBytes) {
-    return std::unexpected(http::Malformed{.why = "the method is no token"});
+  http::RequestHead head{.method = pseudo(fields, ":method"),
+                         .target = pseudo(fields, ":path"),
+                         .major_version = 2,
+                         .minor_version = 0};
+  if (!http::is_token(head.method)) return refuse(400, "the method is no token");
+  if (head.method.size() > http::kMaxMethodBytes) return refuse(501, "unknown method");
+  if (auto taken = take_extended_connect(head, fields); !taken) {
+    return std::unexpected(taken.error());
   }
-  if (!is_target(head.target)) {
-    return std::unexpected(http::Malformed{.why = ":path is no path"});
+  const std::string scheme = pseudo(fields, ":scheme");
+  if (scheme != "http" && scheme != "https") {
+    return refuse(400, ":scheme is neither http nor https");
   }
-  const bool has_authority = !pseudo(fields, ":authority").empty();
-  const std::string host = pseudo(fields, has_authority ? ":authority" : "host");
-  if (!is_authority(host)) {
-    return std::unexpected(http::Malformed{.why = ":authority is no host"});
-  }
-  if (!host.empty()) head.headers.add("host", host);
+  if (auto checked = check_target(head); !checked) return std::unexpected(checked.error());
+  auto host = host_of(fields);
+  if (!host) return std::unexpected(host.error());
+  if (!host->empty()) head.headers.add("host", *host);
   for (const auto& [name, value] : regular_fields(fields).fields()) head.headers.add(name, value);
   if (http::takes_trailers(fields)) head.headers.add("te", "trailers");
   return head;
@@ -114,6 +145,16 @@ http::Headers trailer_fields(const http::Headers& trailers) {
 int status_of(const http::Headers& fields) {
   const auto status = parse_uint(pseudo(fields, ":status"), kMaxStatus);
   return status && *status >= 100 ? static_cast<int>(*status) : 0;
+}
+
+bool is_grpc(const http::Headers& request) {
+  constexpr std::string_view kType = "application/grpc";
+  const std::string* type = request.find("content-type");
+  if (type == nullptr || !iequals(std::string_view(*type).substr(0, kType.size()), kType)) {
+    return false;
+  }
+  const std::string_view rest = std::string_view(*type).substr(kType.size());
+  return rest.empty() || rest.front() == '+' || rest.front() == ';' || rest.front() == ' ';
 }
 
 std::optional<std::uint64_t> content_length(const http::Headers& headers) {

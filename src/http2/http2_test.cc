@@ -75,7 +75,8 @@ TEST_CASE("bodies stream both ways at once, in bounded memory") {
   MadeBody body(64 * kMiB);
   auto response = pair.forward("/echo", &body, "POST");
   REQUIRE(response.has_value());
-  CHECK(body.taken < kMaxWindow + 2 * kMiB);  // the answer's window holds the request back
+  CHECK(body.taken <
+        kBetweenRouters.max_window + 2 * kMiB);  // the answer's window holds the request back
   const auto bytes = pair.simulation.run(count_all((*response)->body()));
   REQUIRE(bytes.has_value());
   CHECK(*bytes == 64 * kMiB);
@@ -127,13 +128,13 @@ TEST_CASE("slow readers hold back their own streams alone") {
     slow.push_back(*std::move(response));
   }
   pair.simulation.run_for(2s);
-  CHECK(pair.client->unread() < kConnectionWindow);
+  CHECK(pair.client->unread() < kBetweenRouters.connection_window);
   const MonotonicTime begun = pair.simulation.now();
   Download fast;
   pair.simulation.run(download(pair, 8 * kMiB, fast));
   CHECK(fast.bytes == 8 * kMiB);
   CHECK(pair.simulation.now() - begun < 5s);
-  CHECK(pair.client->unread() < kConnectionWindow);
+  CHECK(pair.client->unread() < kBetweenRouters.connection_window);
   slow.clear();
   pair.simulation.run_for(1s);
   CHECK(pair.client->unread() == 0);
@@ -230,7 +231,7 @@ TEST_CASE("a server that drains ends what runs and refuses what follows") {
   std::optional<Forwarded> held;
   pair.tasks.spawn(Ask::run(pair, held));
   pair.simulation.run_for(100ms);
-  pair.server->drain();
+  pair.context.draining.set();
   pair.simulation.run_for(100ms);
   CHECK(pair.client->going_away());
   const auto late = pair.forward("/");
@@ -274,7 +275,7 @@ TEST_CASE("bytes that are not HTTP/2 end the connection") {
       auto listener = p.server_node->host().network.listen(at);
       auto stream = co_await p.client_node->host().network.connect(at, p.soon());
       auto accepted = co_await (*listener)->accept();
-      ServerConnection connection(p.server_node->host(), p.handler, *std::move(accepted));
+      ServerConnection connection(p.context, {.stream = *std::move(accepted)}, Counterpart::router);
       async::TaskGroup tasks(p.loop());
       tasks.spawn(connection.run());
       CO_TRY_VOID(co_await (*stream)->write("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));

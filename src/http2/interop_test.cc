@@ -21,7 +21,7 @@ struct RealServer {
     }
   }
   static async::Task<void> serve(RealServer& self, std::unique_ptr<sys::Stream> stream) {
-    ServerConnection connection(self.host(), self.handler, std::move(stream));
+    ServerConnection connection(self.context, {.stream = std::move(stream)}, Counterpart::router);
     co_await connection.run();
   }
   sys::Host& host() { return posix->host(); }
@@ -46,6 +46,7 @@ struct RealServer {
   std::unique_ptr<sys::Listener> listener =
       *posix->host().network.listen(*sys::Address::parse("127.0.0.1:0"));
   TestHandler handler{posix->loop()};
+  http::ServerContext context{host(), handler, {}};
   async::TaskGroup tasks{posix->loop()};
 };
 

@@ -19,6 +19,7 @@ constexpr int kFirstFinalStatus = 200;
 struct Stream {
   http::Headers block;  // the head or trailers that are arriving
   std::size_t block_bytes = 0;
+  bool too_large = false;  // the block: it is not kept
   bool head_known = false;
   bool ended = false;  // the peer's message
   ByteQueue unsent;
@@ -54,20 +55,22 @@ struct SessionDeleter {
   void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
 };
 
-std::unique_ptr<nghttp2_option, OptionDeleter> make_options() {
+std::unique_ptr<nghttp2_option, OptionDeleter> make_options(const Limits& limits) {
   nghttp2_option* option = nullptr;
   PERIGEE_CHECK(nghttp2_option_new(&option) == 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_outbound_ack(option, kMaxUnsentAcks);
-  nghttp2_option_set_stream_reset_rate_limit(option, kResetBurst, kResetsPerSecond);
+  nghttp2_option_set_max_continuations(option, kMaxContinuations);
+  nghttp2_option_set_stream_reset_rate_limit(option, limits.resets.burst, limits.resets.per_second);
   return std::unique_ptr<nghttp2_option, OptionDeleter>(option);
 }
 
 }  // namespace
 
 struct Session::Impl {
-  Impl(Role role_, Events& events_) : role(role_), events(events_) {}
+  Impl(Role role_, Events& events_, const Limits& limits_)
+      : role(role_), events(events_), limits(limits_) {}
   void open();
   nghttp2_data_provider body_source();
   Result<void> check(int status, std::string_view doing) const;
@@ -77,6 +80,9 @@ struct Session::Impl {
   static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
                        std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                        std::uint8_t flags, void* self);
+  static int on_invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t* name,
+                               std::size_t, const std::uint8_t* value, std::size_t, std::uint8_t,
+                               void*);
   static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* self);
   static int on_data(nghttp2_session*, std::uint8_t flags, StreamId stream,
                      const std::uint8_t* data, std::size_t size, void* self);
@@ -90,19 +96,24 @@ struct Session::Impl {
   static int send_body(nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* head,
                        std::size_t size, nghttp2_data_source* source, void* self);
   void on_headers_frame(const nghttp2_frame& frame);
+  void refuse_large(StreamId stream);
+  void tell_mistakes(const nghttp2_frame& frame);
   void on_end(StreamId id);
   void forget(StreamId stream, ErrorCode code);
   Stream* find(StreamId stream);
 
   Role role;
   Events& events;
+  Limits limits;
   std::unordered_map<StreamId, Stream> streams;
+  std::size_t unsent = 0;         // of all streams
   std::string* output = nullptr;  // while take_output runs
   std::size_t output_max = 0;
   std::unique_ptr<nghttp2_session, SessionDeleter> session;
 };
 
-Session::Session(Role role, Events& events) : impl_(std::make_unique<Impl>(role, events)) {
+Session::Session(Role role, Events& events, const Limits& limits)
+    : impl_(std::make_unique<Impl>(role, events, limits)) {
   impl_->open();
 }
 Session::~Session() = default;
@@ -113,6 +124,7 @@ void Session::Impl::open() {
   const std::unique_ptr<nghttp2_session_callbacks, CallbacksDeleter> callbacks(raw);
   nghttp2_session_callbacks_set_on_begin_headers_callback(raw, on_begin_headers);
   nghttp2_session_callbacks_set_on_header_callback(raw, on_header);
+  nghttp2_session_callbacks_set_on_invalid_header_callback(raw, on_invalid_header);
   nghttp2_session_callbacks_set_on_frame_recv_callback(raw, on_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(raw, on_data);
   nghttp2_session_callbacks_set_on_frame_send_callback(raw, on_frame_sent);
@@ -120,21 +132,23 @@ void Session::Impl::open() {
   nghttp2_session_callbacks_set_on_stream_close_callback(raw, on_closed);
   nghttp2_session_callbacks_set_send_callback(raw, send);
   nghttp2_session_callbacks_set_send_data_callback(raw, send_body);
-  const auto options = make_options();
+  const auto options = make_options(limits);
   nghttp2_session* made = nullptr;
   PERIGEE_CHECK((role == Role::client
                      ? nghttp2_session_client_new2(&made, raw, this, options.get())
                      : nghttp2_session_server_new2(&made, raw, this, options.get())) == 0);
   session.reset(made);
-  const std::vector<nghttp2_settings_entry> settings{
+  std::vector<nghttp2_settings_entry> settings{
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxStreams},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kLeastWindow},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.max_streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.least_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kMaxHeaderBytes}};
+  if (limits.extended_connect) settings.push_back({NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1});
   PERIGEE_CHECK(
       nghttp2_submit_settings(made, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) == 0);
   PERIGEE_CHECK(
-      nghttp2_session_set_local_window_size(made, NGHTTP2_FLAG_NONE, 0, kConnectionWindow) == 0);
+      nghttp2_session_set_local_window_size(
+          made, NGHTTP2_FLAG_NONE, 0, static_cast<std::int32_t>(limits.connection_window)) == 0);
 }
 
 Result<void> Session::Impl::check(int status, std::string_view doing) const {
@@ -148,7 +162,11 @@ Stream* Session::Impl::find(StreamId stream) {
 }
 
 void Session::Impl::forget(StreamId stream, ErrorCode code) {
-  if (streams.erase(stream) > 0) events.on_closed(stream, code);
+  const auto found = streams.find(stream);
+  if (found == streams.end()) return;
+  unsent -= found->second.unsent.size();
+  streams.erase(found);
+  events.on_closed(stream, code);
 }
 
 // ---- in ----
@@ -166,6 +184,7 @@ int Session::Impl::on_begin_headers(nghttp2_session*, const nghttp2_frame* frame
   if (stream == nullptr) return 0;
   stream->block = {};
   stream->block_bytes = 0;
+  stream->too_large = false;
   return 0;
 }
 
@@ -173,16 +192,36 @@ int Session::Impl::on_header(nghttp2_session*, const nghttp2_frame* frame, const
                              std::size_t name_size, const std::uint8_t* value,
                              std::size_t value_size, std::uint8_t, void* self) {
   Stream* stream = static_cast<Impl*>(self)->find(frame->hd.stream_id);
-  if (stream == nullptr) return 0;
+  if (stream == nullptr || stream->too_large) return 0;
   stream->block_bytes += name_size + value_size;
   const bool too_many = stream->block.fields().size() >= kMaxHeaderFields;
   const std::size_t max_bytes = stream->head_known ? http::kMaxTrailerBytes : kMaxHeaderBytes;
   if (too_many || stream->block_bytes > max_bytes) {
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // resets this stream alone
+    const bool request = static_cast<Impl*>(self)->role == Role::server && !stream->head_known;
+    if (!request) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // resets this stream alone
+    stream->too_large = true;
+    stream->block = {};
+    return 0;
   }
   stream->block.add({reinterpret_cast<const char*>(name), name_size},
                     {reinterpret_cast<const char*>(value), value_size});
   return 0;
+}
+
+// RFC 9113 section 8.2.1: the message is malformed. nghttp2 would leave the field out, and others
+// that come after us might see one.
+int Session::Impl::on_invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*,
+                                     std::size_t, const std::uint8_t*, std::size_t, std::uint8_t,
+                                     void*) {
+  return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // here: a reset with PROTOCOL_ERROR
+}
+
+void Session::Impl::refuse_large(StreamId stream) {
+  http::Headers fields;
+  fields.add(":status", "431");
+  const auto values = name_values(fields);
+  nghttp2_submit_response(session.get(), stream, values.data(), values.size(), nullptr);
+  events.on_large_head();
 }
 
 // A whole head has come, or the trailers; interim responses are skipped.
@@ -190,6 +229,7 @@ void Session::Impl::on_headers_frame(const nghttp2_frame& frame) {
   const StreamId id = frame.hd.stream_id;
   Stream* stream = find(id);
   if (stream == nullptr) return;
+  if (stream->too_large) return refuse_large(id);
   http::Headers fields = std::exchange(stream->block, {});
   if (stream->head_known) return events.on_trailers(id, trailer_fields(fields));
   if (role == Role::client && status_of(fields) < kFirstFinalStatus) return;
@@ -294,12 +334,30 @@ int Session::Impl::send_body(nghttp2_session*, nghttp2_frame* frame, const std::
   impl.output->append(reinterpret_cast<const char*>(head), kFrameHead);
   impl.output->append(stream->unsent.front(size));
   stream->unsent.consume(size);
+  impl.unsent -= size;
   impl.events.on_progress(frame->hd.stream_id);
   return 0;
 }
 
+void Session::Impl::tell_mistakes(const nghttp2_frame& frame) {
+  if (frame.hd.type == NGHTTP2_GOAWAY && frame.goaway.error_code != NGHTTP2_NO_ERROR) {
+    return events.on_connection_mistake(static_cast<ErrorCode>(frame.goaway.error_code));
+  }
+  if (frame.hd.type != NGHTTP2_RST_STREAM) return;
+  switch (const auto code = static_cast<ErrorCode>(frame.rst_stream.error_code)) {
+    case ErrorCode::protocol_error:
+    case ErrorCode::flow_control_error:
+    case ErrorCode::stream_closed:
+    case ErrorCode::frame_size_error:
+      return events.on_stream_mistake(code);
+    default:
+      return;
+  }
+}
+
 int Session::Impl::on_frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
   Impl& impl = *static_cast<Impl*>(self);
+  impl.tell_mistakes(*frame);
   const StreamId id = frame->hd.stream_id;
   const bool message = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
   if (impl.role == Role::client) {
@@ -357,10 +415,20 @@ Result<void> Session::respond(StreamId stream, const http::Headers& fields, Endi
       "response");
 }
 
+void Session::inform(StreamId stream, int status) {
+  if (impl_->find(stream) == nullptr) return;
+  http::Headers fields;
+  fields.add(":status", std::to_string(status));
+  const auto values = name_values(fields);
+  nghttp2_submit_headers(impl_->session.get(), NGHTTP2_FLAG_NONE, stream, nullptr, values.data(),
+                         values.size(), nullptr);
+}
+
 void Session::write(StreamId id, std::string_view bytes) {
   Stream* stream = impl_->find(id);
   if (stream == nullptr || stream->finished) return;
   stream->unsent.append(bytes);
+  impl_->unsent += bytes.size();
   nghttp2_session_resume_data(impl_->session.get(), id);
 }
 
@@ -375,6 +443,10 @@ void Session::finish(StreamId id, const http::Headers& trailers) {
 std::size_t Session::unsent(StreamId stream) const {
   const Stream* found = impl_->find(stream);
   return found == nullptr ? 0 : found->unsent.size();
+}
+
+std::size_t Session::unsent() const {
+  return impl_->unsent;
 }
 
 void Session::reset(StreamId stream, ErrorCode code) {

@@ -6,7 +6,9 @@
 //   session.take_output(out, max);            // what to write to the socket now
 //
 // Events are told from within `receive` and `take_output`: they may submit, not receive or take.
-// Prior knowledge only: no upgrade, no push. Bounds are those of limits.h.
+// No upgrade from HTTP/1.1, no push. Bounds are those of limits.h. A head that is malformed or has
+// more fields than allowed ends its stream here: by a reset, or, where a server can tell the client
+// what is wrong, by an answer of 431.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +18,7 @@
 
 #include "base/result.h"
 #include "http/message.h"
+#include "http2/limits.h"
 
 namespace perigee::http2 {
 
@@ -30,8 +33,11 @@ enum class ErrorCode : std::uint32_t {
   protocol_error = 1,
   internal_error = 2,
   flow_control_error = 3,
+  stream_closed = 5,
+  frame_size_error = 6,
   refused_stream = 7,
   cancel = 8,
+  compression_error = 9,
   enhance_your_calm = 11,
 };
 
@@ -50,11 +56,15 @@ class Events {
   virtual void on_closed(StreamId stream, ErrorCode code) = 0;
   virtual void on_ping_answer(std::uint64_t payload) = 0;
   virtual void on_goaway() = 0;  // the peer takes no more requests
+  // We told the peer of its mistake: one stream's, or the connection's.
+  virtual void on_stream_mistake(ErrorCode code) = 0;
+  virtual void on_connection_mistake(ErrorCode code) = 0;
+  virtual void on_large_head() = 0;  // a request that was answered 431
 };
 
 class Session {
  public:
-  Session(Role role, Events& events);
+  Session(Role role, Events& events, const Limits& limits = kBetweenRouters);
   ~Session();
 
   // An error is final: send what take_output gives (it says why), then close.
@@ -65,10 +75,13 @@ class Session {
 
   Result<StreamId> request(const http::Headers& fields, Ending ending);
   Result<void> respond(StreamId stream, const http::Headers& fields, Ending ending);
+  // An interim response (1xx) before that.
+  void inform(StreamId stream, int status);
   // Body bytes; the caller keeps unsent() bounded. Nothing happens to streams that are gone.
   void write(StreamId stream, std::string_view bytes);
   void finish(StreamId stream, const http::Headers& trailers);  // trailer_fields(…), or none
   std::size_t unsent(StreamId stream) const;
+  std::size_t unsent() const;  // of all streams
   void reset(StreamId stream, ErrorCode code);
 
   // The reader took bytes of on_data: the peer may send as many more.

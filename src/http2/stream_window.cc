@@ -10,14 +10,14 @@ bool StreamWindow::taken(std::size_t bytes, MonotonicTime now, Duration rtt, Pre
   const bool kept_up = now - since_ <= 2 * rtt;
   taken_ = 0;
   since_ = now;
-  const std::uint32_t most = pressure == Pressure::pressed ? kFirstWindow : kMaxWindow;
+  const std::uint32_t most = pressure == Pressure::pressed ? first_ : max_;
   if (!kept_up || size_ >= most) return false;
   size_ = std::min(size_ * 2, most);
   return true;
 }
 
 void StreamWindow::press(MonotonicTime now) {
-  size_ = kLeastWindow;
+  size_ = least_;
   taken_ = 0;
   since_ = now;
 }

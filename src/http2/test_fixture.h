@@ -65,6 +65,7 @@ class TestHandler : public http::Handler {
     if (path == "/echo") co_return co_await echo(request, response);
     if (path == "/half") co_return co_await half(response);
     if (path == "/none") co_return;
+    if (path == "/socket") co_return co_await socket(response);
     if (path == "/early") {
       std::ignore = co_await response.send({.status = 413}, "too large");
       co_return;
@@ -102,6 +103,19 @@ class TestHandler : public http::Handler {
     std::ignore = co_await response.write("half");
     co_await loop_.sleep(100ms);
   }
+  // Another protocol, which echoes.
+  static async::Task<void> socket(http::ResponseWriter& response) {
+    const auto stream = co_await response.switch_protocols("websocket");
+    if (!stream) co_return;
+    std::array<char, 1000> buffer;
+    for (;;) {
+      const auto count = co_await (*stream)->read(buffer);
+      if (!count) co_return;
+      if (*count == 0) break;
+      if (!co_await (*stream)->write({buffer.data(), *count})) co_return;
+    }
+    std::ignore = (*stream)->shutdown_write();
+  }
   // Its trailers too.
   static async::Task<void> pass(http::Body& body, http::ResponseWriter& response) {
     std::vector<char> buffer(64 * 1024);
@@ -126,8 +140,6 @@ struct Reply {
 // Two nodes, a link between them, one connection over it.
 struct SimPair {
   explicit SimPair(sim::Link link = {}) {
-    client_node = &simulation.add_node("client");
-    server_node = &simulation.add_node("server");
     simulation.network().set_link(0, 1, link);
     simulation.run(connect(*this));
   }
@@ -142,8 +154,8 @@ struct SimPair {
         co_await self.client_node->host().network.connect(at, self.loop().deadline_in(10s));
     REQUIRE(stream.has_value());
     auto accepted = co_await (*listener)->accept();
-    self.server = std::make_unique<ServerConnection>(self.server_node->host(), self.handler,
-                                                     *std::move(accepted));
+    self.server = std::make_unique<ServerConnection>(
+        self.context, http::Accepted{.stream = *std::move(accepted)}, Counterpart::router);
     self.serving.spawn(self.server->run());
     self.client = std::make_shared<Connection>(self.loop(), *std::move(stream), Role::client);
     self.tasks.spawn(self.client->run());
@@ -173,9 +185,10 @@ struct SimPair {
   }
 
   sim::Simulation simulation{1};
-  sim::Node* client_node = nullptr;
-  sim::Node* server_node = nullptr;
+  sim::Node* client_node = &simulation.add_node("client");
+  sim::Node* server_node = &simulation.add_node("server");
   TestHandler handler{simulation.loop()};
+  http::ServerContext context{server_node->host(), handler, {}};
   std::unique_ptr<ServerConnection> server;
   std::shared_ptr<Connection> client;
   async::TaskGroup serving{simulation.loop()};
