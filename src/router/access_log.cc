@@ -59,8 +59,9 @@ std::string access_line(const AccessRecord& record) {
   std::string out = fmt::format("{{\"at\":\"{}\",\"status\":{},\"bytes\":{},\"duration_us\":{}",
                                 to_rfc3339(record.at), record.status, record.bytes,
                                 record.duration.count() / 1000);
-  fmt::format_to(std::back_inserter(out), ",\"upstream_us\":{},\"attempts\":{},\"tls\":{}",
-                 record.upstream.count() / 1000, record.attempts, record.tls);
+  fmt::format_to(std::back_inserter(out),
+                 ",\"upstream_us\":{},\"attempts\":{},\"http\":{},\"tls\":{}",
+                 record.upstream.count() / 1000, record.attempts, record.http, record.tls);
   append_member(out, "request_id", record.request_id);
   append_member(out, "client", record.client);
   append_member(out, "method", record.method);

@@ -28,6 +28,7 @@ struct AccessRecord {
   std::string_view reason;  // why the router answered itself, or cut the response
   int status = 0;
   int attempts = 0;
+  int http = 1;  // the major version that the client speaks
   bool tls = false;
   std::uint64_t bytes = 0;  // of the response's body
   Duration duration{};

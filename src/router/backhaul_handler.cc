@@ -6,6 +6,7 @@
 #include "backhaul/splice.h"
 #include "router/body_stream.h"
 #include "router/forwarding.h"
+#include "router/grpc.h"
 #include "router/limits.h"
 
 namespace perigee::router {
@@ -25,7 +26,7 @@ std::unexpected<backhaul::Failure> refused(Refusal refusal) {
 
 }  // namespace
 
-BackhaulHandler::BackhaulHandler(sys::Host& host, State& state, http::Client& machines,
+BackhaulHandler::BackhaulHandler(sys::Host& host, State& state, Upstreams& machines,
                                  backhaul::Client& nodes, backhaul::LoadTeller& teller,
                                  std::string node)
     : host_(host),
@@ -59,9 +60,11 @@ async::Task<void> BackhaulHandler::hand_over(http::Request& request, http::Respo
   const Loads::Slot slot(state_.loads, place.machine, place.from);
   http::RequestHead head = std::move(request.head);
   backhaul::remove_hop_fields(head.headers);
-  auto answer = co_await machines_.forward(place.address, std::move(head), &request.body,
-                                           host_.loop.deadline_in(kUpstreamHead));
-  if (answer) co_return co_await pass_on(**answer, response, {});
+  const Duration bound = grpc::patience(head.headers, kUpstreamHead);
+  const Duration idle = grpc::patience(head.headers, kUpstreamIdle);
+  auto answer = co_await machines_.forward(place.address, place.backend, std::move(head),
+                                           &request.body, host_.loop.deadline_in(bound));
+  if (answer) co_return co_await pass_on(**answer, response, {}, idle);
   if (!answer.error().sent) {
     ++state_.counters.connect_failures;
     co_return co_await refuse(response, {.refusal = Refusal::not_listening});
@@ -73,9 +76,12 @@ async::Task<void> BackhaulHandler::relay(http::Request& request, http::ResponseW
                                          backhaul::Hop hop) {
   if (hop.relays == 0) co_return co_await refuse(response, {.refusal = Refusal::gone});
   ++state_.counters.relayed;
+  const Duration bound = grpc::patience(request.head.headers, kUpstreamHead);
+  const Duration idle = grpc::patience(request.head.headers, kUpstreamIdle);
   auto answer = co_await nodes_.forward(std::move(hop), std::move(request.head), &request.body,
-                                        host_.loop.deadline_in(kUpstreamHead));
-  if (answer) co_return co_await pass_on(*answer->response, response, std::move(answer->told));
+                                        host_.loop.deadline_in(bound));
+  if (answer)
+    co_return co_await pass_on(*answer->response, response, std::move(answer->told), idle);
   backhaul::Told told = std::move(answer.error().told);
   if (answer.error().request.sent) {
     co_return co_await fail_request(response, answer.error().request.error, std::move(told));
@@ -85,14 +91,18 @@ async::Task<void> BackhaulHandler::relay(http::Request& request, http::ResponseW
 }
 
 async::Task<void> BackhaulHandler::pass_on(http::Response& from, http::ResponseWriter& to,
-                                           backhaul::Told told) {
+                                           backhaul::Told told, Duration idle) {
   http::ResponseHead head = std::move(from.head);
   remove_hop_by_hop(head.headers);
   backhaul::remove_hop_fields(head.headers);
   backhaul::put(head.headers, told);
+  if (from.body().length() == std::uint64_t{0}) {  // one frame: gRPC's Trailers-Only stays that
+    std::ignore = co_await to.send(std::move(head), {});
+    co_return;
+  }
   if (!co_await to.start(std::move(head))) co_return;
   std::uint64_t bytes = 0;
-  std::ignore = co_await stream_body(host_.loop, from.body(), to, bytes);
+  std::ignore = co_await stream_body(host_.loop, from.body(), to, bytes, idle);
 }
 
 async::Task<void> BackhaulHandler::refuse(http::ResponseWriter& response, backhaul::Told told) {

@@ -10,7 +10,6 @@
 
 #include "backhaul/client.h"
 #include "backhaul/server.h"
-#include "http/client.h"
 #include "router/place.h"
 #include "router/state.h"
 #include "sys/host.h"
@@ -19,7 +18,7 @@ namespace perigee::router {
 
 class BackhaulHandler : public http::Handler, public backhaul::TunnelHandler {
  public:
-  BackhaulHandler(sys::Host& host, State& state, http::Client& machines, backhaul::Client& nodes,
+  BackhaulHandler(sys::Host& host, State& state, Upstreams& machines, backhaul::Client& nodes,
                   backhaul::LoadTeller& teller, std::string node);
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
   async::Task<void> serve_tunnel(backhaul::Tunnel tunnel, sys::Stream& stream) override;
@@ -30,14 +29,15 @@ class BackhaulHandler : public http::Handler, public backhaul::TunnelHandler {
   async::Task<void> relay(http::Request& request, http::ResponseWriter& response,
                           backhaul::Hop hop);
   async::Task<backhaul::Connected> reach(backhaul::Tunnel tunnel, Loads::Slot& slot);
-  async::Task<void> pass_on(http::Response& from, http::ResponseWriter& to, backhaul::Told told);
+  async::Task<void> pass_on(http::Response& from, http::ResponseWriter& to, backhaul::Told told,
+                            Duration idle);
   async::Task<void> refuse(http::ResponseWriter& response, backhaul::Told told);
   async::Task<void> fail_request(http::ResponseWriter& response, const Error& error,
                                  backhaul::Told told);
 
   sys::Host& host_;
   State& state_;
-  http::Client& machines_;
+  Upstreams& machines_;
   backhaul::Client& nodes_;
   backhaul::LoadTeller& teller_;
   std::string node_;

@@ -1,5 +1,5 @@
 // What the router answers itself: a page that names the app, the reason and the request, as HTML
-// for browsers and JSON for everyone else.
+// for browsers, as a gRPC status for gRPC calls, and JSON for everyone else.
 #pragma once
 
 #include <string>

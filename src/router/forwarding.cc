@@ -34,8 +34,9 @@ void append_to(http::Headers& headers, std::string_view name, const std::string&
   headers.set(name, all + value);
 }
 
-std::string via(int minor_version) {
-  return fmt::format("1.{} {}", minor_version, kPseudonym);
+template <typename Head>
+std::string via(const Head& head) {
+  return fmt::format("{}.{} {}", head.major_version, head.minor_version, kPseudonym);
 }
 
 }  // namespace
@@ -77,7 +78,7 @@ http::RequestHead upstream_request(const http::RequestHead& request, const Hop& 
   headers.set("Fly-Region", hop.region);
   headers.set("perigee-request-id", hop.request_id);
   headers.set("fly-request-id", hop.request_id);
-  append_to(headers, "Via", via(request.minor_version));
+  append_to(headers, "Via", via(request));
   return head;
 }
 
@@ -86,7 +87,7 @@ http::ResponseHead downstream_response(const http::ResponseHead& response,
   http::ResponseHead head = response;
   remove_hop_by_hop(head.headers);
   backhaul::remove_hop_fields(head.headers);
-  append_to(head.headers, "Via", via(response.minor_version));
+  append_to(head.headers, "Via", via(response));
   head.headers.set("perigee-request-id", request_id);
   head.headers.set("fly-request-id", request_id);
   return head;

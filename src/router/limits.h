@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 #include "base/time.h"
 
@@ -15,6 +16,8 @@ inline constexpr Duration kFirstRetryPause = 20ms;  // then doubling
 inline constexpr Duration kLastRetryPause = 250ms;
 inline constexpr Duration kUpstreamHead = 60s;  // from the request's end to the response's head
 inline constexpr Duration kUpstreamIdle = 60s;  // between two pieces of a response
+inline constexpr Duration kCallIdle = 3600s;    // both, of a gRPC call
+inline constexpr std::string_view kDeadlineCode = "deadline_exceeded";  // of a gRPC call's Problem
 inline constexpr Duration kClientWatchDelay = 20ms;  // requests this short are not watched
 inline constexpr int kMaxRepeats = 2;  // of a request that a machine cut without answer
 inline constexpr std::size_t kPiece = 64 * 1024;

@@ -30,7 +30,8 @@ FoundPlace find_place(const State& state, const std::string& node, const backhau
   return Place{.machine = hop.machine,
                .address = *address,
                .from = hop.from,
-               .hard_limit = service->concurrency.hard_limit};
+               .hard_limit = service->concurrency.hard_limit,
+               .backend = backend_of(*service)};
 }
 
 FoundPlace find_room(const State& state, const std::string& node, const backhaul::Hop& hop) {

@@ -6,6 +6,7 @@
 
 #include "backhaul/hop.h"
 #include "router/state.h"
+#include "router/upstreams.h"
 #include "sys/address.h"
 
 namespace perigee::router {
@@ -15,6 +16,7 @@ struct Place {
   sys::Address address;
   std::string from;  // the user's router's node
   int hard_limit = 0;
+  Backend backend = Backend::http1;
 };
 using FoundPlace = std::expected<Place, backhaul::Refusal>;
 

@@ -6,8 +6,12 @@
 
 #include "async/combine.h"
 #include "backhaul/splice.h"
+#include "crypto/hash.h"
+#include "http/trailers.h"
+#include "http2/fields.h"
 #include "router/body_stream.h"
 #include "router/forwarding.h"
+#include "router/grpc.h"
 #include "router/replay_body.h"
 
 namespace perigee::router {
@@ -55,6 +59,7 @@ struct Proxy::Transaction {
   int attempts = 0;
   std::uint64_t bytes = 0;
   Duration upstream{};
+  Duration head_patience = grpc::patience(request.head.headers, kUpstreamHead);
   std::string protocol{};  // that the client wants to change to; empty: none
   bool client_gone = false;
 };
@@ -80,11 +85,11 @@ struct Proxy::Search {
   routing::RoutePtr route{};  // holds what the candidates point to
 };
 
-Proxy::Proxy(sys::Host& host, State& state, http::Client& client, backhaul::Client& nodes,
+Proxy::Proxy(sys::Host& host, State& state, Upstreams& machines, backhaul::Client& nodes,
              backhaul::LoadFeed& loads, Waker& waker, AccessLog& log, ProxySettings settings)
     : host_(host),
       state_(state),
-      client_(client),
+      machines_(machines),
       nodes_(nodes),
       loads_(loads),
       waker_(waker),
@@ -100,12 +105,28 @@ async::Task<void> Proxy::handle(http::Request& request, http::ResponseWriter& re
                 .begun = host_.loop.now()};
   t.client = request.peer.host();
   t.protocol = http::requested_protocol(request.head);
-  if (t.protocol.empty()) {
+  const auto timeout = http2::is_grpc(request.head.headers) ? grpc::timeout(request.head.headers)
+                                                            : std::optional<Duration>();
+  if (timeout) {
+    co_await serve_call(t, *timeout);
+  } else if (t.protocol.empty()) {
     co_await async::first_of(host_.loop, serve(t), watch_client(t));
   } else {
     co_await serve(t);  // what comes from the client may be of the new protocol already
   }
   finish(t);
+}
+
+// What has begun by then is cut, as the client's own deadline does it.
+async::Task<void> Proxy::serve_call(Transaction& t, Duration timeout) {
+  const auto ended = co_await async::until(host_.loop, host_.loop.now() + timeout,
+                                           async::first_of(host_.loop, serve(t), watch_client(t)));
+  if (ended) co_return;
+  t.reason = kDeadlineCode;
+  if (t.response.started()) co_return;
+  co_await answer(t, {.status = 504,
+                      .code = std::string(kDeadlineCode),
+                      .reason = "The call's grpc-timeout has passed."});
 }
 
 async::Task<void> Proxy::serve(Transaction& t) {
@@ -143,6 +164,7 @@ Proxy::Phase Proxy::find_service(Transaction& t) {
       if (port.port != wanted || !handles_http(port)) continue;
       t.service = &service;
       t.port = &port;
+      if (backend_of(service) == Backend::http2) t.protocol.clear();  // it has no Upgrade
       return {};
     }
   }
@@ -287,8 +309,8 @@ async::Task<Proxy::Attempt> Proxy::attempt_here(Transaction& t, model::RouteTarg
     co_return std::unexpected(backhaul::Failure{.request = {.error = address.error()}});
   }
   Loads::Slot slot(state_.loads, t.machine);
-  auto response = co_await client_.forward(*address, std::move(head), &t.body,
-                                           host_.loop.deadline_in(kUpstreamHead));
+  auto response = co_await machines_.forward(*address, backend_of(*t.service), std::move(head),
+                                             &t.body, host_.loop.deadline_in(t.head_patience));
   if (!response) {
     co_return std::unexpected(backhaul::Failure{.request = std::move(response).error()});
   }
@@ -304,7 +326,7 @@ async::Task<Proxy::Attempt> Proxy::attempt_there(Transaction& t, model::RouteTar
                     .port = t.service->internal_port};
   t.body.record();
   auto answer = co_await nodes_.forward(std::move(hop), std::move(head), &t.body,
-                                        host_.loop.deadline_in(kUpstreamHead));
+                                        host_.loop.deadline_in(t.head_patience));
   backhaul::Told& told = answer ? answer->told : answer.error().told;
   t.relay = told.relay;
   if (!answer) co_return std::unexpected(std::move(answer).error());
@@ -319,6 +341,9 @@ async::Task<Proxy::Attempt> Proxy::attempt_upgrade(Transaction& t, model::RouteT
   auto stream = co_await connect(t, target, reached);
   if (!stream) co_return std::unexpected(std::move(stream).error());
   head.headers.set("Upgrade", t.protocol);
+  if (head.headers.find("sec-websocket-key") == nullptr) {  // HTTP/2 has none (RFC 8441)
+    head.headers.set("Sec-WebSocket-Key", crypto::base64_encode(sys::random_hex(host_.entropy, 8)));
+  }
   auto answer = co_await http::upgrade(host_.loop, *std::move(stream), std::move(head),
                                        host_.loop.deadline_in(kUpstreamHead));
   if (!answer) {
@@ -484,7 +509,8 @@ async::Task<void> Proxy::respond(Transaction& t, Reached reached) {
   t.status = head.status;
   const std::size_t ready = body.ready();
   const bool bodiless = t.request.head.method == "HEAD" || head.status == 204 || head.status == 304;
-  if (!bodiless && body.length() == std::uint64_t{ready} && ready <= kPiece) {
+  const bool may_trail = ready > 0 && http::takes_trailers(t.request.head.headers);
+  if (!bodiless && body.length() == std::uint64_t{ready} && ready <= kPiece && !may_trail) {
     auto whole = co_await http::read_all(body, kPiece);
     if (!whole) {
       co_return co_await answer(t, {.code = "upstream_failed", .reason = whole.error().context});
@@ -497,7 +523,8 @@ async::Task<void> Proxy::respond(Transaction& t, Reached reached) {
     t.reason = started.error().context;
     co_return;
   }
-  if (const auto sent = co_await stream_body(host_.loop, body, t.response, t.bytes); !sent) {
+  const Duration idle = grpc::patience(t.request.head.headers, kUpstreamIdle);
+  if (const auto sent = co_await stream_body(host_.loop, body, t.response, t.bytes, idle); !sent) {
     t.reason = sent.error().context;  // and its connection is cut: it is not to be taken for whole
   }
 }
@@ -548,6 +575,7 @@ void Proxy::finish(Transaction& t) {
                .reason = t.reason,
                .status = t.status,
                .attempts = t.attempts,
+               .http = t.request.head.major_version,
                .tls = t.request.tls,
                .bytes = t.bytes,
                .duration = host_.loop.now() - t.begun,

@@ -4,6 +4,7 @@
 //
 // A request to change the protocol (WebSocket) takes the same way; once its machine has agreed, the
 // connection's bytes are carried both ways unread.
+// A gRPC call ends at its deadline at the latest, whatever it waits for.
 // A machine of this node is reached directly, one of another through that node's router
 // (backhaul::Client). A client that goes away ends its request wherever it is. The request path
 // reads the current table and never asks control, but where the app's machines rest: then the Waker
@@ -17,13 +18,13 @@
 
 #include "backhaul/client.h"
 #include "backhaul/load_feed.h"
-#include "http/client.h"
 #include "http/upgrade.h"
 #include "router/access_log.h"
 #include "router/candidates.h"
 #include "router/error_page.h"
 #include "router/limits.h"
 #include "router/state.h"
+#include "router/upstreams.h"
 #include "router/waker.h"
 #include "routing/choose.h"
 #include "sys/host.h"
@@ -42,7 +43,7 @@ struct ProxySettings {
 
 class Proxy : public http::Handler {
  public:
-  Proxy(sys::Host& host, State& state, http::Client& client, backhaul::Client& nodes,
+  Proxy(sys::Host& host, State& state, Upstreams& machines, backhaul::Client& nodes,
         backhaul::LoadFeed& loads, Waker& waker, AccessLog& log, ProxySettings settings);
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
 
@@ -85,11 +86,12 @@ class Proxy : public http::Handler {
   async::Task<void> respond_upgraded(Transaction& t, http::UpgradeAnswer answer);
   async::Task<void> answer(Transaction& t, Problem problem);
   async::Task<void> watch_client(Transaction& t);
+  async::Task<void> serve_call(Transaction& t, Duration timeout);
   void finish(Transaction& t);
 
   sys::Host& host_;
   State& state_;
-  http::Client& client_;
+  Upstreams& machines_;
   backhaul::Client& nodes_;
   backhaul::LoadFeed& loads_;
   Waker& waker_;

@@ -11,8 +11,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "crypto/tls.h"
-#include "http/client.h"
 #include "http/server.h"
+#include "http2/protocol.h"
 #include "router/access_log.h"
 #include "router/backhaul_handler.h"
 #include "router/certificate_keeper.h"
@@ -24,6 +24,7 @@
 #include "router/route_file.h"
 #include "router/route_store.h"
 #include "router/status.h"
+#include "router/upstreams.h"
 #include "router/waker.h"
 
 namespace perigee::router {
@@ -65,6 +66,7 @@ struct Router::Parts {
         datagrams(h, state, nodes, waker, config.node.str(), config.backhaul_port),
         loads(h, state, store, control(), config.node.str()),
         log(h, config.access_log, state.counters.log_lines_dropped),
+        http2(state.http2),
         stopped(h.loop),
         tasks(h.loop) {
     state.loads.on_change([this](const std::string& machine) { teller.changed(machine); });
@@ -87,7 +89,7 @@ struct Router::Parts {
   State state;
   RouteStore store;
   RouteFile file;
-  http::Client upstream;
+  Upstreams upstream;
   backhaul::Client nodes;
   backhaul::LoadFeed load_feed;
   backhaul::LoadTeller teller;
@@ -97,6 +99,7 @@ struct Router::Parts {
   DatagramCarrier datagrams;
   LoadReporter loads;
   AccessLog log;
+  http2::Protocol http2;
   std::unique_ptr<crypto::TlsServer> tls;
   std::unique_ptr<CertificateKeeper> certificates;
   std::unique_ptr<Proxy> proxy;
@@ -135,7 +138,7 @@ async::Task<void> Router::run(Listeners listeners) {
 async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners listeners) {
   Parts& self = *parts;
   PERIGEE_CHECK(self.server == nullptr);
-  auto made = crypto::TlsServer::create();
+  auto made = crypto::TlsServer::create({"h2", "http/1.1"});
   PERIGEE_CHECK(made.has_value());
   self.tls = *std::move(made);
   self.certificates = std::make_unique<CertificateKeeper>(
@@ -171,7 +174,7 @@ void Router::Parts::start_servers(Listeners& listeners) {
                                .reach_bound = config.reach_bound,
                                .wake_bound = config.wake_bound};
   proxy = std::make_unique<Proxy>(host, state, upstream, nodes, load_feed, waker, log, settings);
-  server = std::make_unique<http::Server>(host, *proxy, http::ServerLimits{});
+  server = std::make_unique<http::Server>(host, *proxy, http::ServerLimits{}, &http2);
   for (auto& listener : listeners.http) tasks.spawn(server->serve(std::move(listener)));
   for (auto& listener : listeners.https) {
     tasks.spawn(server->serve_tls(std::move(listener), *tls));

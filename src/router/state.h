@@ -14,6 +14,7 @@
 #include "async/event.h"
 #include "backhaul/load_teller.h"
 #include "backhaul/load_view.h"
+#include "http2/refusals.h"
 #include "router/datagram_counters.h"
 #include "router/decisions.h"
 #include "routing/route_table.h"
@@ -143,6 +144,7 @@ struct State {
   backhaul::LoadView remote_loads;  // at those of other nodes, which their routers tell
   Decisions decisions;              // for `perigee explain`
   Counters counters;
+  http2::Refusals http2;  // of users' connections and streams
   DatagramCounters datagrams;
   std::uint64_t turn = 0;  // breaks ties
   bool feed_connected = false;

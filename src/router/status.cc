@@ -47,6 +47,15 @@ json::Value counters_json(const Counters& counters) {
                        {"feed_connects", counters.feed_connects}});
 }
 
+json::Value http2_json(const http2::Refusals& refusals) {
+  json::Value out = json::object();
+  for (std::size_t i = 0; i < http2::kRefusals; ++i) {
+    const auto refusal = static_cast<http2::Refusal>(i);
+    out.set(http2::name(refusal), refusals.of(refusal));
+  }
+  return out;
+}
+
 json::Value datagrams_json(const DatagramCounters& counters) {
   return json::object({{"from_users", counters.from_users},
                        {"to_users", counters.to_users},
@@ -87,6 +96,7 @@ json::Value status_json(const State& state, const RouteStore& store, std::size_t
                        {"routes_from_disk", state.from_disk},
                        {"connections", static_cast<std::int64_t>(connections)},
                        {"counters", counters_json(state.counters)},
+                       {"http2_refusals", http2_json(state.http2)},
                        {"datagrams", datagrams_json(state.datagrams)},
                        {"routes", std::move(routes)}});
 }

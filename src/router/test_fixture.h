@@ -19,6 +19,8 @@
 #include "crypto/tls.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "http2/client.h"
+#include "http2/protocol.h"
 #include "model/json.h"
 #include "router/router.h"
 #include "sys/posix_host.h"
@@ -203,15 +205,19 @@ struct Fixture {
     listeners.status = *h().network.listen(status_address);
     tasks.spawn(router->run(std::move(listeners)));
   }
-  // All of the machines listen on one port, each on an address of its own.
   Machine& start_machine(const std::string& name, const std::string& ip) {
     machines.push_back(std::make_unique<Machine>(loop(), name));
-    servers.push_back(std::make_unique<http::Server>(h(), *machines.back(), http::ServerLimits{}));
+    start_app(*machines.back(), ip);
+    return *machines.back();
+  }
+  // All of the machines listen on one port, each on an address of its own, and speak what the
+  // router chooses to speak.
+  void start_app(http::Handler& app, const std::string& ip) {
+    servers.push_back(std::make_unique<http::Server>(h(), app, http::ServerLimits{}, &http2));
     auto listener = h().network.listen(*sys::Address::ip(ip, port));
     REQUIRE_MESSAGE(listener.has_value(), listener.error().context);
     if (port == 0) port = (*listener)->local().port();
     tasks.spawn(servers.back()->serve(*std::move(listener)));
-    return *machines.back();
   }
   void target(const std::string& name, const std::string& ip,
               model::MachineState state = model::MachineState::started, bool listening = true) {
@@ -237,6 +243,7 @@ struct Fixture {
       model::Service service;
       service.ports = {{.port = 80, .handlers = {model::Handler::http}},
                        {.port = 443, .handlers = {model::Handler::tls, model::Handler::http}}};
+      for (model::Port& each : service.ports) each.http_options.h2_backend = h2_backend;
       route.services = {service};
     }
     route.services[0].internal_port = port;
@@ -320,10 +327,13 @@ struct Fixture {
   std::uint16_t port = 0;
   int revision_ = 1;
   Duration reach_bound = kReachBound;
+  bool h2_backend = false;  // of the app
   model::AppRoute route;
   secrets::KeyRing ring = secrets::KeyRing::create(h().entropy, {});
   Feed feed{loop()};
   http::Client client{h(), {}};
+  http2::Refusals refusals;  // by the machines
+  http2::Protocol http2{refusals};
   std::vector<std::unique_ptr<Machine>> machines;
   std::vector<std::unique_ptr<http::Server>> servers;
   std::unique_ptr<http::Server> feed_server;
