@@ -77,7 +77,8 @@ static_assert(kBetweenRouters.unread_pressure + kBetweenRouters.max_window +
 inline constexpr Duration kSilence = 15s;  // another router that says nothing for so long is gone
 
 // To machines of this node: the path is short, and what an app does not read waits at its sender.
-inline constexpr Limits kToApps{.connection_window = 16 * 1024 * 1024};
+// Apps may allow fewer streams, which we know once they have said so.
+inline constexpr Limits kToApps{.max_streams = 100, .connection_window = 16 * 1024 * 1024};
 inline constexpr std::size_t kMaxConnectionsPerApp = 64;  // to one address
 
 // From users. At most 2 MiB arrived and unread, and 2.5 MiB of answers, for each connection.

@@ -184,6 +184,31 @@ TEST_CASE_FIXTURE(Users,
   CHECK(get().status == 200);
 }
 
+TEST_CASE_FIXTURE(Users, "an app of HTTP/2 gets another connection where all streams are taken") {
+  h2_backend = true;
+  Machine& machine = start_machine("m1", "127.0.0.1");
+  target("m1", "127.0.0.1");
+  start_all();
+  const int many = static_cast<int>(http2::kFromUsers.max_streams) + 20;  // as the machine allows
+  const ConnectionPtr one = plain();
+  const ConnectionPtr two = plain();
+  async::TaskGroup asking(loop());
+  struct Go {
+    static async::Task<void> run(Users& u, ConnectionPtr c, int& done) {
+      const auto reply = co_await u.ask_on(c, {.target = "/hold"}, nullptr);
+      if (reply && reply->status == 200) ++done;
+    }
+  };
+  int done = 0;
+  for (int i = 0; i < many; ++i) asking.spawn(Go::run(*this, i % 2 == 0 ? one : two, done));
+  for (int i = 0; i < 500 && machine.requests < many; ++i) sleep(10ms);
+  CHECK(machine.requests == many);
+  CHECK(servers.back()->connections() == 2);
+  machine.release.set();
+  loop().run(asking.drained());
+  CHECK(done == many);
+}
+
 TEST_CASE_FIXTURE(Users, "a machine of HTTP/2 that leaves the routes ends what it has begun") {
   h2_backend = true;
   Machine& old = start_machine("m1", "127.0.0.1");
