@@ -5,11 +5,11 @@
 #include <fstream>
 #include <iterator>
 
-#include "base/text.h"
 #include "config/check_config.h"
 #include "config/egress_config.h"
 #include "config/http_options.h"
 #include "config/mounts.h"
+#include "config/port_config.h"
 #include "config/toml.h"
 #include "config/vm_size.h"
 #include "model/json.h"
@@ -166,70 +166,16 @@ Result<void> read_http_service(Section& top, AppConfig& config) {
   return {};
 }
 
-// A number, or a string as fly.toml had it in 2020.
-Result<int> read_port_number(Section& section) {
-  const TomlValue* value = section.value("port");
-  if (value == nullptr) return section.wrong("port", "missing");
-  std::optional<std::uint64_t> number;
-  if (const std::string* text = value->string()) number = parse_uint(*text, 65535);
-  if (const auto* whole = std::get_if<std::int64_t>(&value->data); whole != nullptr && *whole > 0) {
-    number = static_cast<std::uint64_t>(*whole);
-  }
-  if (!number || *number == 0 || *number > 65535) {
-    return section.wrong("port", "expected a port from 1 to 65535");
-  }
-  return static_cast<int>(*number);
-}
-
-Result<model::Port> read_port(Section& section) {
-  TRY_VOID(section.refuse({"start_port", "end_port", "tls_options", "proxy_proto_options"}));
-  model::Port port;
-  TRY(port.port, read_port_number(section));
-  TRY(const auto handlers, section.strings("handlers"));
-  for (const std::string& handler : handlers.value_or(std::vector<std::string>{})) {
-    if (handler == "http") {
-      port.handlers.push_back(model::Handler::http);
-    } else if (handler == "tls") {
-      port.handlers.push_back(model::Handler::tls);
-    } else if (handler == "proxy_proto" || handler == "pg_tls") {
-      return fail(Code::unsupported,
-                  "{}:{}: the handler '{}' is not yet supported (only http and tls)",
-                  section.reading().file, section.line("handlers"), handler);
-    } else {
-      return section.wrong("handlers", fmt::format("'{}' is not http or tls", handler));
-    }
-  }
-  if (std::ranges::count(port.handlers, model::Handler::http) == 0) {
-    return fail(Code::unsupported,
-                "{}:{}: a port without the http handler (raw TCP) is not yet supported",
-                section.reading().file, section.line("handlers"));
-  }
-  TRY(const auto force, section.boolean("force_https"));
-  port.force_https = force.value_or(false);
-  TRY(port.http_options, read_http_options(section));
-  section.warn_unknown();
-  return port;
-}
-
 Result<void> read_services(Section& top, AppConfig& config) {
   TRY(auto sections, top.sections("services"));
   for (Section& section : sections) {
     TRY_VOID(section.refuse({"machine_checks", "processes", "script_checks"}));
-    TRY(const auto protocol, section.string("protocol"));
-    if (protocol && *protocol != "tcp") {
-      return fail(Code::unsupported,
-                  "{}:{}: services.protocol: '{}' is not yet supported (only tcp)",
-                  section.reading().file, section.line("protocol"), *protocol);
-    }
     TRY(model::Service service, read_service_basics(section));
+    TRY(service.protocol, read_protocol(section));
     TRY(service.checks, read_checks(section, "tcp_checks", model::CheckType::tcp));
     TRY(auto http_checks, read_checks(section, "http_checks", model::CheckType::http));
     service.checks.insert(service.checks.end(), http_checks.begin(), http_checks.end());
-    TRY(auto ports, section.sections("ports"));
-    for (Section& port : ports) {
-      TRY(model::Port parsed, read_port(port));
-      service.ports.push_back(std::move(parsed));
-    }
+    TRY(service.ports, read_ports(section));
     section.warn_unknown();
     config.machine.services.push_back(std::move(service));
   }
@@ -286,6 +232,7 @@ Result<std::vector<model::Service>> read_app_services(Section& app) {
   AppConfig config;
   TRY_VOID(read_http_service(app, config));
   TRY_VOID(read_services(app, config));
+  TRY_VOID_AS(model::validate_ports(config.machine.services), app.reading().file);
   return std::move(config.machine.services);
 }
 

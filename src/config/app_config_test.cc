@@ -113,12 +113,11 @@ TEST_CASE("wrong keys and keys of features to come fail with file and line") {
       {"[[statics]]\nurl_prefix = \"/\"", "perigee.toml:1: statics is not yet supported"},
       {"[http_service]\n[[http_service.machine_checks]]\nimage = \"x\"",
        "perigee.toml:2: http_service.machine_checks is not yet supported"},
-      {"[[services]]\n[[services.ports]]\nport = 5432\nhandlers = [\"pg_tls\"]",
-       "perigee.toml:4: the handler 'pg_tls' is not yet supported"},
       {"[[services]]\n[[services.ports]]\nport = 80\nhandlers = [\"gopher\"]",
-       "perigee.toml:4: services.ports.handlers: 'gopher' is not http or tls"},
-      {"[[services]]\nprotocol = \"udp\"",
-       "perigee.toml:2: services.protocol: 'udp' is not yet supported"},
+       "perigee.toml:4: services.ports.handlers: 'gopher' is not one of http, tls, proxy_proto, "
+       "pg_tls"},
+      {"[[services]]\nprotocol = \"sctp\"",
+       "perigee.toml:2: services.protocol: 'sctp' is not one of tcp, udp"},
       {"kill_signal = \"SIGX\"", "perigee.toml:1: kill_signal: signal 'SIGX' is not known"},
       {"kill_timeout = \"10 minutes\"",
        "perigee.toml:1: kill_timeout: '10 minutes' is not a duration"},
@@ -131,6 +130,66 @@ TEST_CASE("wrong keys and keys of features to come fail with file and line") {
     const auto config = parse(text);
     REQUIRE_FALSE(config.has_value());
     CHECK_MESSAGE(config.error().context.starts_with(message), config.error().context);
+  }
+}
+
+TEST_CASE("services of every protocol, with ranges and options of their handlers") {
+  const auto config = parse_app_config(R"(
+[[services]]
+internal_port = 5432
+  [[services.ports]]
+  port = 5432
+  handlers = ["pg_tls"]
+    [services.ports.tls_options]
+    versions = ["TLSv1.3"]
+
+[[services]]
+internal_port = 1883
+  [[services.ports]]
+  start_port = 8883
+  end_port = "8885"
+  handlers = ["tls", "proxy_proto"]
+  tls_options = { alpn = ["mqtt"] }
+  proxy_proto_options = { version = "v2" }
+
+[[services]]
+protocol = "udp"
+internal_port = 53
+  [[services.ports]]
+  port = 53
+)",
+                                       "perigee.toml");
+  REQUIRE(config.has_value());
+  CHECK(config->warnings.empty());
+  const auto& services = config->machine.services;
+  REQUIRE(services.size() == 3);
+  CHECK(services[0].ports[0] == model::Port{.port = 5432,
+                                            .handlers = {model::Handler::pg_tls},
+                                            .tls = {.versions = {model::TlsVersion::v1_3}}});
+  CHECK(services[1].ports[0] ==
+        model::Port{.port = 8883,
+                    .end_port = 8885,
+                    .handlers = {model::Handler::tls, model::Handler::proxy_proto},
+                    .tls = {.alpn = {"mqtt"}},
+                    .proxy_version = model::ProxyVersion::v2});
+  CHECK(services[2].protocol == model::Protocol::udp);
+}
+
+TEST_CASE("ports that make no sense are refused where they stand") {
+  for (const auto& [ports, complaint] : std::vector<std::pair<std::string, std::string>>{
+           {"start_port = 9\nend_port = 5", "perigee.toml:4: services.ports.end_port: 5 is below"},
+           {"port = 9\nend_port = 12", "perigee.toml:3: services.ports.port: give port, or"},
+           {"port = 70000", "perigee.toml:3: services.ports.port: expected a port from 1"},
+           {"handlers = [\"tls\"]", "services.ports.port: missing"},
+           {"port = 9\nhandlers = [\"http\", \"pg_tls\"]",
+            "perigee.toml: services: port 9: pg_tls is of PostgreSQL"},
+           {"port = 9\nhandlers = [\"proxy_proto\"]\nproxy_proto_options = { version = \"v3\" }",
+            "proxy_proto_options.version: 'v3' is not one of v1, v2"}}) {
+    CAPTURE(ports);
+    const auto config =
+        parse_app_config("[[services]]\n[[services.ports]]\n" + ports, "perigee.toml");
+    REQUIRE_FALSE(config.has_value());
+    CHECK(config.error().context.find(complaint) != std::string::npos);
   }
 }
 

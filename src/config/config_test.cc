@@ -159,5 +159,27 @@ prefix = "/fleet"
   }
 }
 
+TEST_CASE("where apps' own addresses and ports come from, and who may tell of clients") {
+  const auto config = parse(R"(
+address_prefixes = ["203.0.113.0/28", "2001:db8::/64"]
+[router]
+tcp = ["0.0.0.0:5432"]
+udp = ["[::]:53"]
+proxy_from = ["10.0.0.0/8"]
+)");
+  REQUIRE(config.has_value());
+  CHECK(config->warnings.empty());
+  CHECK(config->address_prefixes.size() == 2);
+  CHECK(config->tcp_listen == std::vector<std::string>{"0.0.0.0:5432"});
+  CHECK(config->udp_listen == std::vector<std::string>{"[::]:53"});
+  CHECK(config->proxy_from == std::vector<std::string>{"10.0.0.0/8"});
+  for (const char* wrong :
+       {"address_prefixes = [\"203.0.113.1/28\"]", "address_prefixes = [\"web\"]",
+        "[router]\nproxy_from = [\"10.0.0.1\"]"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(parse(wrong).has_value());
+  }
+}
+
 }  // namespace
 }  // namespace perigee::config

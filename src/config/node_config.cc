@@ -27,6 +27,15 @@ void take(T& into, std::optional<T> value) {
   if (value) into = *std::move(value);
 }
 
+Result<void> check_addresses(const Section& section, std::string_view key,
+                             const std::vector<std::string>& all, model::IpForm form) {
+  for (const std::string& text : all) {
+    const auto good = model::check_ip(text, form);
+    if (!good) return section.wrong(key, good.error().context);
+  }
+  return {};
+}
+
 Result<void> read_top(Section& top, NodeConfig& config) {
   TRY(const auto node, top.string("node"));
   if (node) {
@@ -48,7 +57,9 @@ Result<void> read_top(Section& top, NodeConfig& config) {
   }
   TRY(auto guest, top.string("guest_dir"));
   take(config.guest_directory, std::move(guest));
-  return {};
+  TRY(auto prefixes, top.strings("address_prefixes"));
+  take(config.address_prefixes, std::move(prefixes));
+  return check_addresses(top, "address_prefixes", config.address_prefixes, model::IpForm::network);
 }
 
 Result<void> read_api(Section& top, NodeConfig& config) {
@@ -102,26 +113,24 @@ Result<void> read_router(Section& top, NodeConfig& config) {
   if (!router) return {};
   TRY(auto http, router->strings("http"));
   TRY(auto https, router->strings("https"));
+  TRY(auto tcp, router->strings("tcp"));
+  TRY(auto udp, router->strings("udp"));
+  TRY(auto proxy_from, router->strings("proxy_from"));
   TRY(auto backhaul, router->strings("backhaul"));
   TRY(auto domain, router->string("domain"));
   TRY(const auto uid, router->integer("uid", 1, kMaxUid));
   TRY(const auto gid, router->integer("gid", 1, kMaxUid));
   take(config.http_listen, std::move(http));
   take(config.https_listen, std::move(https));
+  take(config.tcp_listen, std::move(tcp));
+  take(config.udp_listen, std::move(udp));
+  take(config.proxy_from, std::move(proxy_from));
+  TRY_VOID(check_addresses(*router, "proxy_from", config.proxy_from, model::IpForm::network));
   take(config.backhaul_listen, std::move(backhaul));
   take(config.domain, std::move(domain));
   if (uid) config.router_uid = static_cast<uid_t>(*uid);
   if (gid) config.router_gid = static_cast<gid_t>(*gid);
   router->warn_unknown();
-  return {};
-}
-
-Result<void> check_addresses(const Section& section, std::string_view key,
-                             const std::vector<std::string>& all, model::IpForm form) {
-  for (const std::string& text : all) {
-    const auto good = model::check_ip(text, form);
-    if (!good) return section.wrong(key, good.error().context);
-  }
   return {};
 }
 

@@ -19,6 +19,8 @@ struct NodeConfig {
   NodeId node;                                                    // node: host name
   RegionCode region{"loc"};                                       // region
   std::vector<std::string> roles{"control", "worker", "router"};  // roles
+  // address_prefixes: networks whose addresses are given to apps, and served here on every port
+  std::vector<std::string> address_prefixes;
   std::string guest_directory;  // guest_dir: kernel and initrd; default: beside the program
 
   std::vector<std::string> api_listen{"127.0.0.1:4280"};  // [api] listen
@@ -32,6 +34,9 @@ struct NodeConfig {
 
   std::vector<std::string> http_listen{"127.0.0.1:8080"};   // [router] http
   std::vector<std::string> https_listen{"127.0.0.1:8443"};  // [router] https
+  std::vector<std::string> tcp_listen;                      // [router] tcp: ports of apps
+  std::vector<std::string> udp_listen;                      // [router] udp
+  std::vector<std::string> proxy_from;                      // [router] proxy_from: networks
   std::vector<std::string> backhaul_listen;                 // [router] backhaul
   std::string domain = "localhost";                         // [router] domain
   uid_t router_uid = 64990;                                 // [router] uid

@@ -10,6 +10,7 @@
 #include "config/toml.h"
 #include "model/egress.h"
 #include "model/json.h"
+#include "model/shared_ports.h"
 
 namespace perigee::config {
 namespace {
@@ -92,6 +93,9 @@ Result<FixedApp> read_app(Section& section) {
   if (app.services.empty()) {
     return section.wrong("name", "no service: add [app.http_service] with its internal_port");
   }
+  auto ports = model::shared_ports_of(app.services);
+  if (!ports) return section.wrong("services", ports.error().context);
+  app.shared_ports = *std::move(ports);
   section.warn_unknown();
   return app;
 }
@@ -103,8 +107,13 @@ Result<void> read_apps(Section& top, RouterConfig& config) {
   }
   std::set<std::string> names;
   std::set<std::string> hosts;
+  std::set<std::string> ports;
   for (Section& section : sections) {
     TRY(FixedApp app, read_app(section));
+    for (const std::string& port : app.shared_ports) {
+      if (ports.insert(port).second) continue;
+      return section.wrong("services", fmt::format("{} is another app's port, too", port));
+    }
     if (!names.insert(app.name.str()).second) {
       return section.wrong("name", fmt::format("'{}' is another app's name, too", app.name));
     }
@@ -120,6 +129,9 @@ Result<void> read_apps(Section& top, RouterConfig& config) {
 Result<void> read_top(Section& top, RouterConfig& config) {
   TRY(auto http, top.strings("http"));
   TRY(auto https, top.strings("https"));
+  TRY(auto tcp, top.strings("tcp"));
+  TRY(auto udp, top.strings("udp"));
+  TRY(auto proxy_from, top.strings("proxy_from"));
   TRY(auto domain, top.string("domain"));
   TRY(auto log, top.string("access_log"));
   TRY(const auto uid, top.integer("uid", 1, kMaxUid));
@@ -127,12 +139,19 @@ Result<void> read_top(Section& top, RouterConfig& config) {
   TRY(const auto region, top.string("region"));
   take(config.http, std::move(http));
   take(config.https, std::move(https));
+  take(config.tcp, std::move(tcp));
+  take(config.udp, std::move(udp));
+  take(config.proxy_from, std::move(proxy_from));
+  for (const std::string& network : config.proxy_from) {
+    const auto good = model::check_ip(network, model::IpForm::network);
+    if (!good) return top.wrong("proxy_from", good.error().context);
+  }
   take(config.domain, std::move(domain));
   take(config.access_log, std::move(log));
   if (uid) config.uid = static_cast<uid_t>(*uid);
   if (gid) config.gid = static_cast<gid_t>(*gid);
-  if (config.http.empty() && config.https.empty()) {
-    return top.wrong("http", "neither http nor https names an address to listen on");
+  if (config.http.empty() && config.https.empty() && config.tcp.empty() && config.udp.empty()) {
+    return top.wrong("http", "neither http, https, tcp nor udp names an address to listen on");
   }
   if (!region) return {};
   const auto parsed = model::parse_region(*region);
@@ -179,6 +198,7 @@ model::AppRoute route_of(const FixedApp& app, const RouterConfig& config, const 
                         .hosts = app.hosts,
                         .services = app.services,
                         .targets = {},
+                        .shared_ports = app.shared_ports,
                         .certificate_pem = std::move(certificate_pem),
                         .private_key = std::move(private_key),
                         .reason = {}};

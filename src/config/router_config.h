@@ -21,14 +21,18 @@ struct FixedApp {
   std::vector<std::string> hosts;     // as normal_host has them: lower case, no port
   std::vector<std::string> machines;  // IP addresses
   std::vector<model::Service> services;
-  std::string certificate;  // path of the PEM chain, leaf first; empty: no TLS
-  std::string private_key;  // path
+  std::vector<std::string> shared_ports;  // that are its alone: "tcp/5432"
+  std::string certificate;                // path of the PEM chain, leaf first; empty: no TLS
+  std::string private_key;                // path
   bool operator==(const FixedApp&) const = default;
 };
 
 struct RouterConfig {
   std::vector<std::string> http{"127.0.0.1:8080"};  // http
   std::vector<std::string> https;                   // https
+  std::vector<std::string> tcp;                     // tcp: ports of apps
+  std::vector<std::string> udp;                     // udp
+  std::vector<std::string> proxy_from;              // proxy_from: networks
   RegionCode region{"loc"};                         // region
   std::string domain = "localhost";                 // domain: named in answers about unknown hosts
   std::string access_log;                           // access_log; empty: standard error

@@ -104,5 +104,29 @@ TEST_CASE("a wrong file is refused with file and line") {
   CHECK(parse("htps = []").value().warnings.size() == 1);
 }
 
+TEST_CASE("services of TCP and UDP have their listeners, and a port is one app's") {
+  const auto text = [](std::string_view name, int port) {
+    return fmt::format(
+        "[[app]]\nname = \"{0}\"\nhosts = [\"{0}\"]\nmachines = [\"::1\"]\n"
+        "[[app.services]]\ninternal_port = 6379\n[[app.services.ports]]\nport = {1}\n",
+        name, port);
+  };
+  const std::string top =
+      "http = []\ntcp = [\"0.0.0.0:6379\"]\nudp = [\"[::]:53\"]\nproxy_from = [\"10.0.0.0/8\"]\n";
+  const auto config = parse(top + text("a", 6379) + text("b", 6380));
+  REQUIRE_MESSAGE(config.has_value(), config.error().context);
+  CHECK(config->tcp == std::vector<std::string>{"0.0.0.0:6379"});
+  CHECK(config->udp == std::vector<std::string>{"[::]:53"});
+  CHECK(config->proxy_from == std::vector<std::string>{"10.0.0.0/8"});
+  const auto route = route_of(config->apps[1], *config, NodeId("box"), {}, {});
+  CHECK(route.shared_ports == std::vector<std::string>{"tcp/6380"});
+  const auto twice = parse(text("a", 6379) + text("b", 6379));
+  REQUIRE_FALSE(twice.has_value());
+  CHECK(twice.error().context.find("tcp/6379 is another app's port") != std::string::npos);
+  CHECK_FALSE(parse(text("a", 80)).has_value());
+  CHECK_FALSE(parse(text("a", 9) + "handlers = [\"tls\", \"pg_tls\"]\n").has_value());
+  CHECK_FALSE(parse("proxy_from = [\"10.0.0.1\"]").has_value());
+}
+
 }  // namespace
 }  // namespace perigee::config

@@ -15,7 +15,7 @@ bool is_current(const ReleaseMachine& each) {
 }
 
 int port_of(const model::Machine& machine) {
-  return machine.config.services.empty() ? 0 : machine.config.services.front().internal_port;
+  return model::listening_port(machine.config);
 }
 
 std::string exit_sentence(const model::ExitEvent& exit) {

@@ -5,10 +5,6 @@
 namespace perigee::model {
 namespace {
 
-int first_port(const MachineConfig& config) {
-  return config.services.empty() ? 0 : config.services.front().internal_port;
-}
-
 const CheckStatus* find(const MachineStatus& status, const std::string& name) {
   const auto found = std::ranges::find(status.checks, name, &CheckStatus::name);
   return found == status.checks.end() ? nullptr : &*found;
@@ -36,6 +32,11 @@ std::string_view name(CheckType type) {
   return type == CheckType::tcp ? "tcp" : "http";
 }
 
+int listening_port(const MachineConfig& config) {
+  const auto found = std::ranges::find(config.services, Protocol::tcp, &Service::protocol);
+  return found == config.services.end() ? 0 : found->internal_port;
+}
+
 std::vector<NamedCheck> checks_of(const MachineConfig& config) {
   std::vector<NamedCheck> all;
   for (const Service& service : config.services) {
@@ -47,7 +48,7 @@ std::vector<NamedCheck> checks_of(const MachineConfig& config) {
     }
   }
   for (auto [name, check] : config.checks) {
-    if (check.port == 0) check.port = first_port(config);
+    if (check.port == 0) check.port = listening_port(config);
     const bool gates = check.kind == CheckKind::readiness;
     all.push_back({.name = std::move(name), .check = std::move(check), .gates_routing = gates});
   }

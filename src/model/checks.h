@@ -16,6 +16,10 @@ struct NamedCheck {
   bool operator==(const NamedCheck&) const = default;
 };
 
+// Where the app is expected to accept connections: the port of its first service of TCP; 0: there
+// is none, and nothing that tells whether datagrams are read.
+int listening_port(const MachineConfig& config);
+
 // Those of the services first, in order, then the others.
 std::vector<NamedCheck> checks_of(const MachineConfig& config);
 

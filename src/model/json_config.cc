@@ -1,7 +1,5 @@
 // JSON of MachineConfig and what it holds, in the Machines API's shape.
-#include <algorithm>
 #include <array>
-#include <set>
 
 #include "base/text.h"
 #include "model/json.h"
@@ -17,7 +15,6 @@ constexpr EnumNames<ConcurrencyType, 2> kConcurrencyTypes{
     {{ConcurrencyType::connections, "connections"}, {ConcurrencyType::requests, "requests"}}};
 constexpr EnumNames<Balancing, 2> kBalancings{
     {{Balancing::nearest, "nearest"}, {Balancing::balanced, "balanced"}}};
-constexpr EnumNames<Handler, 2> kHandlers{{{Handler::http, "http"}, {Handler::tls, "tls"}}};
 constexpr EnumNames<Schedule, 4> kSchedules{{{Schedule::hourly, "hourly"},
                                              {Schedule::daily, "daily"},
                                              {Schedule::weekly, "weekly"},
@@ -81,38 +78,6 @@ Result<Concurrency> concurrency_from(const json::Value& value) {
   return out;
 }
 
-json::Value to_json(const Port& port) {
-  json::Value handlers = json::array();
-  for (const Handler handler : port.handlers) handlers.push(name_of(kHandlers, handler));
-  json::Value out = json::object(
-      {{"port", port.port}, {"handlers", std::move(handlers)}, {"force_https", port.force_https}});
-  if (port.http_options.h2_backend) {
-    out.set("http_options", json::object({{"h2_backend", true}}));
-  }
-  return out;
-}
-
-Result<HttpOptions> http_options_from(const json::Value& value) {
-  HttpOptions options;
-  const json::Value* member = value.find("http_options");
-  if (member == nullptr || member->is_null()) return options;
-  TRY_AS(options.h2_backend, member->optional_bool("h2_backend", false), "http_options");
-  return options;
-}
-
-Result<Port> port_from(const json::Value& value) {
-  Port port;
-  TRY(port.port, int_in(value, "port", 0, 1, 65535));
-  TRY(const std::vector<std::string> handlers, value.optional_strings("handlers"));
-  for (const std::string& text : handlers) {
-    TRY_AS(const Handler handler, parse_enum(kHandlers, text), "handlers");
-    port.handlers.push_back(handler);
-  }
-  TRY(port.force_https, value.optional_bool("force_https", false));
-  TRY(port.http_options, http_options_from(value));
-  return port;
-}
-
 json::Value autostop_json(Autostop autostop) {
   if (autostop == Autostop::suspend) return "suspend";
   return autostop == Autostop::stop;
@@ -137,7 +102,7 @@ json::Value checks_json(const std::vector<Check>& checks) {
 json::Value to_json(const Service& service) {
   json::Value ports = json::array();
   for (const Port& port : service.ports) ports.push(to_json(port));
-  json::Value out = json::object({{"protocol", service.protocol},
+  json::Value out = json::object({{"protocol", name(service.protocol)},
                                   {"internal_port", service.internal_port},
                                   {"ports", std::move(ports)},
                                   {"concurrency", to_json(service.concurrency)},
@@ -150,11 +115,7 @@ json::Value to_json(const Service& service) {
 
 Result<Service> service_from(const json::Value& value) {
   Service service;
-  TRY(service.protocol, value.optional_string("protocol", "tcp"));
-  if (service.protocol != "tcp") {
-    return fail(Code::unsupported, "protocol: '{}' is not yet supported (only tcp)",
-                service.protocol);
-  }
+  TRY(service.protocol, protocol_in(value));
   TRY(service.internal_port, int_in(value, "internal_port", service.internal_port, 1, 65535));
   TRY(service.ports, list_of<Port>(value, "ports", kMaxPortsPerService, port_from));
   if (const json::Value* member = value.find("concurrency");
@@ -310,48 +271,6 @@ Result<void> validate_env(const StringMap& env) {
   return {};
 }
 
-bool serves_http(const Port& port) {
-  return std::ranges::count(port.handlers, Handler::http) > 0;
-}
-
-// A machine's port speaks one protocol, whichever port of ours users come in by.
-Result<void> validate_http_options(const Service& service) {
-  std::optional<bool> first;
-  for (const Port& port : service.ports) {
-    const bool h2 = port.http_options.h2_backend;
-    if (!serves_http(port)) {
-      if (!h2) continue;
-      return fail(Code::invalid_argument, "services: port {}: h2_backend needs the http handler",
-                  port.port);
-    }
-    if (first.value_or(h2) != h2) {
-      return fail(Code::invalid_argument,
-                  "services: port {}: h2_backend differs from that of the service's other ports; "
-                  "the app's port {} speaks one protocol",
-                  port.port, service.internal_port);
-    }
-    first = h2;
-  }
-  return {};
-}
-
-Result<void> validate_services(const std::vector<Service>& services) {
-  std::set<int> seen;
-  for (const Service& service : services) {
-    TRY_VOID(validate_http_options(service));
-    for (const Port& port : service.ports) {
-      if (!seen.insert(port.port).second) {
-        return fail(Code::invalid_argument, "services: port {} is given twice", port.port);
-      }
-      if (port.force_https && !serves_http(port)) {
-        return fail(Code::invalid_argument, "services: port {}: force_https needs the http handler",
-                    port.port);
-      }
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<void> validate(const MachineConfig& config) {
@@ -362,7 +281,7 @@ Result<void> validate(const MachineConfig& config) {
   }
   TRY_VOID(validate_env(config.env));
   for (const Mount& mount : config.mounts) TRY_VOID(validate_mount(mount));
-  TRY_VOID(validate_services(config.services));
+  TRY_VOID(validate_ports(config.services));
   return validate_checks(config);
 }
 

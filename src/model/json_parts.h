@@ -53,6 +53,11 @@ inline Result<int> int_in(const json::Value& value, std::string_view key, int fa
   return static_cast<int>(number);
 }
 
+// In json_port.cc.
+json::Value to_json(const Port& port);
+Result<Port> port_from(const json::Value& value);
+Result<Protocol> protocol_in(const json::Value& service);
+
 // In json_volume.cc.
 json::Value to_json(const Mount& mount);
 Result<Mount> mount_from(const json::Value& value);

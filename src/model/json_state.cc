@@ -60,6 +60,17 @@ Result<std::uint32_t> app_number_in(const json::Value& value) {
   return static_cast<std::uint32_t>(number);
 }
 
+json::Value to_json(const AppAddress& address) {
+  return json::object({{"address", address.address}, {"created_at_ns", address.created_at.ns}});
+}
+
+Result<AppAddress> app_address_from(const json::Value& value) {
+  AppAddress address;
+  TRY(address.address, value.require_string("address"));
+  TRY(address.created_at, time_in(value, "created_at_ns"));
+  return address;
+}
+
 Result<ReleaseEvent> event_from(const json::Value& value) {
   ReleaseEvent event;
   TRY(event.at, time_in(value, "at_ns"));
@@ -103,6 +114,10 @@ json::Value to_json(const App& app) {
                                   {"egress", to_json(app.egress)},
                                   {"number", static_cast<std::int64_t>(app.number)}});
   if (app.scale != Scale()) out.set("scale", to_json(app.scale));
+  json::Value addresses = json::array();
+  for (const AppAddress& each : app.addresses) addresses.push(to_json(each));
+  if (!app.addresses.empty()) out.set("addresses", std::move(addresses));
+  if (!app.shared_ports.empty()) out.set("shared_ports", json::strings(app.shared_ports));
   return out;
 }
 
@@ -119,6 +134,8 @@ Result<App> app_from(const json::Value& value) {
     TRY_AS(app.scale, scale_from(*scale), "scale");
   }
   TRY(app.number, app_number_in(value));
+  TRY(app.addresses, list_of<AppAddress>(value, "addresses", kMaxAddresses, app_address_from));
+  TRY(app.shared_ports, value.optional_strings("shared_ports"));
   return app;
 }
 

@@ -199,13 +199,16 @@ json::Value to_json(const AppRoute& route) {
   services.services = route.services;
   json::Value targets = json::array();
   for (const RouteTarget& target : route.targets) targets.push(to_json(target));
-  return json::object({{"app", route.app.str()},
-                       {"hosts", json::strings(route.hosts)},
-                       {"services", *to_json(services).find("services")},
-                       {"targets", std::move(targets)},
-                       {"certificate_pem", route.certificate_pem},
-                       {"private_key", route.private_key},
-                       {"reason", route.reason}});
+  json::Value out = json::object({{"app", route.app.str()},
+                                  {"hosts", json::strings(route.hosts)},
+                                  {"services", *to_json(services).find("services")},
+                                  {"targets", std::move(targets)},
+                                  {"certificate_pem", route.certificate_pem},
+                                  {"private_key", route.private_key},
+                                  {"reason", route.reason}});
+  if (!route.addresses.empty()) out.set("addresses", json::strings(route.addresses));
+  if (!route.shared_ports.empty()) out.set("shared_ports", json::strings(route.shared_ports));
+  return out;
 }
 
 Result<AppRoute> app_route_from(const json::Value& value) {
@@ -214,6 +217,8 @@ Result<AppRoute> app_route_from(const json::Value& value) {
   route.app = AppName(app);
   TRY(route.hosts, value.optional_strings("hosts"));
   TRY(route.services, services_in(value));
+  TRY(route.addresses, value.optional_strings("addresses"));
+  TRY(route.shared_ports, value.optional_strings("shared_ports"));
   TRY(route.targets, list_of<RouteTarget>(value, "targets", kMaxMachinesPerNode, target_from));
   TRY(route.certificate_pem, value.optional_string("certificate_pem"));
   TRY(route.private_key, value.optional_string("private_key"));

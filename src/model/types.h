@@ -12,6 +12,7 @@
 
 #include "base/id.h"
 #include "base/time.h"
+#include "model/port.h"
 #include "model/scale.h"
 #include "model/volume.h"
 
@@ -51,20 +52,6 @@ struct Concurrency {
   bool operator==(const Concurrency&) const = default;
 };
 
-enum class Handler { http, tls };
-// Of a port with the http handler.
-struct HttpOptions {
-  bool h2_backend = false;  // the app speaks HTTP/2 without TLS, and nothing else (gRPC)
-  bool operator==(const HttpOptions&) const = default;
-};
-struct Port {
-  int port = 0;
-  std::vector<Handler> handlers;
-  bool force_https = false;
-  HttpOptions http_options = {};
-  bool operator==(const Port&) const = default;
-};
-
 enum class CheckType { tcp, http };
 enum class CheckKind { informational, readiness };
 struct Check {
@@ -86,14 +73,14 @@ struct Check {
 
 enum class Autostop { off, stop, suspend };
 struct Service {
-  std::string protocol = "tcp";
+  Protocol protocol = Protocol::tcp;
   int internal_port = 8080;
-  std::vector<Port> ports;
-  Concurrency concurrency;
+  std::vector<Port> ports = {};
+  Concurrency concurrency = {};
   bool autostart = true;
   Autostop autostop = Autostop::off;
   int min_machines_running = 0;
-  std::vector<Check> checks;
+  std::vector<Check> checks = {};
   bool operator==(const Service&) const = default;
 };
 
@@ -174,6 +161,13 @@ struct EgressPolicy {
   bool operator==(const EgressPolicy&) const = default;
 };
 
+// An IP address that is one app's alone, on all its ports.
+struct AppAddress {
+  std::string address;  // "203.0.113.7", "2001:db8::7"
+  WallTime created_at;
+  bool operator==(const AppAddress&) const = default;
+};
+
 struct App {
   AppName name;
   std::string id;
@@ -183,6 +177,8 @@ struct App {
   EgressPolicy egress = {};
   Scale scale = {};
   std::uint32_t number = 0;  // in its machines' addresses (docs/formats/mesh.md); 0: none yet
+  std::vector<AppAddress> addresses = {};
+  std::vector<std::string> shared_ports = {};  // of the nodes' addresses, its alone: "tcp/5432"
   bool operator==(const App&) const = default;
 };
 
@@ -299,8 +295,8 @@ struct MachineStatus {
   std::int64_t acted_sequence = 0;  // Machine::desired_sequence that the worker has acted on
   std::string private_ip;           // the guest's address on its node, "10.201.0.2"
   std::string private_ip6 = {};     // reached from all machines of its app in the fleet
-  // The first service's internal_port accepts connections, or, where checks gate routing, they have
-  // all passed and none is critical.
+  // The first TCP service's internal_port accepts connections, or, where checks gate routing, they
+  // have all passed and none is critical.
   bool listening = false;
   std::string listens_on;  // where the app listens instead; empty: unknown, or nowhere
   std::optional<WallTime> started_at;
@@ -351,9 +347,11 @@ struct AppRoute {
   std::vector<std::string> hosts;  // "hello.localhost"
   std::vector<Service> services;
   std::vector<RouteTarget> targets;
-  std::string certificate_pem;  // chain, leaf first; empty: no TLS for its hosts
-  std::string private_key;      // sealed for the first host (docs/formats/sealed.md)
-  std::string reason;           // why there are no targets, for the error page
+  std::vector<std::string> addresses = {};     // as App has them
+  std::vector<std::string> shared_ports = {};  // likewise
+  std::string certificate_pem;                 // chain, leaf first; empty: no TLS for its hosts
+  std::string private_key;                     // sealed for the first host (docs/formats/sealed.md)
+  std::string reason;                          // why there are no targets, for the error page
   bool operator==(const AppRoute&) const = default;
 };
 

@@ -5,6 +5,7 @@
 
 #include "async/combine.h"
 #include "base/log.h"
+#include "model/checks.h"
 #include "model/json.h"
 #include "model/limits.h"
 #include "model/signals.h"
@@ -542,12 +543,10 @@ void MachineReconciler::update_checks() {
 // Runs while the app is up and its port has not answered.
 void MachineReconciler::update_probe() {
   const bool up = record_.status.state == MachineState::started;
-  const auto& services = record_.machine.config.services;
+  const int port = model::listening_port(record_.machine.config);
   const bool answered = record_.status.listening || observed_.listening;
-  if (!up || answered || services.empty()) return probes_.cancel_all();
-  if (probes_.size() == 0) {
-    probes_.spawn(probe(*this, record_.status.private_ip, services.front().internal_port));
-  }
+  if (!up || answered || port == 0) return probes_.cancel_all();
+  if (probes_.size() == 0) probes_.spawn(probe(*this, record_.status.private_ip, port));
 }
 
 async::Task<void> MachineReconciler::probe(MachineReconciler& self, std::string address, int port) {
