@@ -11,9 +11,9 @@ SimDatagrams::~SimDatagrams() {
   network_.close_datagrams(*this);
 }
 
-void SimDatagrams::arrive(std::string text, sys::Address from) {
+void SimDatagrams::arrive(std::string text, sys::Address from, sys::Address to) {
   if (inbox_.size() >= kMaxInbox) return;
-  inbox_.push_back({.text = std::move(text), .from = std::move(from)});
+  inbox_.push_back({.text = std::move(text), .from = std::move(from), .to = std::move(to)});
   waits_.wake_one();
 }
 
@@ -23,11 +23,17 @@ async::Task<Result<sys::Datagrams::Received>> SimDatagrams::receive(std::span<ch
   inbox_.pop_front();
   const std::string_view fits = std::string_view(first.text).substr(0, into.size());
   std::ranges::copy(fits, into.begin());
-  co_return Received{fits.size(), first.from};
+  co_return Received{fits.size(), first.from, first.to};
 }
 
 Result<void> SimDatagrams::send(std::string_view data, const sys::Address& to) {
-  network_.send_datagram(*this, to, std::string(data));
+  network_.send_datagram(*this, at_, to, std::string(data));
+  return {};
+}
+
+Result<void> SimDatagrams::send_from(const sys::Address& own, std::string_view data,
+                                     const sys::Address& to) {
+  network_.send_datagram(*this, own, to, std::string(data));
   return {};
 }
 
@@ -60,17 +66,17 @@ SimDatagrams* SimNetwork::socket_at(NodeIndex node, const sys::Address& at) cons
   return nullptr;
 }
 
-void SimNetwork::send_datagram(const SimDatagrams& from, const sys::Address& to, std::string text) {
+void SimNetwork::send_datagram(const SimDatagrams& from, sys::Address sender,
+                               const sys::Address& to, std::string text) {
   const NodeIndex source = from.node();
   const NodeIndex target = owner_of(source, to);
-  sys::Address sender = from.local();
   if (is_wildcard(sender)) {
     const std::string host = to.is_loopback() ? "127.0.0.1" : address_of(source);
     sender = *sys::Address::ip(host, sender.port());
   }
   pass(source, target, [this, source, target, sender, to, text = std::move(text)] {
     note("datagram", source, target, text);
-    if (SimDatagrams* socket = socket_at(target, to)) socket->arrive(text, sender);
+    if (SimDatagrams* socket = socket_at(target, to)) socket->arrive(text, sender, to);
   });
 }
 

@@ -17,14 +17,17 @@ class SimDatagrams : public sys::Datagrams {
   ~SimDatagrams() override;
   async::Task<Result<Received>> receive(std::span<char> into) override;
   Result<void> send(std::string_view data, const sys::Address& to) override;
+  Result<void> send_from(const sys::Address& own, std::string_view data,
+                         const sys::Address& to) override;
   sys::Address local() const override { return at_; }
   NodeIndex node() const { return node_; }
-  void arrive(std::string text, sys::Address from);
+  void arrive(std::string text, sys::Address from, sys::Address to);
 
  private:
   struct Arrived {
     std::string text;
     sys::Address from;
+    sys::Address to;
   };
   SimNetwork& network_;
   NodeIndex node_;

@@ -84,7 +84,8 @@ class SimNetwork {
   void finish(const std::shared_ptr<Connection>& connection, int to);
   void reset(const std::shared_ptr<Connection>& connection, int to);
   void close_listener(const SimListener& listener);
-  void send_datagram(const SimDatagrams& from, const sys::Address& to, std::string text);
+  void send_datagram(const SimDatagrams& from, sys::Address sender, const sys::Address& to,
+                     std::string text);
   void close_datagrams(const SimDatagrams& socket);
 
  private:

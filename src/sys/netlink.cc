@@ -93,6 +93,16 @@ rtmsg static_route(const RawAddress& to, int prefix) {
   return body;
 }
 
+constexpr int kLoopback = 1;  // the first interface of every network namespace
+
+rtmsg local_route(const RawAddress& to, int prefix) {
+  rtmsg body = static_route(to, prefix);
+  body.rtm_table = RT_TABLE_LOCAL;
+  body.rtm_scope = RT_SCOPE_HOST;
+  body.rtm_type = RTN_LOCAL;
+  return body;
+}
+
 }  // namespace
 
 Result<Netlink> Netlink::open() {
@@ -225,6 +235,22 @@ Result<std::vector<LinkNetwork>> Netlink::routes(int index) {
                               {address_in(attributes, head.rtm_family, RTA_DST), head.rtm_dst_len});
                         }));
   return found;
+}
+
+Result<void> Netlink::add_local_route(const std::string& destination, int prefix) {
+  TRY(const RawAddress raw, raw_address(destination));
+  NetlinkMessage message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, local_route(raw, prefix));
+  message.add(RTA_DST, raw.bytes);
+  message.add(RTA_OIF, kLoopback);
+  return socket_.request(message, fmt::format("local route {}/{}", destination, prefix));
+}
+
+Result<void> Netlink::remove_local_route(const std::string& destination, int prefix) {
+  TRY(const RawAddress raw, raw_address(destination));
+  NetlinkMessage message(RTM_DELROUTE, 0, local_route(raw, prefix));
+  message.add(RTA_DST, raw.bytes);
+  message.add(RTA_OIF, kLoopback);
+  return socket_.request(message, fmt::format("remove local route {}/{}", destination, prefix));
 }
 
 Result<void> Netlink::add_neighbour(int index, const std::string& address, const std::string& mac) {

@@ -54,6 +54,9 @@ class Netlink {
   Result<void> remove_route(int index, const std::string& destination, int prefix);
   // Those that add_route() has made.
   Result<std::vector<LinkNetwork>> routes(int index);
+  // All addresses of a network become this machine's own, without one of them being set (AnyIP).
+  Result<void> add_local_route(const std::string& destination, int prefix);
+  Result<void> remove_local_route(const std::string& destination, int prefix);
   // A permanent entry: nothing is ever asked on the wire.
   Result<void> add_neighbour(int index, const std::string& address, const std::string& mac);
 

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "sys/posix_datagrams.h"
 #include "sys/posix_disk.h"
 #include "sys/posix_process.h"
 #include "sys/posix_stream.h"
@@ -96,6 +97,12 @@ Result<std::unique_ptr<Stream>> PosixHost::adopt_stream(Fd fd) {
   TRY_VOID(set_nonblocking(fd.get()));
   TRY_VOID(set_cloexec(fd.get(), CloseOnExec::yes));
   return std::make_unique<PosixStream>(*parts_->port, parts_->loop, std::move(fd));
+}
+
+Result<std::unique_ptr<Datagrams>> PosixHost::adopt_datagrams(Fd fd) {
+  TRY_VOID(set_nonblocking(fd.get()));
+  TRY_VOID(set_cloexec(fd.get(), CloseOnExec::yes));
+  return std::make_unique<PosixDatagrams>(*parts_->port, parts_->loop, std::move(fd));
 }
 
 async::Task<int> PosixHost::wait_for_signal(std::vector<int> signals) {

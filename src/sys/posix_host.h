@@ -25,6 +25,7 @@ class PosixHost {
   // Take ownership of an open socket (made non-blocking, close-on-exec).
   Result<std::unique_ptr<Listener>> adopt_listener(Fd fd);
   Result<std::unique_ptr<Stream>> adopt_stream(Fd fd);
+  Result<std::unique_ptr<Datagrams>> adopt_datagrams(Fd fd);
   // Completes when one of `signals` arrives (they are blocked for the process from here on).
   async::Task<int> wait_for_signal(std::vector<int> signals);
 
@@ -36,6 +37,8 @@ class PosixHost {
 
 // Binds and listens, for a process that passes the descriptor on. Blocking call, no loop needed.
 Result<Fd> listen_socket(const Address& at, int backlog, Binding binding = Binding::present);
+// The same of UDP: a socket that is told which address each datagram was sent to.
+Result<Fd> datagram_socket(const Address& at, Binding binding = Binding::present);
 // The peer's user id of a connected Unix stream.
 Result<uid_t> peer_uid(const Stream& stream);
 // Sends and receives descriptors over a Unix stream descriptor (SCM_RIGHTS), at most 16.
