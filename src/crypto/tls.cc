@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 
@@ -73,16 +74,28 @@ std::string alpn_list(const Protocols& protocols) {
   return list;
 }
 
-// RFC 7301: the first of our list that is offered. `ours`: an alpn_list.
-int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
+// The terms of a handshake that has some; they are gone when it is over.
+const TlsTerms* terms_of(const SSL* ssl) {
+  return static_cast<const TlsTerms*>(SSL_get_app_data(ssl));
+}
+
+// RFC 7301: the first of our list that is offered. `ours`: an alpn_list, where the handshake has no
+// terms of its own.
+int select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size,
                 const unsigned char* offered, unsigned int offered_size, void* ours) {
-  const std::string& list = *static_cast<const std::string*>(ours);
+  const TlsTerms* terms = terms_of(ssl);
+  if (terms != nullptr && terms->alpn.empty()) return SSL_TLSEXT_ERR_NOACK;
+  const std::string list =
+      terms == nullptr ? *static_cast<const std::string*>(ours) : alpn_list(terms->alpn);
   unsigned char* chosen = nullptr;
   if (SSL_select_next_proto(&chosen, out_size, bytes(list), static_cast<unsigned int>(list.size()),
                             offered, offered_size) != OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
-  *out = chosen;
+  // `chosen` may point into `list`: the offered name of the same bytes stays.
+  const std::string_view name(reinterpret_cast<const char*>(chosen), *out_size);
+  const std::string_view all(reinterpret_cast<const char*>(offered), offered_size);
+  *out = offered + all.find(name);
   return SSL_TLSEXT_ERR_OK;
 }
 
@@ -174,6 +187,21 @@ class Server : public TlsServer {
     co_return std::move(tls);
   }
 
+  async::Task<Result<std::unique_ptr<sys::Stream>>> accept_on(
+      TlsTerms terms, std::unique_ptr<sys::Stream> stream) override {
+    SslPtr ssl(SSL_new(base_.get()));
+    if (!ssl) co_return fail(openssl_error(Code::resource_exhausted, "TLS connection"));
+    SSL_set_accept_state(ssl.get());
+    SSL_set_app_data(ssl.get(), &terms);
+    SSL_set_min_proto_version(ssl.get(), terms.tls_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION);
+    SSL_set_max_proto_version(ssl.get(), terms.tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    SSL* const raw = ssl.get();
+    auto tls = std::make_unique<TlsStream>(std::move(ssl), std::move(stream));
+    CO_TRY_VOID(co_await tls->handshake());
+    SSL_set_app_data(raw, nullptr);
+    co_return std::move(tls);
+  }
+
   static Result<Context> make_server_context() {
     TRY(Context context, make_context(TLS_server_method()));
     SSL_CTX_set_num_tickets(context.get(), 1);
@@ -185,7 +213,11 @@ class Server : public TlsServer {
   // Also called for clients that send no name.
   static int choose(SSL* ssl, int* alert, void* self) {
     const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    SSL_CTX* context = name == nullptr ? nullptr : static_cast<Server*>(self)->find(to_lower(name));
+    std::string host = name == nullptr ? std::string() : to_lower(name);
+    if (const TlsTerms* terms = terms_of(ssl); terms != nullptr && !terms->hosts.empty()) {
+      if (std::ranges::count(terms->hosts, host) == 0) host = terms->hosts.front();
+    }
+    SSL_CTX* context = host.empty() ? nullptr : static_cast<Server*>(self)->find(host);
     if (context == nullptr) {
       *alert = SSL_AD_UNRECOGNIZED_NAME;
       return SSL_TLSEXT_ERR_ALERT_FATAL;

@@ -32,11 +32,30 @@ struct TicketKey {
 // Names of application protocols (RFC 7301), the preferred one first.
 using Protocols = std::vector<std::string>;
 
-class TlsServer {
+// What an accepted connection may agree on, where that is not the server's usual.
+struct TlsTerms {
+  // Whose certificates may be shown; that of the first to a client that asks for none of them, or
+  // for no name.
+  std::vector<std::string> hosts;
+  // The first that the client offers, too, is agreed on; one that offers only others is refused.
+  // Empty: none is agreed on, whatever is offered.
+  Protocols alpn = {};
+  bool tls_1_2 = true;
+  bool tls_1_3 = true;
+};
+
+// Ends TLS on an accepted stream, once.
+class TlsAcceptor {
+ public:
+  virtual ~TlsAcceptor() = default;
+  virtual async::Task<Result<std::unique_ptr<sys::Stream>>> accept(
+      std::unique_ptr<sys::Stream> stream) = 0;
+};
+
+class TlsServer : public TlsAcceptor {
  public:
   // A client that offers protocols, and none of these, is refused (alert no_application_protocol).
   static Result<std::unique_ptr<TlsServer>> create(const Protocols& protocols = {"http/1.1"});
-  virtual ~TlsServer() = default;
   // PEM chain (leaf first) and key. Replaces the one of that host.
   virtual Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
                                        std::string_view key_pem) = 0;
@@ -49,8 +68,11 @@ class TlsServer {
   virtual Result<void> ask_clients(std::string_view ca_pem) = 0;
   // Handshake on an accepted stream. A client without a known SNI name is refused (alert
   // unrecognized_name).
-  virtual async::Task<Result<std::unique_ptr<sys::Stream>>> accept(
-      std::unique_ptr<sys::Stream> stream) = 0;
+  async::Task<Result<std::unique_ptr<sys::Stream>>> accept(
+      std::unique_ptr<sys::Stream> stream) override = 0;
+  // The same on terms of its own.
+  virtual async::Task<Result<std::unique_ptr<sys::Stream>>> accept_on(
+      TlsTerms terms, std::unique_ptr<sys::Stream> stream) = 0;
 };
 
 class TlsClient {

@@ -72,6 +72,7 @@ struct Request {
   RequestHead head;
   Body& body;
   sys::Address peer;
+  sys::Address local{};                   // of ours, that the client is connected to
   std::optional<std::uint32_t> peer_uid;  // on Unix sockets
   bool tls = false;
   std::optional<crypto::PeerIdentity> peer_identity;  // of a client's verified certificate

@@ -1,5 +1,6 @@
 // PrefixedStream: a stream some of whose first bytes have been read already. What remains of an
-// HTTP connection when it changes to another protocol. Private to http.
+// HTTP connection when it changes to another protocol, and of one that was looked into to find out
+// whose it is.
 #pragma once
 
 #include <memory>

@@ -32,11 +32,11 @@ struct Server::Parts {
 
   static async::Task<void> accept_loop(std::shared_ptr<Parts> parts,
                                        std::unique_ptr<sys::Listener> listener,
-                                       crypto::TlsServer* tls);
+                                       crypto::TlsAcceptor* tls);
   static async::Task<void> run_plain(Parts& parts, std::unique_ptr<sys::Stream> stream,
                                      async::Semaphore::Permit permit);
   static async::Task<void> run_tls(Parts& parts, std::unique_ptr<sys::Stream> stream,
-                                   async::Semaphore::Permit permit, crypto::TlsServer& tls);
+                                   async::Semaphore::Permit permit, crypto::TlsAcceptor& tls);
 };
 
 Server::Server(sys::Host& host, Handler& handler, ServerLimits limits, Protocol* other)
@@ -65,7 +65,8 @@ async::Task<void> Server::Parts::run_plain(Parts& parts, std::unique_ptr<sys::St
 }
 
 async::Task<void> Server::Parts::run_tls(Parts& parts, std::unique_ptr<sys::Stream> stream,
-                                         async::Semaphore::Permit permit, crypto::TlsServer& tls) {
+                                         async::Semaphore::Permit permit,
+                                         crypto::TlsAcceptor& tls) {
   const async::Semaphore::Permit held = std::move(permit);
   ServerContext& context = parts.context;
   async::Loop& loop = context.host.loop;
@@ -87,7 +88,7 @@ async::Task<void> Server::Parts::run_tls(Parts& parts, std::unique_ptr<sys::Stre
 // Accepts until the server drains. A full server leaves new connections in the backlog.
 async::Task<void> Server::Parts::accept_loop(std::shared_ptr<Parts> parts,
                                              std::unique_ptr<sys::Listener> listener,
-                                             crypto::TlsServer* tls) {
+                                             crypto::TlsAcceptor* tls) {
   ServerContext& context = parts->context;
   async::Loop& loop = context.host.loop;
   while (!context.draining.is_set()) {
@@ -111,7 +112,7 @@ async::Task<void> Server::serve(std::unique_ptr<sys::Listener> listener) {
 }
 
 async::Task<void> Server::serve_tls(std::unique_ptr<sys::Listener> listener,
-                                    crypto::TlsServer& tls) {
+                                    crypto::TlsAcceptor& tls) {
   return Parts::accept_loop(parts_, std::move(listener), &tls);
 }
 

@@ -27,7 +27,7 @@ class Server {
   ~Server();
 
   async::Task<void> serve(std::unique_ptr<sys::Listener> listener);
-  async::Task<void> serve_tls(std::unique_ptr<sys::Listener> listener, crypto::TlsServer& tls);
+  async::Task<void> serve_tls(std::unique_ptr<sys::Listener> listener, crypto::TlsAcceptor& tls);
   async::Task<void> drain(Deadline deadline);
   std::size_t connections() const;
 

@@ -46,7 +46,8 @@ ServerConnection::ServerConnection(ServerContext& context, std::unique_ptr<sys::
       security_(security),
       preface_(preface),
       input_(context.host.loop, *stream_),
-      peer_(stream_->peer()) {
+      peer_(stream_->peer()),
+      local_(stream_->local()) {
   peer_identity_ = crypto::peer_identity(*stream_);
   if (!stream_->local().is_unix()) return;
   if (const auto uid = sys::peer_uid(*stream_)) peer_uid_ = *uid;
@@ -143,6 +144,7 @@ async::Task<ServerConnection::Next> ServerConnection::handle(RequestHead head, F
   Request request{.head = std::move(head),
                   .body = body,
                   .peer = peer_,
+                  .local = local_,
                   .peer_uid = peer_uid_,
                   .tls = security_ == Security::tls,
                   .peer_identity = peer_identity_,

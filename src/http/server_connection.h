@@ -48,6 +48,7 @@ class ServerConnection {
   bool other_ = false;
   Input input_;
   sys::Address peer_;
+  sys::Address local_;
   std::optional<std::uint32_t> peer_uid_;
   std::optional<crypto::PeerIdentity> peer_identity_;
 };

@@ -279,6 +279,7 @@ async::Task<void> ServerConnection::answer(StreamPtr stream, http::RequestHead h
   http::Request request{.head = std::move(head),
                         .body = body,
                         .peer = connection_->peer(),
+                        .local = connection_->local(),
                         .peer_uid = std::nullopt,
                         .tls = security_ == http::Security::tls,
                         .peer_identity = std::nullopt,
