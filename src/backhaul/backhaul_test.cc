@@ -76,8 +76,8 @@ class Site : public http::Handler, public TunnelHandler {
     }
     const char answer = answer_byte(why);
     if (!co_await stream.write({&answer, 1}) || why) co_return;
-    std::uint64_t bytes = 0;
-    if (onward) co_return co_await splice(node_.host().loop, stream, *onward, bytes);
+    Traffic traffic;
+    if (onward) co_return co_await splice(node_.host().loop, stream, *onward, traffic);
     if (!co_await stream.write(name + ":")) co_return;
     std::vector<char> buffer(1000);
     for (;;) {

@@ -11,32 +11,51 @@
 namespace perigee::backhaul {
 namespace {
 
-async::Task<Result<void>> carry_all(sys::Stream& from, sys::Stream& to, std::uint64_t& bytes) {
+// How a direction ended.
+enum class End { finished, source_lost, sink_lost };
+
+async::Task<End> carry_all(sys::Stream& from, sys::Stream& to, std::uint64_t& bytes) {
   const auto storage = std::make_unique_for_overwrite<char[]>(kSpliceBuffer);
   const std::span<char> buffer(storage.get(), kSpliceBuffer);
   for (;;) {
-    CO_TRY(const std::size_t count, co_await from.read(buffer));
-    if (count == 0) co_return to.shutdown_write();
-    CO_TRY_VOID(co_await to.write(std::string_view(buffer.data(), count)));
-    bytes += count;
+    const auto count = co_await from.read(buffer);
+    if (!count) co_return End::source_lost;
+    if (*count == 0) co_return to.shutdown_write() ? End::finished : End::sink_lost;
+    if (!co_await to.write(std::string_view(buffer.data(), *count))) co_return End::sink_lost;
+    bytes += *count;
   }
 }
 
-async::Task<void> carry(sys::Stream& from, sys::Stream& to, std::uint64_t& bytes,
-                        async::Event& broken) {
-  if (!co_await carry_all(from, to, bytes)) broken.set();
+struct Losses {
+  explicit Losses(async::Loop& loop) : source(loop), sink(loop) {}
+  async::Event source;
+  async::Event sink;
+};
+
+async::Task<void> carry(sys::Stream& from, sys::Stream& to, std::uint64_t& bytes, Losses& losses) {
+  const End end = co_await carry_all(from, to, bytes);
+  if (end == End::source_lost) losses.source.set();
+  if (end == End::sink_lost) losses.sink.set();
+}
+
+// One that takes no more may have said something before: the other direction gets a while for it.
+async::Task<void> linger(async::Loop& loop, Losses& losses) {
+  co_await losses.sink.wait();
+  co_await loop.sleep(kSpliceLinger);
+}
+
+async::Task<void> hopeless(async::Loop& loop, Losses& losses) {
+  co_await async::first_of(loop, losses.source.wait(), linger(loop, losses));
 }
 
 }  // namespace
 
-async::Task<void> splice(async::Loop& loop, sys::Stream& near, sys::Stream& far,
-                         std::uint64_t& bytes) {
-  std::uint64_t to_far = 0;
-  async::Event broken(loop);
+async::Task<void> splice(async::Loop& loop, sys::Stream& near, sys::Stream& far, Traffic& traffic) {
+  Losses losses(loop);
   async::TaskGroup directions(loop);
-  directions.spawn(carry(near, far, to_far, broken));
-  directions.spawn(carry(far, near, bytes, broken));
-  co_await async::first_of(loop, directions.drained(), broken.wait());
+  directions.spawn(carry(near, far, traffic.to_far, losses));
+  directions.spawn(carry(far, near, traffic.to_near, losses));
+  co_await async::first_of(loop, directions.drained(), hopeless(loop, losses));
 }
 
 }  // namespace perigee::backhaul

@@ -1,5 +1,6 @@
 // Carries bytes between two streams, both ways at once and unread, until both have ended or one is
-// broken. An end of one direction is passed on and leaves the other as it is.
+// broken. An end of one direction is passed on and leaves the other as it is; what one said before
+// it stopped taking anything still arrives.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,12 @@
 
 namespace perigee::backhaul {
 
-// Counts the bytes to `near` into `bytes`. Both streams outlive the task.
-async::Task<void> splice(async::Loop& loop, sys::Stream& near, sys::Stream& far,
-                         std::uint64_t& bytes);
+struct Traffic {
+  std::uint64_t to_near = 0;  // bytes
+  std::uint64_t to_far = 0;
+};
+
+// Counts into `traffic` as it goes. Both streams, and the counts, outlive the task.
+async::Task<void> splice(async::Loop& loop, sys::Stream& near, sys::Stream& far, Traffic& traffic);
 
 }  // namespace perigee::backhaul

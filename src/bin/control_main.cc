@@ -13,6 +13,7 @@ Result<void> control_main(RoleContext context) {
   config.domain = context.node.domain;
   config.own_uid = ::geteuid();
   config.router_uid = context.node.router_uid;
+  TRY(config.address_prefixes, prefixes_of(context.node.address_prefixes));
   config.store = context.node.store;
   config.autostop_idle = context.node.autostop_idle;
   config.times.listen = context.node.listen_timeout;

@@ -86,12 +86,51 @@ Result<std::vector<sys::Fd>> open_listeners(const std::vector<std::string>& addr
   return out;
 }
 
+Result<std::vector<sys::Fd>> open_datagram_sockets(const std::vector<std::string>& addresses) {
+  std::vector<sys::Fd> out;
+  for (const std::string& text : addresses) {
+    TRY(const sys::Address address, sys::Address::parse(text));
+    TRY(sys::Fd fd, sys::datagram_socket(address));
+    out.push_back(std::move(fd));
+  }
+  return out;
+}
+
+// What it listens on, opened while it may bind low ports.
+struct Opened {
+  std::vector<sys::Fd> http;
+  std::vector<sys::Fd> https;
+  std::vector<sys::Fd> tcp;
+  std::vector<sys::Fd> udp;
+};
+
+Result<Opened> open_all(const config::RouterConfig& file) {
+  Opened out;
+  TRY(out.http, open_listeners(file.http));
+  TRY(out.https, open_listeners(file.https));
+  TRY(out.tcp, open_listeners(file.tcp));
+  TRY(out.udp, open_datagram_sockets(file.udp));
+  return out;
+}
+
 Result<std::vector<std::unique_ptr<sys::Listener>>> adopt(sys::PosixHost& host,
                                                           std::vector<sys::Fd> fds) {
   std::vector<std::unique_ptr<sys::Listener>> out;
   for (sys::Fd& fd : fds) {
     TRY(auto listener, host.adopt_listener(std::move(fd)));
     out.push_back(std::move(listener));
+  }
+  return out;
+}
+
+Result<router::Listeners> adopt_all(sys::PosixHost& host, Opened opened) {
+  router::Listeners out;
+  TRY(out.http, adopt(host, std::move(opened.http)));
+  TRY(out.https, adopt(host, std::move(opened.https)));
+  TRY(out.tcp, adopt(host, std::move(opened.tcp)));
+  for (sys::Fd& fd : opened.udp) {
+    TRY(auto socket, host.adopt_datagrams(std::move(fd)));
+    out.udp.push_back(std::move(socket));
   }
   return out;
 }
@@ -128,8 +167,7 @@ Result<void> lone_router_main(const std::string& config_file) {
   for (const std::string& warning : file.warnings) log_warning("router", "{}", warning);
   TRY(const auto host, sys::PosixHost::open(kPoolThreads));
   TRY_VOID(sys::raise_open_files());
-  TRY(auto http, open_listeners(file.http));
-  TRY(auto https, open_listeners(file.https));
+  TRY(Opened opened, open_all(file));
   TRY_VOID(drop_privileges(file.uid, file.gid));
   const NodeId node(host_name());
   const FixedRoutes routes(host->host(), node);
@@ -140,9 +178,8 @@ Result<void> lone_router_main(const std::string& config_file) {
   config.access_log = file.access_log;
   config.certificate_keys = routes.keys();
   TRY(config.routes, routes.table(file));
-  router::Listeners listeners;
-  TRY(listeners.http, adopt(*host, std::move(http)));
-  TRY(listeners.https, adopt(*host, std::move(https)));
+  TRY(config.proxy_from, prefixes_of(file.proxy_from));
+  TRY(router::Listeners listeners, adopt_all(*host, std::move(opened)));
   log_info("router", "{} apps of {}", file.apps.size(), config_file);
   router::Router router(host->host(), std::move(config));
   host->loop().run(async::first_of(host->loop(), router.run(std::move(listeners)),

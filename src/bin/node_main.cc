@@ -68,11 +68,24 @@ async::Task<Result<void>> ensure_secrets(sys::Host& host, config::Paths paths) {
 
 Result<void> add_listeners(supervisor::RoleSpec& role, const std::string& name,
                            const std::vector<std::string>& addresses,
-                           sys::Binding binding = sys::Binding::present) {
+                           sys::Binding binding = sys::Binding::present,
+                           supervisor::Carries carries = supervisor::Carries::streams) {
   for (const std::string& text : addresses) {
     TRY_AS(const sys::Address address, sys::Address::parse(text), role.name);
-    role.listeners.push_back({.name = name, .address = address, .binding = binding});
+    role.listeners.push_back(
+        {.name = name, .address = address, .binding = binding, .carries = carries});
   }
+  return {};
+}
+
+// What users reach. An address of apps may come to this node later than the router.
+Result<void> add_users_listeners(supervisor::RoleSpec& role, const config::NodeConfig& node) {
+  constexpr auto kComing = sys::Binding::coming;
+  TRY_VOID(add_listeners(role, "http", node.http_listen));
+  TRY_VOID(add_listeners(role, "https", node.https_listen));
+  TRY_VOID(add_listeners(role, "tcp", node.tcp_listen, kComing));
+  TRY_VOID(add_listeners(role, "udp", node.udp_listen, kComing, supervisor::Carries::datagrams));
+  TRY(role.prefixes, prefixes_of(node.address_prefixes));
   return {};
 }
 
@@ -103,8 +116,7 @@ Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Pa
   role.listeners.push_back({.name = "internal", .address = internal, .mode = mode});
   if (name == "control") TRY_VOID(add_listeners(role, "api", node.api_listen));
   if (name == "worker") TRY_VOID(add_listeners(role, "metrics", node.metrics_listen));
-  if (name == "router") TRY_VOID(add_listeners(role, "http", node.http_listen));
-  if (name == "router") TRY_VOID(add_listeners(role, "https", node.https_listen));
+  if (name == "router") TRY_VOID(add_users_listeners(role, node));
   if (name == "router") {  // the mesh may come up later than the router
     TRY_VOID(add_listeners(role, "backhaul", backhaul_of(node), sys::Binding::coming));
   }

@@ -9,6 +9,7 @@
 
 #include "config/node_config.h"
 #include "config/paths.h"
+#include "sys/ip_prefix.h"
 #include "sys/posix_host.h"
 
 namespace perigee::bin {
@@ -23,7 +24,12 @@ struct RoleContext {
   Result<std::vector<std::unique_ptr<sys::Listener>>> take_listeners(const std::string& name);
   // The one listener of that name.
   Result<std::unique_ptr<sys::Listener>> take_listener(const std::string& name);
+  // The sockets of UDP of that name, taken over.
+  Result<std::vector<std::unique_ptr<sys::Datagrams>>> take_datagrams(const std::string& name);
 };
+
+// Networks of the configuration.
+Result<std::vector<sys::IpPrefix>> prefixes_of(const std::vector<std::string>& texts);
 
 // Each returns when the role has ended in order.
 Result<void> control_main(RoleContext context);
@@ -34,7 +40,10 @@ Result<void> link_main(RoleContext context);
 // Runs `role` until SIGTERM or SIGINT, then cancels it. The role's own error ends it at once.
 Result<void> run_until_terminated(sys::PosixHost& host, async::Task<Result<void>> role);
 
+// What is left of root's privileges: nothing, or the right to bind ports below 1024, which a router
+// needs to answer by UDP from addresses that it has not bound before.
+enum class Keep { nothing, low_ports };
 // SAFETY: gives up root for good: no groups, no way back (no_new_privs). Checked afterwards.
-Result<void> drop_privileges(uid_t uid, gid_t gid);
+Result<void> drop_privileges(uid_t uid, gid_t gid, Keep keep = Keep::nothing);
 
 }  // namespace perigee::bin

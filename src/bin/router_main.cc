@@ -1,5 +1,6 @@
 // Composes the router, without privileges: the supervisor opened its listeners, and the one
-// directory it may write is its own.
+// directory it may write is its own. Where it serves whole networks it keeps one, to bind low
+// ports; what steers their ports to it stays open with the context (supervisor/prefix_sockets.h).
 #include "async/combine.h"
 #include "base/log.h"
 #include "bin/role.h"
@@ -27,7 +28,8 @@ Result<void> router_main(RoleContext context) {
   router::Config config;
   config.certificate_keys = certificate_keys(context);
   TRY_VOID(sys::raise_open_files());
-  TRY_VOID(drop_privileges(context.node.router_uid, context.node.router_gid));
+  const Keep keep = context.node.address_prefixes.empty() ? Keep::nothing : Keep::low_ports;
+  TRY_VOID(drop_privileges(context.node.router_uid, context.node.router_gid, keep));
   config.node = context.node.node;
   config.region = context.node.region;
   config.domain = context.node.domain;
@@ -35,9 +37,12 @@ Result<void> router_main(RoleContext context) {
   config.control = control;
   config.snapshot_path = context.paths.router_state() + "/routes.json";
   config.access_log = context.paths.router_state() + "/access.log";
+  TRY(config.proxy_from, prefixes_of(context.node.proxy_from));
   router::Listeners listeners;
   TRY(listeners.http, context.take_listeners("http"));
   TRY(listeners.https, context.take_listeners("https"));
+  TRY(listeners.tcp, context.take_listeners("tcp"));
+  TRY(listeners.udp, context.take_datagrams("udp"));
   TRY(listeners.backhaul, context.take_listeners("backhaul"));
   TRY(listeners.status, context.take_listener("internal"));
   router::Router router(context.host.host(), std::move(config));

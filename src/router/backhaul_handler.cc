@@ -132,8 +132,8 @@ async::Task<void> BackhaulHandler::serve_tunnel(backhaul::Tunnel tunnel, sys::St
   if (refusal) ++state_.counters.refusals;
   const char answer = backhaul::answer_byte(refusal);
   if (!co_await stream.write({&answer, 1}) || refusal) co_return;
-  std::uint64_t bytes = 0;
-  co_await backhaul::splice(host_.loop, stream, **machine, bytes);
+  backhaul::Traffic traffic;
+  co_await backhaul::splice(host_.loop, stream, **machine, traffic);
 }
 
 // To the machine, or on to its node; the slot is the machine's.

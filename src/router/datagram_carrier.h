@@ -3,7 +3,7 @@
 //
 //   DatagramCarrier carrier(host, state, nodes, waker, "n1", port);
 //   carrier.set_nodes(table.nodes());             // at each change
-//   tasks.spawn(carrier.serve({.app = …, .internal_port = 53, .socket = …}));
+//   tasks.spawn(carrier.serve(std::move(socket)));   // of a port that users speak to, or of many
 //   tasks.spawn(carrier.run());                   // flows that are over end
 //
 // A datagram for a machine of this node takes the same way as one that came from another node.
@@ -24,7 +24,9 @@ class DatagramCarrier : public backhaul::DatagramReceiver {
                   std::string own_node, std::uint16_t port);
 
   void set_nodes(const routing::NodeMap& nodes) { link_.set_nodes(nodes); }
-  async::Task<void> serve(DatagramPort port) { return users_.serve(std::move(port)); }
+  async::Task<void> serve(std::unique_ptr<sys::Datagrams> socket) {
+    return users_.serve(std::move(socket));
+  }
   async::Task<void> run();
   void on_datagram(const std::string& from, const backhaul::Datagram& datagram,
                    std::string_view payload) override;

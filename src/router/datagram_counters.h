@@ -13,7 +13,9 @@ struct DatagramCounters {
   std::uint64_t to_machines = 0;    // of this node
   std::uint64_t from_machines = 0;  // of this node
   std::uint64_t refused = 0;        // came back to go to another machine
-  // Dropped: larger than one that crosses, no machine or no way to it, more flows than are kept.
+  // Dropped: to a port that is no app's, larger than one that crosses, no machine or no way to it,
+  // more flows than are kept.
+  std::uint64_t no_service = 0;
   std::uint64_t too_large = 0;
   std::uint64_t unplaced = 0;
   std::uint64_t too_many_flows = 0;

@@ -34,7 +34,7 @@ class Site : public http::Handler, public backhaul::TunnelHandler {
     const std::string ip = sim::SimNetwork::address_of(node.index());
     auto& network = node.host().network;
     auto users = network.open_datagrams(*sys::Address::ip(ip, kUsersPort), sys::Binding::present);
-    tasks.spawn(carrier.serve({AppName("app"), kMachinePort, *std::move(users)}));
+    tasks.spawn(carrier.serve(*std::move(users)));
     tasks.spawn(carrier.run());
     tasks.spawn(server.serve(*network.listen(*sys::Address::ip(ip, backhaul::kPort))));
   }
@@ -70,8 +70,11 @@ struct Fleet {
     model::AppRoute route;
     route.app = AppName("app");
     model::Service service;
+    service.protocol = model::Protocol::udp;
     service.internal_port = kMachinePort;
+    service.ports = {{.port = kUsersPort}};
     route.services = {service};
+    route.shared_ports = {fmt::format("udp/{}", kUsersPort)};
     for (std::size_t i = 0; i < kRouters; ++i) {
       const std::string name = fmt::format("n{}", i);
       simulation.add_node(name);

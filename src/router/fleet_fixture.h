@@ -14,6 +14,7 @@ struct Fleet : Fixture {
     sys::Address http;
     sys::Address status;
     sys::Address udp;  // users' UDP port of the app, where it has one
+    sys::Address tcp;  // likewise
   };
   ~Fleet() {
     sites.clear();
@@ -36,7 +37,11 @@ struct Fleet : Fixture {
           h().network.open_datagrams(*sys::Address::parse("127.0.0.1:0"), sys::Binding::present);
       REQUIRE_MESSAGE(socket.has_value(), socket.error().context);
       site.udp = (*socket)->local();
-      listeners.datagrams.push_back({AppName("hello"), port, *std::move(socket)});
+      listeners.udp.push_back(*std::move(socket));
+    }
+    if (with_tcp) {
+      listeners.tcp.push_back(listen());
+      site.tcp = listeners.tcp[0]->local();
     }
     site.http = listeners.http[0]->local();
     site.status = *sys::Address::unix_path(fmt::format("{}/{}.sock", directory, name));
@@ -71,6 +76,8 @@ struct Fleet : Fixture {
                              {"value", model::to_json(node)}})
                    .dump());
     }
+    if (with_datagrams) serve_all(model::Protocol::udp);
+    if (with_tcp) serve_all(model::Protocol::tcp);
     feed.add(route_line(1));
     feed.add(R"({"revision":1,"synced":true})");
     start_control();
@@ -82,6 +89,13 @@ struct Fleet : Fixture {
     http_address = sites[1].http;
     status_address = sites[1].status;
     sleep(100ms);  // for the first pings
+  }
+  // Every port of the users' address is the app's.
+  void serve_all(model::Protocol protocol) {
+    if (route.services.empty()) route.services.emplace_back();
+    route.services[0].protocol = protocol;
+    route.services[0].ports = {{.port = 1, .end_port = 65535, .handlers = handlers}};
+    route.addresses = {"127.0.0.1"};
   }
   // Until the node's router knows the machine as the app's only one; "": that there is none.
   void wait_for_only(int node, const std::string& machine) {
@@ -122,6 +136,8 @@ struct Fleet : Fixture {
   }
 
   bool with_datagrams = false;
+  bool with_tcp = false;
+  std::vector<model::Handler> handlers;  // of the users' ports
   std::uint16_t backhaul_port = 0;
   std::map<int, Site> sites;
 };

@@ -42,6 +42,15 @@ inline constexpr Duration kFlowSweep = 5s;
 inline constexpr Duration kRefusedFor = 1s;  // until a machine that refused a flow counts again
 inline constexpr Duration kDatagramErrorPause = 100ms;
 
+// Users' TCP connections. Each has two descriptors.
+inline constexpr std::size_t kMaxTcpConnections = 8192;
+inline constexpr std::size_t kMaxTcpPerClient = 512;  // by its address, without port
+inline constexpr std::size_t kMaxHandedOver = 1024;   // to HTTP, and not accepted there yet
+inline constexpr Duration kTcpIdle = 1h;              // nothing said either way
+inline constexpr Duration kOpeningPatience = 10s;     // for TLS, PROXY headers and the like
+inline constexpr std::size_t kMaxOpening = 1024;      // connections that are looked into at once
+inline constexpr Duration kAcceptPause = 50ms;        // after a failed accept
+
 // The routes feed.
 inline constexpr Duration kFeedSilence = 15s;
 inline constexpr Duration kFeedConnect = 15s;  // control may hold its first answer back

@@ -17,19 +17,11 @@
 namespace perigee::router {
 namespace {
 
-constexpr int kHttpServicePort = 80;
-constexpr int kHttpsServicePort = 443;
-
 async::Task<void> wait_for_table(async::Notify& changed) {
   co_await changed.wait();
 }
 async::Task<void> sleep_for(async::Loop& loop, Duration time) {
   co_await loop.sleep(time);
-}
-
-bool handles_http(const model::Port& port) {
-  return port.handlers.empty() ||
-         std::ranges::find(port.handlers, model::Handler::http) != port.handlers.end();
 }
 
 bool repeatable(const http::Request& request) {
@@ -46,6 +38,7 @@ struct Proxy::Transaction {
   http::ResponseWriter& response;
   ReplayBody body;
   MonotonicTime begun;
+  Entrance entrance = Entrance::by_host;
   std::string host{};
   std::string client{};
   routing::RoutePtr route{};
@@ -98,11 +91,21 @@ Proxy::Proxy(sys::Host& host, State& state, Upstreams& machines, backhaul::Clien
       candidates_(state, nodes, settings_.node) {}
 
 async::Task<void> Proxy::handle(http::Request& request, http::ResponseWriter& response) {
+  return transact(request, response, Entrance::by_host);
+}
+
+async::Task<void> Proxy::handle_at_port(http::Request& request, http::ResponseWriter& response) {
+  return transact(request, response, Entrance::by_port);
+}
+
+async::Task<void> Proxy::transact(http::Request& request, http::ResponseWriter& response,
+                                  Entrance entrance) {
   ++state_.counters.requests;
   Transaction t{.request = request,
                 .response = response,
                 .body = ReplayBody(request.body),
-                .begun = host_.loop.now()};
+                .begun = host_.loop.now(),
+                .entrance = entrance};
   t.client = request.peer.host();
   t.protocol = http::requested_protocol(request.head);
   const auto timeout = http2::is_grpc(request.head.headers) ? grpc::timeout(request.head.headers)
@@ -130,49 +133,24 @@ async::Task<void> Proxy::serve_call(Transaction& t, Duration timeout) {
 }
 
 async::Task<void> Proxy::serve(Transaction& t) {
-  if (const Phase found = find_route(t); !found) co_return co_await answer(t, found.error());
-  if (const Phase found = find_service(t); !found) co_return co_await answer(t, found.error());
+  if (const Phase found = find_owner(t); !found) co_return co_await answer(t, found.error());
   if (co_await redirect(t)) co_return;
   auto reached = co_await reach(t);
   if (!reached) co_return co_await answer(t, std::move(reached).error());
   co_await respond(t, *std::move(reached));
 }
 
-Proxy::Phase Proxy::find_route(Transaction& t) {
-  const std::string* host = t.request.head.headers.find("host");
-  if (host == nullptr || host->empty()) {
-    return std::unexpected(
-        Problem{.status = 400,
-                .code = "no_host",
-                .reason = "The request has no Host header, which names the app."});
-  }
-  t.host = routing::normal_host(*host);
-  t.route = state_.table->find_host(t.host);
-  if (t.route != nullptr) return {};
-  return std::unexpected(Problem{
-      .status = 404,
-      .code = "unknown_app",
-      .reason = fmt::format("No app answers at {}. Apps are at <app>.{}; see `perigee apps`.",
-                            t.host, settings_.domain)});
-}
-
-// The service whose ports include the listener's kind.
-Proxy::Phase Proxy::find_service(Transaction& t) {
-  const int wanted = t.request.tls ? kHttpsServicePort : kHttpServicePort;
-  for (const model::Service& service : t.route->services) {
-    for (const model::Port& port : service.ports) {
-      if (port.port != wanted || !handles_http(port)) continue;
-      t.service = &service;
-      t.port = &port;
-      if (backend_of(service) == Backend::http2) t.protocol.clear();  // it has no Upgrade
-      return {};
-    }
-  }
-  return std::unexpected(Problem{
-      .status = 404,
-      .code = "no_service",
-      .reason =
-          fmt::format("The app has no HTTP service on port {} (add it to its services).", wanted)});
+Proxy::Phase Proxy::find_owner(Transaction& t) {
+  t.host = host_of(t.request);
+  const FoundOwner found = t.entrance == Entrance::by_port
+                               ? find_by_port(*state_.table, t.request)
+                               : find_by_host(*state_.table, t.request, settings_.domain);
+  if (!found) return std::unexpected(found.error());
+  t.route = found->route;
+  t.service = found->service;
+  t.port = found->port;
+  if (backend_of(*t.service) == Backend::http2) t.protocol.clear();  // it has no Upgrade
+  return {};
 }
 
 // force_https: 301, or 308 where the method must stay. True: answered.
@@ -180,8 +158,8 @@ async::Task<bool> Proxy::redirect(Transaction& t) {
   if (!t.port->force_https || t.request.tls) co_return false;
   const std::string& method = t.request.head.method;
   http::ResponseHead head{.status = method == "GET" || method == "HEAD" ? 301 : 308};
-  const std::string port =
-      settings_.https_port == kHttpsServicePort ? "" : fmt::format(":{}", settings_.https_port);
+  const bool usual = t.entrance == Entrance::by_port || settings_.https_port == kHttpsServicePort;
+  const std::string port = usual ? "" : fmt::format(":{}", settings_.https_port);
   head.headers.add("Location", fmt::format("https://{}{}{}", t.host, port, t.request.head.target));
   head.headers.add("perigee-request-id", t.request.request_id);
   t.status = head.status;
@@ -191,6 +169,7 @@ async::Task<bool> Proxy::redirect(Transaction& t) {
 }
 
 int Proxy::listener_port(const Transaction& t) const {
+  if (t.entrance == Entrance::by_port) return t.request.local.port();
   return t.request.tls ? settings_.https_port : settings_.http_port;
 }
 
@@ -496,7 +475,9 @@ async::Task<void> Proxy::respond_upgraded(Transaction& t, http::UpgradeAnswer an
     t.reason = client.error().context;
     co_return;
   }
-  co_await backhaul::splice(host_.loop, **client, *answer.stream, t.bytes);
+  backhaul::Traffic traffic;
+  co_await backhaul::splice(host_.loop, **client, *answer.stream, traffic);
+  t.bytes = traffic.to_near;
 }
 
 async::Task<void> Proxy::respond(Transaction& t, Reached reached) {

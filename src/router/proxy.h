@@ -1,6 +1,6 @@
 // Proxy: the Handler that takes users' requests to machines. A request's phases, each a function:
 //
-//   find_route → find_service → (redirect) → reach: choose, forward, try again → respond → log
+//   find_owner → (redirect) → reach: choose, forward, try again → respond → log
 //
 // A request to change the protocol (WebSocket) takes the same way; once its machine has agreed, the
 // connection's bytes are carried both ways unread.
@@ -21,6 +21,7 @@
 #include "http/upgrade.h"
 #include "router/access_log.h"
 #include "router/candidates.h"
+#include "router/entrance.h"
 #include "router/error_page.h"
 #include "router/limits.h"
 #include "router/state.h"
@@ -45,7 +46,10 @@ class Proxy : public http::Handler {
  public:
   Proxy(sys::Host& host, State& state, Upstreams& machines, backhaul::Client& nodes,
         backhaul::LoadFeed& loads, Waker& waker, AccessLog& log, ProxySettings settings);
+  // At a listener that all apps share.
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override;
+  // At an address or port that is one app's alone.
+  async::Task<void> handle_at_port(http::Request& request, http::ResponseWriter& response);
 
  private:
   struct Transaction;
@@ -54,9 +58,10 @@ class Proxy : public http::Handler {
   using Phase = std::expected<void, Problem>;
   using Attempt = std::expected<Reached, backhaul::Failure>;
 
+  async::Task<void> transact(http::Request& request, http::ResponseWriter& response,
+                             Entrance entrance);
   async::Task<void> serve(Transaction& t);
-  Phase find_route(Transaction& t);
-  Phase find_service(Transaction& t);
+  Phase find_owner(Transaction& t);
   async::Task<bool> redirect(Transaction& t);
   int listener_port(const Transaction& t) const;
   async::Task<std::expected<Reached, Problem>> reach(Transaction& t);

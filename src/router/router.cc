@@ -17,13 +17,19 @@
 #include "router/backhaul_handler.h"
 #include "router/certificate_keeper.h"
 #include "router/datagram_carrier.h"
+#include "router/dialer.h"
 #include "router/limits.h"
 #include "router/load_reporter.h"
+#include "router/port_http.h"
+#include "router/prepared_listener.h"
 #include "router/proxy.h"
 #include "router/route_feed.h"
 #include "router/route_file.h"
 #include "router/route_store.h"
 #include "router/status.h"
+#include "router/tcp_proxy.h"
+#include "router/tls_passage.h"
+#include "router/told_client.h"
 #include "router/upstreams.h"
 #include "router/waker.h"
 
@@ -64,6 +70,8 @@ struct Router::Parts {
                         [this](const sys::Address& peer) { return is_node(peer); }),
         waker(h, state, control(), config.region.str()),
         datagrams(h, state, nodes, waker, config.node.str(), config.backhaul_port),
+        dialer(h, state, nodes, waker, config.node.str(),
+               {.reach = config.reach_bound, .wake = config.wake_bound}),
         loads(h, state, store, control(), config.node.str()),
         log(h, config.access_log, state.counters.log_lines_dropped),
         http2(state.http2),
@@ -75,6 +83,9 @@ struct Router::Parts {
   static async::Task<void> run(std::shared_ptr<Parts> parts, Listeners listeners);
   void start_servers(Listeners& listeners);
   void follow_control();
+  void start_ports(std::vector<std::unique_ptr<sys::Listener>>& listeners);
+  std::unique_ptr<sys::Listener> told(std::unique_ptr<sys::Listener> listener);
+  std::unique_ptr<sys::Listener> beside_passages(std::unique_ptr<sys::Listener> listener);
   async::Task<void> load_routes();
   bool is_node(const sys::Address& peer) const;
   void use(routing::TablePtr table);
@@ -82,7 +93,11 @@ struct Router::Parts {
   void forget_upstreams(const model::AppRoute& old, const routing::RoutePtr& now);
   // Nobody's where there is none: then nothing here asks it.
   sys::Address control() const { return config.control.value_or(sys::Address()); }
-  std::size_t connections() const { return server ? server->connections() : 0; }
+  std::size_t connections() const {
+    if (server == nullptr) return 0;
+    return server->connections() + port_http->connections() + tcp->connections();
+  }
+  async::Task<void> drain(Deadline deadline);
 
   sys::Host& host;
   Config config;
@@ -97,12 +112,15 @@ struct Router::Parts {
   backhaul::Server backhaul_server;
   Waker waker;
   DatagramCarrier datagrams;
+  Dialer dialer;
   LoadReporter loads;
   AccessLog log;
   http2::Protocol http2;
   std::unique_ptr<crypto::TlsServer> tls;
   std::unique_ptr<CertificateKeeper> certificates;
   std::unique_ptr<Proxy> proxy;
+  std::unique_ptr<PortHttp> port_http;
+  std::unique_ptr<TcpProxy> tcp;
   std::unique_ptr<RouteFeed> feed;
   std::unique_ptr<StatusHandler> status;
   std::unique_ptr<http::Server> server;
@@ -117,6 +135,8 @@ Router::Router(sys::Host& host, Config config)
 Router::~Router() {
   parts_->tasks.cancel_all();
   parts_->server.reset();
+  parts_->port_http.reset();
+  parts_->tcp.reset();
   parts_->status_server.reset();
   parts_->stopped.set();
 }
@@ -175,14 +195,15 @@ void Router::Parts::start_servers(Listeners& listeners) {
                                .wake_bound = config.wake_bound};
   proxy = std::make_unique<Proxy>(host, state, upstream, nodes, load_feed, waker, log, settings);
   server = std::make_unique<http::Server>(host, *proxy, http::ServerLimits{}, &http2);
-  for (auto& listener : listeners.http) tasks.spawn(server->serve(std::move(listener)));
+  start_ports(listeners.tcp);
+  for (auto& listener : listeners.http) tasks.spawn(server->serve(told(std::move(listener))));
   for (auto& listener : listeners.https) {
-    tasks.spawn(server->serve_tls(std::move(listener), *tls));
+    tasks.spawn(server->serve_tls(beside_passages(told(std::move(listener))), *tls));
   }
   for (auto& listener : listeners.backhaul) {
     tasks.spawn(backhaul_server.serve(std::move(listener)));
   }
-  for (DatagramPort& port : listeners.datagrams) tasks.spawn(datagrams.serve(std::move(port)));
+  for (auto& socket : listeners.udp) tasks.spawn(datagrams.serve(std::move(socket)));
   tasks.spawn(datagrams.run());
   if (listeners.status == nullptr) return;
   status = std::make_unique<StatusHandler>(host.clock, state, store,
@@ -191,6 +212,35 @@ void Router::Parts::start_servers(Listeners& listeners) {
   status_server =
       std::make_unique<http::Server>(host, *status, http::ServerLimits{.max_connections = 64});
   tasks.spawn(status_server->serve(std::move(listeners.status)));
+}
+
+void Router::Parts::start_ports(std::vector<std::unique_ptr<sys::Listener>>& listeners) {
+  port_http = std::make_unique<PortHttp>(host, state, *proxy, *tls, http2);
+  tcp = std::make_unique<TcpProxy>(
+      host, state, dialer, *tls, log, port_http->doors(),
+      TcpProxy::Settings{
+          .node = config.node.str(), .region = config.region.str(), .idle = config.tcp_idle});
+  tasks.spawn(port_http->serve_plain());
+  tasks.spawn(port_http->serve_tls());
+  for (auto& listener : listeners) tasks.spawn(tcp->serve(told(std::move(listener))));
+}
+
+// Its connections as their clients', where a balancer in front tells who they are.
+std::unique_ptr<sys::Listener> Router::Parts::told(std::unique_ptr<sys::Listener> listener) {
+  if (config.proxy_from.empty()) return listener;
+  return std::make_unique<PreparedListener>(
+      host.loop, std::move(listener), [this](std::unique_ptr<sys::Stream> stream) {
+        return as_told(host, state.tcp, config.proxy_from, std::move(stream));
+      });
+}
+
+// Without the connections whose TLS is their app's.
+std::unique_ptr<sys::Listener> Router::Parts::beside_passages(
+    std::unique_ptr<sys::Listener> listener) {
+  return std::make_unique<PreparedListener>(
+      host.loop, std::move(listener), [this](std::unique_ptr<sys::Stream> stream) {
+        return past_passages(host, state, *tcp, std::move(stream));
+      });
 }
 
 void Router::Parts::use(routing::TablePtr table) {
@@ -245,12 +295,21 @@ async::Task<void> Router::Parts::load_routes() {
 }
 
 async::Task<void> Router::drain(Deadline deadline) {
-  if (parts_->server) co_await parts_->server->drain(deadline);
+  if (parts_->server) co_await parts_->drain(deadline);
   parts_->teller.end();
   co_await parts_->backhaul_server.drain(deadline);
   co_await parts_->log.flush();
   co_await parts_->file.save();
   parts_->stopped.set();
+}
+
+// Nothing is accepted any more from its start; one wait for all that runs.
+async::Task<void> Router::Parts::drain(Deadline deadline) {
+  async::TaskGroup draining(host.loop);
+  draining.spawn(server->drain(deadline));
+  draining.spawn(port_http->drain(deadline));
+  draining.spawn(tcp->drain(deadline));
+  co_await draining.drained();
 }
 
 }  // namespace perigee::router

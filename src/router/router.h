@@ -1,5 +1,5 @@
-// Router: the role as a library. Takes users' HTTP and HTTPS requests to the machines of their
-// apps.
+// Router: the role as a library. Takes users' requests, connections and datagrams to the machines
+// of their apps.
 //
 //   router::Router router(host, {.node = …, .region = …, .domain = "localhost",
 //                                .control = "unix:/run/perigee/control.sock",
@@ -22,10 +22,10 @@
 #include "base/id.h"
 #include "router/limits.h"
 #include "router/state.h"
-#include "router/user_flows.h"
 #include "routing/route_table.h"
 #include "secrets/key_ring.h"
 #include "sys/host.h"
+#include "sys/ip_prefix.h"
 
 namespace perigee::router {
 
@@ -46,6 +46,9 @@ struct Config {
   Duration reach_bound = kReachBound;  // how long a request waits for a machine to take it
   Duration wake_bound = kWakeBound;    // … while one is being started
   std::uint16_t backhaul_port = backhaul::kPort;  // of the other nodes' routers
+  // Connections from there begin with a PROXY header, which says who the client is.
+  std::vector<sys::IpPrefix> proxy_from{};
+  Duration tcp_idle = kTcpIdle;  // a connection of TCP on which nothing is said ends
 };
 
 struct Listeners {
@@ -53,7 +56,8 @@ struct Listeners {
   std::vector<std::unique_ptr<sys::Listener>> https{};
   std::vector<std::unique_ptr<sys::Listener>> backhaul{};  // for other nodes' routers
   std::unique_ptr<sys::Listener> status{};                 // router.sock; may be null
-  std::vector<DatagramPort> datagrams{};                   // users' UDP ports
+  std::vector<std::unique_ptr<sys::Listener>> tcp{};       // of ports that are one app's alone
+  std::vector<std::unique_ptr<sys::Datagrams>> udp{};      // likewise
 };
 
 class Router {

@@ -17,6 +17,7 @@
 #include "http2/refusals.h"
 #include "router/datagram_counters.h"
 #include "router/decisions.h"
+#include "router/tcp_counters.h"
 #include "routing/route_table.h"
 
 namespace perigee::router {
@@ -146,6 +147,7 @@ struct State {
   Counters counters;
   http2::Refusals http2;  // of users' connections and streams
   DatagramCounters datagrams;
+  TcpCounters tcp;
   std::uint64_t turn = 0;  // breaks ties
   bool feed_connected = false;
   bool from_disk = false;  // the table is the one that was saved

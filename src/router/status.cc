@@ -62,6 +62,7 @@ json::Value datagrams_json(const DatagramCounters& counters) {
                        {"to_machines", counters.to_machines},
                        {"from_machines", counters.from_machines},
                        {"refused", counters.refused},
+                       {"no_service", counters.no_service},
                        {"too_large", counters.too_large},
                        {"unplaced", counters.unplaced},
                        {"too_many_flows", counters.too_many_flows},
@@ -70,6 +71,19 @@ json::Value datagrams_json(const DatagramCounters& counters) {
                        {"relayed", counters.link.relayed},
                        {"from_strangers", counters.link.strangers},
                        {"malformed", counters.link.malformed}});
+}
+
+json::Value tcp_json(const TcpCounters& counters) {
+  return json::object({{"accepted", counters.accepted},
+                       {"passed_on", counters.passed_on},
+                       {"to_http", counters.to_http},
+                       {"no_service", counters.no_service},
+                       {"failed_openings", counters.failed_openings},
+                       {"unplaced", counters.unplaced},
+                       {"too_many", counters.too_many},
+                       {"idle", counters.idle},
+                       {"bytes_to_users", counters.to_users},
+                       {"bytes_to_machines", counters.to_machines}});
 }
 
 // What users of http or https reach.
@@ -97,6 +111,7 @@ json::Value status_json(const State& state, const RouteStore& store, std::size_t
                        {"connections", static_cast<std::int64_t>(connections)},
                        {"counters", counters_json(state.counters)},
                        {"http2_refusals", http2_json(state.http2)},
+                       {"tcp", tcp_json(state.tcp)},
                        {"datagrams", datagrams_json(state.datagrams)},
                        {"routes", std::move(routes)}});
 }

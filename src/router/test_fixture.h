@@ -195,8 +195,11 @@ struct Fixture {
                                                   .certificate_keys = keys(),
                                                   .snapshot_path = directory + "/routes.json",
                                                   .access_log = directory + "/access.log",
-                                                  .reach_bound = reach_bound});
+                                                  .reach_bound = reach_bound,
+                                                  .proxy_from = proxy_from,
+                                                  .tcp_idle = tcp_idle});
     Listeners listeners;
+    listeners.tcp = std::move(tcp_listeners);
     listeners.http.push_back(listen());
     listeners.https.push_back(listen());
     http_address = listeners.http[0]->local();
@@ -328,6 +331,9 @@ struct Fixture {
   int revision_ = 1;
   Duration reach_bound = kReachBound;
   bool h2_backend = false;  // of the app
+  std::vector<std::unique_ptr<sys::Listener>> tcp_listeners;
+  std::vector<sys::IpPrefix> proxy_from;
+  Duration tcp_idle = kTcpIdle;
   model::AppRoute route;
   secrets::KeyRing ring = secrets::KeyRing::create(h().entropy, {});
   Feed feed{loop()};

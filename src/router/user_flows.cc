@@ -26,8 +26,11 @@ bool has_started(const model::AppRoute& route, const std::string& machine,
 }  // namespace
 
 struct UserFlows::Flow {
-  const DatagramPort& port;
+  sys::Datagrams& socket;
   sys::Address client;
+  sys::Address listener;  // of ours, that the client speaks to
+  std::string app{};
+  int internal_port = 0;  // of the app's service, in the machine
   std::string machine{};  // empty: to be chosen
   std::string node{};
   routing::TablePtr table{};  // that has the machine
@@ -47,20 +50,20 @@ UserFlows::UserFlows(sys::Host& host, State& state, backhaul::Client& nodes,
       candidates_(state, nodes, own_node_) {}
 UserFlows::~UserFlows() = default;
 
-async::Task<void> UserFlows::serve(DatagramPort port) {
+async::Task<void> UserFlows::serve(std::unique_ptr<sys::Datagrams> socket) {
   struct Guard {  // flows end with the socket that they answer by
     UserFlows& self;
-    const DatagramPort& own;
+    const sys::Datagrams* own;
     ~Guard() {
-      self.flows_.erase_if([this](const Flow& flow) { return &flow.port == &own; });
+      self.flows_.erase_if([this](const Flow& flow) { return &flow.socket == own; });
     }
   };
-  const Guard guard{*this, port};
+  const Guard guard{*this, socket.get()};
   std::string buffer(backhaul::kMaxDatagram + 1, '\0');
   for (std::size_t count = 1;; ++count) {
-    const auto received = co_await port.socket->receive(buffer);
+    const auto received = co_await socket->receive(buffer);
     if (received) {
-      take(port, received->from, std::string_view(buffer).substr(0, received->size));
+      take(*socket, *received, std::string_view(buffer).substr(0, received->size));
     } else {
       log_warning("datagrams", "{}", received.error().context);
       co_await host_.loop.sleep(kDatagramErrorPause);
@@ -69,24 +72,35 @@ async::Task<void> UserFlows::serve(DatagramPort port) {
   }
 }
 
-void UserFlows::take(const DatagramPort& port, const sys::Address& client,
+void UserFlows::take(sys::Datagrams& socket, const sys::Datagrams::Received& received,
                      std::string_view payload) {
   ++state_.datagrams.from_users;
   if (payload.size() > backhaul::kMaxDatagram) {
     ++state_.datagrams.too_large;
-  } else if (Flow* flow = flow_of(port, client)) {
+  } else if (Flow* flow = flow_of(socket, received)) {
     forward(*flow, payload);
-  } else {
-    ++state_.datagrams.too_many_flows;
   }
 }
 
-// Begun where there is none; null where its client has too many.
-UserFlows::Flow* UserFlows::flow_of(const DatagramPort& port, const sys::Address& client) {
-  const std::string key = key_of(client, port.socket->local());
+// Begun where there is none; null, and counted, where the port is nobody's or its client has too
+// many.
+UserFlows::Flow* UserFlows::flow_of(sys::Datagrams& socket,
+                                    const sys::Datagrams::Received& received) {
+  const std::string key = key_of(received.from, received.to);
   if (Flow* flow = flows_.find(key, host_.loop.now())) return flow;
-  return flows_.add(key, client.host(),
-                    std::make_unique<Flow>(Flow{.port = port, .client = client}), host_.loop.now());
+  auto made = std::make_unique<Flow>(
+      Flow{.socket = socket, .client = received.from, .listener = received.to});
+  if (!owner_of(*made)) {
+    ++state_.datagrams.no_service;
+    return nullptr;
+  }
+  Flow* flow = flows_.add(key, received.from.host(), std::move(made), host_.loop.now());
+  if (flow == nullptr) ++state_.datagrams.too_many_flows;
+  return flow;
+}
+
+std::optional<routing::PortOwner> UserFlows::owner_of(const Flow& flow) const {
+  return state_.table->find_owner(model::Protocol::udp, flow.listener.host(), flow.listener.port());
 }
 
 // Of a datagram that came back; null where it is not from the flow's machine.
@@ -101,21 +115,23 @@ void UserFlows::forward(Flow& flow, std::string_view payload) {
     return;
   }
   Datagram datagram{.client = flow.client,
-                    .listener = flow.port.socket->local(),
+                    .listener = flow.listener,
                     .machine = flow.machine,
-                    .app = flow.port.app.str(),
-                    .port = flow.port.internal_port};
+                    .app = flow.app,
+                    .port = flow.internal_port};
   // It may come back refused before this returns: a machine of this node is asked at once.
   if (!link_.send(flow.node, std::move(datagram), payload)) ++state_.datagrams.unplaced;
 }
 
-// Whether the flow's machine still is where it was chosen.
+// Whether the flow's machine still is where it was chosen, and its port still the app's.
 bool UserFlows::settled(Flow& flow) const {
   if (flow.machine.empty()) return false;
   if (flow.node != own_node_ && !nodes_.reaches(flow.node)) return false;
   if (flow.table == state_.table) return true;
-  const routing::RoutePtr route = state_.table->find_app(flow.port.app.str());
-  if (route == nullptr || !has_started(*route, flow.machine, flow.node)) return false;
+  const auto owner = owner_of(flow);
+  const bool same = owner && owner->route->app.str() == flow.app &&
+                    owner->service->internal_port == flow.internal_port;
+  if (!same || !has_started(*owner->route, flow.machine, flow.node)) return false;
   flow.table = state_.table;
   return true;
 }
@@ -125,15 +141,14 @@ bool UserFlows::choose(Flow& flow) {
   if (host_.loop.now() >= flow.refused_until) flow.refused.clear();
   flow.machine.clear();
   flow.there = {};
-  const routing::RoutePtr route = state_.table->find_app(flow.port.app.str());
-  if (route == nullptr) return false;
-  const auto service =
-      std::ranges::find(route->services, flow.port.internal_port, &model::Service::internal_port);
-  if (service == route->services.end()) return false;
-  const auto candidates = candidates_.of(*route, {}, flow.refused);
-  const auto policy = routing::Policy::of(service->concurrency);
+  const auto owner = owner_of(flow);
+  if (!owner) return false;
+  flow.app = owner->route->app.str();
+  flow.internal_port = owner->service->internal_port;
+  const auto candidates = candidates_.of(*owner->route, {}, flow.refused);
+  const auto policy = routing::Policy::of(owner->service->concurrency);
   const auto decision = routing::choose(candidates, policy, state_.turn++);
-  if (decision.wake) waker_.ask(route->app.str());
+  if (decision.wake) waker_.ask(flow.app);
   if (decision.outcome != routing::Outcome::chosen) return false;
   const model::RouteTarget& target = *candidates[*decision.index].target;
   flow.machine = target.machine.str();
@@ -148,7 +163,9 @@ bool UserFlows::choose(Flow& flow) {
 void UserFlows::answered(const Datagram& datagram, std::string_view payload) {
   const Flow* flow = flow_of(datagram);
   if (flow == nullptr) return;
-  if (flow->port.socket->send(payload, flow->client)) ++state_.datagrams.to_users;
+  if (flow->socket.send_from(flow->listener, payload, flow->client)) {
+    ++state_.datagrams.to_users;
+  }
 }
 
 void UserFlows::refused(const Datagram& datagram, std::string_view payload) {

@@ -1,11 +1,12 @@
 // UserFlows: datagrams of the users who are connected to this node, each to a machine of its app,
 // and what the machine says, back to the user from the address that it spoke to.
 //
-// A flow is what one client says to one address of ours. Its machine is chosen with its first
-// datagram, as a request's is (routing::choose), and kept while the machine is there: it is chosen
-// anew where the machine's router refuses, where its node can't be reached, and when the machine
-// has gone from the routes. A refused datagram comes back and goes to the next machine; one for
-// which there is none is dropped, as UDP may, and counted. Owned by DatagramCarrier, on its loop.
+// A flow is what one client says to one address of ours, whose app the routes tell. Its machine is
+// chosen with its first datagram, as a request's is (routing::choose), and kept while the machine
+// is there: it is chosen anew where the machine's router refuses, where its node can't be reached,
+// and when the machine has gone from the routes. A refused datagram comes back and goes to the next
+// machine; one for which there is none is dropped, as UDP may, and counted. Owned by
+// DatagramCarrier, on its loop.
 #pragma once
 
 #include <memory>
@@ -14,7 +15,6 @@
 
 #include "backhaul/client.h"
 #include "backhaul/datagram_link.h"
-#include "base/id.h"
 #include "router/candidates.h"
 #include "router/flow_table.h"
 #include "router/limits.h"
@@ -24,21 +24,14 @@
 
 namespace perigee::router {
 
-// A port that users speak to by UDP.
-struct DatagramPort {
-  AppName app;
-  int internal_port = 0;  // of one of the app's services, in the machine
-  std::unique_ptr<sys::Datagrams> socket;
-};
-
 class UserFlows {
  public:
   UserFlows(sys::Host& host, State& state, backhaul::Client& nodes, backhaul::DatagramLink& link,
             Waker& waker, std::string own_node);
   ~UserFlows();
 
-  // Until cancelled.
-  async::Task<void> serve(DatagramPort port);
+  // What users send to one port of ours, or to many. Until cancelled.
+  async::Task<void> serve(std::unique_ptr<sys::Datagrams> socket);
   // What a machine said, or what its router gave back.
   void answered(const backhaul::Datagram& datagram, std::string_view payload);
   void refused(const backhaul::Datagram& datagram, std::string_view payload);
@@ -47,9 +40,11 @@ class UserFlows {
 
  private:
   struct Flow;
-  void take(const DatagramPort& port, const sys::Address& client, std::string_view payload);
-  Flow* flow_of(const DatagramPort& port, const sys::Address& client);
+  void take(sys::Datagrams& socket, const sys::Datagrams::Received& received,
+            std::string_view payload);
+  Flow* flow_of(sys::Datagrams& socket, const sys::Datagrams::Received& received);
   Flow* flow_of(const backhaul::Datagram& datagram);
+  std::optional<routing::PortOwner> owner_of(const Flow& flow) const;
   void forward(Flow& flow, std::string_view payload);
   bool settled(Flow& flow) const;
   bool choose(Flow& flow);

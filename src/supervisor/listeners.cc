@@ -46,14 +46,20 @@ std::string listeners_of(pid_t pid) {
   return {};
 }
 
+// -1: it is no socket.
+int socket_option(int fd, int option) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -1 : value;
+}
+
+// A listener, a socket of UDP, or what steers to them, which is no socket.
 Result<sys::Fd> copy_descriptor(int pidfd, int number) {
   TRY(sys::Fd copy, sys::own(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0)),
                              fmt::format("copy descriptor {}", number)));
-  int listening = 0;
-  socklen_t size = sizeof listening;
-  if (::getsockopt(copy.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 ||
-      listening == 0) {
-    return fail(Code::data_loss, "descriptor {} is not a listener", number);
+  if (socket_option(copy.get(), SO_TYPE) == SOCK_STREAM &&
+      socket_option(copy.get(), SO_ACCEPTCONN) != 1) {
+    return fail(Code::data_loss, "descriptor {} is a connection, not a listener", number);
   }
   return copy;
 }

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "supervisor/listeners.h"
 #include "supervisor/pid_file.h"
+#include "supervisor/prefix_sockets.h"
 
 namespace perigee::supervisor {
 namespace {
@@ -55,6 +56,13 @@ Result<sys::Fd> open_log(const std::string& path) {
                   "open " + path);
 }
 
+Result<sys::Fd> open_listener(const ListenerSpec& spec) {
+  if (spec.carries == Carries::datagrams) return sys::datagram_socket(spec.address, spec.binding);
+  TRY(sys::Fd fd, sys::listen_socket(spec.address, kBacklog, spec.binding));
+  if (spec.address.is_unix()) ::chmod(spec.address.host().c_str(), spec.mode);
+  return fd;
+}
+
 async::Task<Result<sys::ExitStatus>> ended(sys::Process& process) {
   co_return co_await process.wait();
 }
@@ -63,7 +71,8 @@ async::Task<Result<sys::ExitStatus>> ended(sys::Process& process) {
 
 struct Supervisor::Role {
   RoleSpec spec;
-  std::vector<sys::Fd> listeners;  // as spec.listeners
+  std::vector<std::string> names;  // of its listeners: those of the spec, then of its prefixes
+  std::vector<sys::Fd> listeners;
   std::unique_ptr<sys::Process> process;
   MonotonicTime started;
   Duration backoff = 0s;
@@ -97,29 +106,38 @@ Result<void> Supervisor::start() {
 // Adopts the role if it runs with the listeners that are configured; otherwise opens those and
 // starts it.
 Result<void> Supervisor::take_up(Role& role) {
-  std::vector<std::string> names;
-  for (const ListenerSpec& listener : role.spec.listeners) names.push_back(listener.name);
-  wait_for_newcomer(config_.run_directory, role.spec.name);
-  if (const auto pid = read_live_pid(pid_path(config_.run_directory, role.spec.name))) {
-    auto copies = copy_listeners_of(*pid, names);
-    auto process = host_.host().processes.adopt(*pid);
-    if (copies && process) {
-      log_info("supervisor", "{} adopted (process {})", role.spec.name, *pid);
-      role.listeners = *std::move(copies);
-      role.process = *std::move(process);
-      role.started = host_.loop().now();
-      return {};
-    }
-    log_warning("supervisor", "{} (process {}) can't be adopted, replacing it: {}", role.spec.name,
-                *pid, copies ? process.error().context : copies.error().context);
-    ::kill(*pid, SIGKILL);
+  for (const ListenerSpec& listener : role.spec.listeners) role.names.push_back(listener.name);
+  for (std::string& name : prefix_socket_names(role.spec.prefixes)) {
+    role.names.push_back(std::move(name));
   }
+  wait_for_newcomer(config_.run_directory, role.spec.name);
+  if (adopt(role)) return {};
   for (const ListenerSpec& listener : role.spec.listeners) {
-    TRY(sys::Fd fd, sys::listen_socket(listener.address, kBacklog, listener.binding));
-    if (listener.address.is_unix()) ::chmod(listener.address.host().c_str(), listener.mode);
+    TRY(sys::Fd fd, open_listener(listener));
     role.listeners.push_back(std::move(fd));
   }
+  TRY(auto sockets, open_prefix_sockets(role.spec.prefixes));
+  for (auto& [name, fd] : sockets) role.listeners.push_back(std::move(fd));
   return launch(role);
+}
+
+// One that runs and can't be adopted is ended.
+bool Supervisor::adopt(Role& role) {
+  const auto pid = read_live_pid(pid_path(config_.run_directory, role.spec.name));
+  if (!pid) return false;
+  auto copies = copy_listeners_of(*pid, role.names);
+  auto process = host_.host().processes.adopt(*pid);
+  if (copies && process) {
+    log_info("supervisor", "{} adopted (process {})", role.spec.name, *pid);
+    role.listeners = *std::move(copies);
+    role.process = *std::move(process);
+    role.started = host_.loop().now();
+    return true;
+  }
+  log_warning("supervisor", "{} (process {}) can't be adopted, replacing it: {}", role.spec.name,
+              *pid, copies ? process.error().context : copies.error().context);
+  ::kill(*pid, SIGKILL);
+  return false;
 }
 
 Result<void> Supervisor::launch(Role& role) {
@@ -128,7 +146,7 @@ Result<void> Supervisor::launch(Role& role) {
   std::vector<std::pair<int, int>> descriptors{{log.get(), 1}, {log.get(), 2}};
   for (std::size_t i = 0; i < role.listeners.size(); ++i) {
     const int number = kFirstListener + static_cast<int>(i);
-    named.push_back({role.spec.listeners[i].name, number});
+    named.push_back({role.names[i], number});
     descriptors.emplace_back(role.listeners[i].get(), number);
   }
   const std::string mark = starting_path(config_.run_directory, role.spec.name);
@@ -175,6 +193,7 @@ async::Task<void> Supervisor::stop() {
     for (const ListenerSpec& listener : role->spec.listeners) {
       if (listener.address.is_unix()) ::unlink(listener.address.host().c_str());
     }
+    forget_prefixes(role->spec.prefixes);
     ::unlink(pid_path(config_.run_directory, role->spec.name).c_str());
   }
   ::unlink(pid_path(config_.run_directory, "perigeed").c_str());

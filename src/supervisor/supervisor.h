@@ -17,15 +17,18 @@
 
 #include "async/task_group.h"
 #include "base/result.h"
+#include "sys/ip_prefix.h"
 #include "sys/posix_host.h"
 
 namespace perigee::supervisor {
 
+enum class Carries { streams, datagrams };
 struct ListenerSpec {
-  std::string name;  // "api", "internal", "http", "https", "backhaul"; may repeat
+  std::string name;  // "api", "internal", "http", "https", "tcp", "udp", "backhaul"; may repeat
   sys::Address address;
   mode_t mode = 0600;  // of a Unix socket's path
   sys::Binding binding = sys::Binding::present;
+  Carries carries = Carries::streams;
 };
 
 struct RoleSpec {
@@ -33,6 +36,8 @@ struct RoleSpec {
   std::vector<std::string> argv;  // PERIGEE_LISTENERS is added to the environment
   std::vector<ListenerSpec> listeners;
   std::string log_path;  // standard output and error, appended
+  // Networks of which it serves every port (prefix_sockets.h).
+  std::vector<sys::IpPrefix> prefixes = {};
 };
 
 struct Config {
@@ -58,6 +63,7 @@ class Supervisor {
   struct Role;
   Result<void> lock();
   Result<void> take_up(Role& role);
+  bool adopt(Role& role);
   Result<void> launch(Role& role);
   async::Task<void> keep(Role& role);
   async::Task<void> stop_role(Role& role);

@@ -150,6 +150,18 @@ TEST_CASE_FIXTURE(Fixture, "a role that ignores SIGTERM is killed") {
   CHECK_FALSE(role_pid().has_value());
 }
 
+TEST_CASE_FIXTURE(Fixture, "a socket of UDP travels as a listener does, and is adopted with it") {
+  Config two = config();
+  two.roles[0].listeners.push_back({.name = "udp",
+                                    .address = *sys::Address::parse("127.0.0.1:0"),
+                                    .carries = Carries::datagrams});
+  Supervisor supervisor(*host, two);
+  REQUIRE(supervisor.start().has_value());
+  CHECK(copy_listeners_of(role_pid().value(), {"internal", "udp"}).has_value());
+  CHECK_FALSE(copy_listeners_of(role_pid().value(), {"internal"}).has_value());
+  host->loop().run(supervisor.stop());
+}
+
 TEST_CASE("listeners travel as text") {
   const std::vector<NamedDescriptor> named{{"api", 3}, {"internal", 4}};
   CHECK(format_listeners(named) == "api=3,internal=4");

@@ -1,0 +1,138 @@
+#include "router/dialer.h"
+
+#include <algorithm>
+
+#include "async/combine.h"
+#include "routing/choose.h"
+
+namespace perigee::router {
+namespace {
+
+async::Task<void> next_table(async::Notify& changed) {
+  co_await changed.wait();
+}
+async::Task<void> sleep_for(async::Loop& loop, Duration time) {
+  co_await loop.sleep(time);
+}
+
+const model::Service* service_of(const model::AppRoute& route, int internal_port) {
+  const auto found = std::ranges::find_if(route.services, [=](const model::Service& each) {
+    return each.protocol == model::Protocol::tcp && each.internal_port == internal_port;
+  });
+  return found == route.services.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+struct Dialer::Search {
+  MonotonicTime begun;
+  MonotonicTime until;
+  Duration pause = kFirstRetryPause;
+  std::set<std::string> refused{};  // machines
+  std::string trouble{};            // why the last attempt failed, or no machine could be started
+};
+
+Dialer::Dialer(sys::Host& host, State& state, backhaul::Client& nodes, Waker& waker,
+               std::string own_node, Bounds bounds)
+    : host_(host),
+      state_(state),
+      nodes_(nodes),
+      waker_(waker),
+      own_node_(std::move(own_node)),
+      bounds_(bounds),
+      candidates_(state, nodes, own_node_) {}
+
+async::Task<Result<Dialed>> Dialer::dial(Call call) {
+  const MonotonicTime now = host_.loop.now();
+  Search search{.begun = now, .until = now + bounds_.reach};
+  for (int attempts = 0;;) {
+    const Choice choice = choose(call, search);
+    const routing::Outcome outcome = choice.decision.outcome;
+    if (outcome == routing::Outcome::chosen) {
+      ++attempts;
+      auto dialed = co_await connect(call, choice.target);
+      if (dialed) {
+        dialed->attempts = attempts;
+        co_return dialed;
+      }
+      ++state_.counters.connect_failures;
+      search.refused.insert(choice.target.machine.str());
+      search.trouble = fmt::format("machine {}: {}", choice.target.machine, dialed.error().context);
+      if (host_.loop.now() < search.until) continue;
+    }
+    const bool may_wait =
+        outcome == routing::Outcome::wait || outcome == routing::Outcome::none_reachable;
+    if (!may_wait || host_.loop.now() >= search.until) {
+      co_return fail(give_up(call, search, outcome));
+    }
+    co_await pause(search);
+  }
+}
+
+Dialer::Choice Dialer::choose(const Call& call, Search& search) {
+  const routing::RoutePtr route = state_.table->find_app(call.app);
+  const model::Service* service =
+      route == nullptr ? nullptr : service_of(*route, call.internal_port);
+  if (service == nullptr) return {.decision = {}};  // there are no machines
+  const auto candidates = candidates_.of(*route, {}, search.refused);
+  const auto policy = routing::Policy::of(service->concurrency);
+  Choice choice{.decision = routing::choose(candidates, policy, state_.turn++)};
+  if (choice.decision.index) choice.target = *candidates[*choice.decision.index].target;
+  wake(call, search, choice.decision, *service);
+  return choice;
+}
+
+// Has a machine started where that is due, and gives the one that comes its time.
+void Dialer::wake(const Call& call, Search& search, const routing::Decision& decision,
+                  const model::Service& service) {
+  if (decision.wake) waker_.ask(call.app);
+  if (decision.coming && service.autostart) {
+    search.until = search.begun + std::max(bounds_.reach, bounds_.wake);
+  }
+  if (decision.outcome != routing::Outcome::wait || !decision.wake) return;
+  const auto trouble = waker_.trouble(call.app);
+  if (!trouble) return;
+  search.trouble = trouble->reason;
+  if (trouble->refused) search.until = host_.loop.now();
+}
+
+async::Task<Result<Dialed>> Dialer::connect(const Call& call, const model::RouteTarget& target) {
+  const Deadline deadline = host_.loop.deadline_in(kConnectTimeout);
+  Dialed dialed{.stream = {}, .machine = target.machine.str(), .node = target.node.str()};
+  if (dialed.node != own_node_) {
+    dialed.there = backhaul::LoadView::Slot(state_.remote_loads, dialed.machine);
+    auto stream = co_await nodes_.connect({.hop = {.app = call.app,
+                                                   .machine = dialed.machine,
+                                                   .node = dialed.node,
+                                                   .port = call.internal_port},
+                                           .client = call.client,
+                                           .listener_port = call.listener_port,
+                                           .request_id = call.id},
+                                          deadline);
+    if (!stream) co_return fail(std::move(stream).error().request.error);
+    dialed.stream = *std::move(stream);
+    co_return dialed;
+  }
+  dialed.here = Loads::Slot(state_.loads, dialed.machine);
+  CO_TRY(const sys::Address address,
+         sys::Address::ip(target.address, static_cast<std::uint16_t>(call.internal_port)));
+  CO_TRY(dialed.stream, co_await host_.network.connect(address, deadline));
+  co_return dialed;
+}
+
+// Until the routes change, or a little time has passed; then machines that refused count again.
+async::Task<void> Dialer::pause(Search& search) {
+  const Duration left = search.until - host_.loop.now();
+  co_await async::first_of(host_.loop, sleep_for(host_.loop, std::min(search.pause, left)),
+                           next_table(state_.changed));
+  search.pause = std::min(search.pause * 2, kLastRetryPause);
+  search.refused.clear();
+}
+
+Error Dialer::give_up(const Call& call, const Search& search, routing::Outcome outcome) {
+  std::string reason = fmt::format("app {}: {}", call.app, routing::describe(outcome));
+  if (!search.trouble.empty()) reason += ": " + search.trouble;
+  return Error::make(Code::unavailable, std::move(reason));
+}
+
+}  // namespace perigee::router

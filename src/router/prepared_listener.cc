@@ -1,0 +1,42 @@
+#include "router/prepared_listener.h"
+
+namespace perigee::router {
+
+PreparedListener::PreparedListener(async::Loop& loop, std::unique_ptr<sys::Listener> inner,
+                                   Prepare prepare)
+    : loop_(loop),
+      inner_(std::move(inner)),
+      prepare_(std::move(prepare)),
+      places_(loop, kMaxOpening),
+      ready_(loop, kMaxOpening),
+      preparations_(loop, kMaxOpening),
+      feeding_(feed(*this)) {
+  feeding_.start();
+}
+
+async::Task<Result<PreparedListener::Streams>> PreparedListener::accept() {
+  auto ready = co_await ready_.pop();
+  co_return std::move(ready->item);  // never closed
+}
+
+async::Task<void> PreparedListener::feed(PreparedListener& self) {
+  for (;;) {
+    auto permit = co_await self.places_.acquire();
+    auto accepted = co_await self.inner_->accept();
+    if (accepted) {
+      self.preparations_.spawn(prepare(self, *std::move(accepted), std::move(permit)));
+    } else {
+      self.ready_.push({.item = fail(std::move(accepted).error()), .permit = std::move(permit)});
+      co_await self.loop_.sleep(kAcceptPause);
+    }
+  }
+}
+
+async::Task<void> PreparedListener::prepare(PreparedListener& self, Streams stream,
+                                            async::Semaphore::Permit permit) {
+  Streams prepared = co_await self.prepare_(std::move(stream));
+  if (prepared == nullptr) co_return;
+  self.ready_.push({.item = std::move(prepared), .permit = std::move(permit)});
+}
+
+}  // namespace perigee::router
