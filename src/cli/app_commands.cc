@@ -5,6 +5,8 @@
 
 #include "cli/commands.h"
 #include "cli/machine_table.h"
+#include "config/app_config.h"
+#include "model/json.h"
 
 namespace perigee::cli {
 namespace {
@@ -57,6 +59,20 @@ async::Task<Result<void>> run_config_show(Session& session) {
   CO_TRY(json::Value egress, co_await api->egress(app.str()));
   out.set("egress", std::move(egress));
   print_json(out);
+  co_return Result<void>();
+}
+
+async::Task<Result<void>> run_config_validate(Session& session) {
+  const Options& options = session.options();
+  CO_TRY(const config::AppConfig config, config::load_app_config(options.config));
+  if (options.json) {
+    print_json(json::object({{"app", config.app.str()},
+                             {"machine", model::to_json(config.machine)},
+                             {"warnings", json::strings(config.warnings)}}));
+    co_return Result<void>();
+  }
+  for (const std::string& warning : config.warnings) print("warning: " + warning);
+  print(fmt::format("{} is valid.", options.config));
   co_return Result<void>();
 }
 

@@ -22,8 +22,13 @@ async::Task<Result<void>> run_nodes_tokens(Session& session);
 async::Task<Result<void>> run_nodes_revoke(Session& session);
 async::Task<Result<void>> run_explain(Session& session);
 async::Task<Result<void>> run_config_show(Session& session);
+async::Task<Result<void>> run_config_validate(Session& session);
 async::Task<Result<void>> run_egress_show(Session& session);
 async::Task<Result<void>> run_egress_set(Session& session);
+async::Task<Result<void>> run_ips_list(Session& session);
+async::Task<Result<void>> run_ips_allocate_v4(Session& session);
+async::Task<Result<void>> run_ips_allocate_v6(Session& session);
+async::Task<Result<void>> run_ips_release(Session& session);
 
 async::Task<Result<void>> run_machine_list(Session& session);
 async::Task<Result<void>> run_machine_status(Session& session);

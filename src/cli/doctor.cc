@@ -11,6 +11,7 @@
 #include "cli/trials.h"
 #include "config/node_config.h"
 #include "supervisor/supervisor.h"
+#include "sys/socket_lookup.h"
 
 namespace perigee::cli {
 namespace {
@@ -86,6 +87,15 @@ Finding port(const std::string& text, bool node_runs) {
   return {Verdict::ok, text + " is free", ""};
 }
 
+// Whether every port of address_prefixes can be served: for root alone to find out.
+Finding steering(const config::NodeConfig& node) {
+  const auto possible = sys::check_steering();
+  if (possible) return {Verdict::ok, "every port of a network can be served (BPF sk_lookup)", ""};
+  const Verdict verdict = node.address_prefixes.empty() ? Verdict::warn : Verdict::bad;
+  return {verdict, "address_prefixes can't be served: " + possible.error().context,
+          "list single ports in [router] tcp and udp of perigeed.toml instead"};
+}
+
 Finding daemon(const config::Paths& paths) {
   const pid_t pid = supervisor::running_supervisor(paths.run);
   if (pid != 0) return {Verdict::ok, fmt::format("perigeed runs (process {})", pid), ""};
@@ -107,8 +117,9 @@ std::vector<Finding> examine(const config::Paths& paths, const config::NodeConfi
       guest_file(node.guest_directory, "initrd.cpio"),
       memory(),
       daemon(paths)};
-  for (const auto* list :
-       {&node.api_listen, &node.http_listen, &node.https_listen, &node.metrics_listen}) {
+  if (::geteuid() == 0) out.push_back(steering(node));
+  for (const auto* list : {&node.api_listen, &node.http_listen, &node.https_listen,
+                           &node.tcp_listen, &node.metrics_listen}) {
     for (const std::string& at : *list) out.push_back(port(at, runs));
   }
   return out;

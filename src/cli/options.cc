@@ -90,6 +90,23 @@ void add_app_commands(CLI::App& app, Options& o, Verbs& verbs) {
   command(*config, verbs, Verb::config_show, "show",
           "Print what the server has, as JSON: the current release's machines, the egress policy",
           "  perigee config show -a hello");
+  command(*config, verbs, Verb::config_validate, "validate",
+          "Read perigee.toml as a deploy would, without asking a server",
+          "  perigee config validate\n  perigee config validate -c fly.toml --json");
+}
+
+void add_ip_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* ips = app.add_subcommand("ips", "Addresses that are one app's alone, on every port");
+  ips->require_subcommand(1);
+  command(*ips, verbs, Verb::ips_list, "list",
+          "List an app's addresses, and its ports at the nodes' addresses", "");
+  command(*ips, verbs, Verb::ips_allocate_v4, "allocate-v4",
+          "Give an app an IPv4 address of the fleet's networks", "  perigee ips allocate-v4 -a db");
+  command(*ips, verbs, Verb::ips_allocate_v6, "allocate-v6",
+          "Give an app an IPv6 address of the fleet's networks", "");
+  CLI::App* release = command(*ips, verbs, Verb::ips_release, "release", "Give an address back",
+                              "  perigee ips release 203.0.113.7 -a db");
+  release->add_option("ADDRESS", o.address, "As `perigee ips list` shows it")->required();
 }
 
 void add_explain_command(CLI::App& app, Options& o, Verbs& verbs) {
@@ -401,6 +418,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_app_commands(app, options, verbs);
   add_explain_command(app, options, verbs);
   add_egress_commands(app, options, verbs);
+  add_ip_commands(app, options, verbs);
   add_machine_commands(app, options, verbs);
   add_volume_commands(app, options, verbs);
   add_exec_commands(app, options, verbs);

@@ -28,8 +28,13 @@ enum class Verb {
   nodes_revoke,
   explain,
   config_show,
+  config_validate,
   egress_show,
   egress_set,
+  ips_list,
+  ips_allocate_v4,
+  ips_allocate_v6,
+  ips_release,
   machine_list,
   machine_status,
   machine_wait,
@@ -158,6 +163,7 @@ struct Options {
   int size_mib = 0;                  // the same, instead
   std::string egress_policy;         // egress set
   std::vector<std::string> egress_allow;
+  std::string address;             // ips release
   int internal_port = 0;           // launch; 0: from EXPOSE
   std::vector<std::string> names;  // secrets set: NAME=VALUE; unset: NAME
   std::string registry;            // registry login, logout

@@ -283,6 +283,22 @@ async::Task<Result<json::Value>> Client::set_egress(std::string app, json::Value
   co_return co_await call("PUT", app_path(app, "/egress"), std::move(policy));
 }
 
+async::Task<Result<json::Value>> Client::addresses(std::string app) {
+  co_return co_await call("GET", app_path(app, "/ip_assignments"), {});
+}
+
+async::Task<Result<json::Value>> Client::allocate_address(std::string app, std::string type) {
+  co_return co_await call("POST", app_path(app, "/ip_assignments"),
+                          json::object({{"type", std::move(type)}}));
+}
+
+async::Task<Result<void>> Client::release_address(std::string app, std::string address) {
+  const std::string path = "/ip_assignments/" + http::percent_encode(address);
+  CO_TRY([[maybe_unused]] const json::Value released,
+         co_await call("DELETE", app_path(app, path), {}));
+  co_return Result<void>();
+}
+
 async::Task<Result<bool>> Client::has_blob(std::string digest) {
   const Result<json::Value> answer = co_await call("HEAD", "/v1/blobs/" + digest, {});
   if (answer) co_return true;

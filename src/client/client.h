@@ -83,6 +83,10 @@ class Client {
   // As the API has it: {"policy", "allow"}.
   async::Task<Result<json::Value>> egress(std::string app);
   async::Task<Result<json::Value>> set_egress(std::string app, json::Value policy);
+  // As the API has it: {"ips": [{"ip", "type", "created_at"}], "shared_ports"}; one of "ips".
+  async::Task<Result<json::Value>> addresses(std::string app);
+  async::Task<Result<json::Value>> allocate_address(std::string app, std::string type);
+  async::Task<Result<void>> release_address(std::string app, std::string address);
   async::Task<Result<std::vector<MachineInfo>>> machines(std::string app);
   async::Task<Result<MachineInfo>> machine(std::string app, std::string id);
   // CPU and memory of guest and VMM, now.

@@ -20,7 +20,7 @@ struct WithApp : ControlFixture {
   std::string create(const std::string& extra = "") {
     const Got got = call("POST", "/v1/apps/hello/machines",
                          R"({"config": {"image": "hello:1", "services": [{"internal_port": 80,
-                             "ports": [{"port": 80}]}]})" +
+                             "ports": [{"port": 80, "handlers": ["http"]}]}]})" +
                              extra + "}");
     REQUIRE(got.status == 200);
     return text(got.body, "id");
@@ -92,7 +92,7 @@ TEST_CASE_FIXTURE(WithApp, "a machine's JSON is the Machines API's") {
           R"("},)"
           R"("config":{"image":"hello:1","env":{},"init":{},"guest":{"cpu_kind":"shared","cpus":1,)"
           R"("memory_mb":256},"services":[{"protocol":"tcp","internal_port":80,"ports":[)"
-          R"({"port":80,"handlers":[],"force_https":false}],)"
+          R"({"port":80,"handlers":["http"],"force_https":false}],)"
           R"("concurrency":{"type":"connections","soft_limit":20},)"
           R"("autostart":true,"autostop":false,"min_machines_running":0}],"metadata":{},)"
           R"("restart":{"policy":"on-failure","max_retries":10},)"

@@ -3,6 +3,7 @@
 #include "control/app_numbers.h"
 #include "control/limits.h"
 #include "control/machine_frontend.h"
+#include "control/port_claims.h"
 #include "model/json.h"
 
 namespace perigee::control {
@@ -101,6 +102,10 @@ async::Task<Result<api::Reply>> AppApi::destroy(api::Call& call) {
   transaction.expect(app_key(name), app.revision);
   transaction.remove(app_key(name));
   transaction.remove(app_number_key(app.value.number));
+  release_ports(transaction, app.value);
+  for (const model::AppAddress& each : app.value.addresses) {
+    transaction.remove(address_key(each.address));
+  }
   transaction.remove(certificate_key(context_.publisher.host_of(name)));
   for (auto at = context_.desired.releases().lower_bound({name, 0});
        at != context_.desired.releases().end() && at->first.first == name; ++at)

@@ -178,7 +178,8 @@ struct Resting : ControlFixture {
     REQUIRE(call("POST", "/v1/apps", R"({"app_name": "hello"})").status == 201);
     const Got got = call("POST", "/v1/apps/hello/machines",
                          R"({"config": {"image": "hello:1", "services": [{"internal_port": 80,
-                             "autostop": "suspend", "ports": [{"port": 80}]}]}})");
+                             "autostop": "suspend",
+                             "ports": [{"port": 80, "handlers": ["http"]}]}]}})");
     REQUIRE(got.status == 200);
     id = *got.body.find("id")->string();
     work();

@@ -13,6 +13,7 @@
 #include "control/fleet.h"
 #include "control/fleet_api.h"
 #include "control/internal_api.h"
+#include "control/ip_api.h"
 #include "control/lease_api.h"
 #include "control/led_tasks.h"
 #include "control/limits.h"
@@ -71,6 +72,7 @@ struct Control::Parts {
 
   AppApi apps{context};
   EgressApi egress{context};
+  IpApi ips;
   MachineApi machines{context};
   MachineOrderApi machine_orders{context};
   MachineWatchApi machine_watch{context};
@@ -121,6 +123,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
           h,      desired,      observed,      changes.notify(),     publisher,      sharing,
           images, given.worker, given.routers, given.certificates,   given.keys,     key_sharing,
           loads,  drains,       refusals,      config.autostop_idle, config.silence, config.times},
+      ips(context, config.address_prefixes),
       callers(desired, {.own = config.own_uid, .router = config.router_uid}),
       fleet(context, config.certificate_life,
             is_alone(config) ? Fleet::Store::of_one_control : Fleet::Store::shared),
@@ -131,6 +134,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   const api::Guard token = tokens.guard();
   apps.add_routes(public_routes, token);
   egress.add_routes(public_routes, token);
+  ips.add_routes(public_routes, token);
   machines.add_routes(public_routes, token);
   machine_orders.add_routes(public_routes, token);
   machine_watch.add_routes(public_routes, token);

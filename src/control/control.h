@@ -21,6 +21,7 @@
 #include "control/limits.h"
 #include "store/store.h"
 #include "sys/host.h"
+#include "sys/ip_prefix.h"
 
 namespace perigee::control {
 
@@ -30,6 +31,7 @@ struct ControlConfig {
   std::string domain = "localhost";              // apps are <app>.<domain>
   std::uint32_t own_uid = 0;                     // may call the internal API, beside root
   std::uint32_t router_uid = 0;                  // may read the routes
+  std::vector<sys::IpPrefix> address_prefixes;   // whose addresses apps are given
   config::StoreConfig store;                     // where the state is kept
   Duration certificate_life = kNodeCertificate;  // of the fleet's nodes
   Duration autostop_idle = kAutostopIdle;        // without requests, before a machine may rest

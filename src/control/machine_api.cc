@@ -7,6 +7,7 @@
 #include "control/limits.h"
 #include "control/machine_calls.h"
 #include "control/machine_frontend.h"
+#include "control/port_claims.h"
 #include "control/registry_logins.h"
 #include "control/volume_frontend.h"
 #include "model/json.h"
@@ -58,6 +59,20 @@ bool matches(const Context& context, const model::Machine& machine,
     const std::pair entry(name.substr(kMetadata.size()), value);
     return std::ranges::count(machine.config.metadata, entry) > 0;
   });
+}
+
+// Expects the app as it is, and changes what it has claimed where that is due.
+Result<void> claim_ports_of(const Context& context, store::Transaction& transaction,
+                            const AppName& name, const model::MachineConfig& config) {
+  TRY(const Stored<model::App> known, context.desired.app(name));
+  model::App app = known.value;
+  TRY_VOID(claim_ports(context, transaction, app, config.services));
+  if (app == known.value) {
+    transaction.expect(app_key(name), known.revision);
+  } else {
+    put(transaction, app, known.revision);
+  }
+  return {};
 }
 
 // The versions that a machine had, with the present one that another takes the place of.
@@ -112,9 +127,8 @@ async::Task<Result<Reply>> MachineApi::create(Call& call) {
   CO_TRY(wanted.image, co_await resolve_image(context_, wanted.config.image));
   CO_TRY(wanted.node, node_of(context_, app, wanted.config.mounts));
   CO_TRY(const model::Machine machine, make_machine(context_, std::move(wanted), {}));
-  CO_TRY(const auto known, context_.desired.app(app));
   store::Transaction transaction;
-  transaction.expect(app_key(app), known.revision);
+  CO_TRY_VOID(claim_ports_of(context_, transaction, app, machine.config));
   put(transaction, machine, 0);
   CO_TRY_VOID(attach(context_, transaction, machine));
   CO_TRY_VOID(co_await context_.commit(std::move(transaction)));
@@ -141,6 +155,7 @@ async::Task<Result<Reply>> MachineApi::update(Call& call) {
   next.secrets = sealed_secrets(context_, next.app);
   if (!skip_launch) next.desired = DesiredState::started;
   store::Transaction transaction;
+  CO_TRY_VOID(claim_ports_of(context_, transaction, next.app, next.config));
   put(transaction, next, machine.revision);
   transaction.put(versions_key(next.id), to_json(with_present(context_, machine.value)).dump());
   CO_TRY_VOID(co_await context_.commit(std::move(transaction)));

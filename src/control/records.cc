@@ -181,6 +181,12 @@ std::string join_token_key(std::string_view id) {
 std::string app_number_key(std::uint32_t number) {
   return fmt::format("/app-numbers/{:08x}", number);
 }
+std::string port_key(std::string_view port) {
+  return fmt::format("/ports/{}", port);
+}
+std::string address_key(std::string_view address) {
+  return fmt::format("/addresses/{}", address);
+}
 std::string app_key(const AppName& app) {
   return "/apps/" + app.str();
 }

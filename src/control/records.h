@@ -119,7 +119,9 @@ json::Value to_json(const JoinTokenRecord& record);
 Result<JoinTokenRecord> join_token_record_from(const json::Value& value);
 
 inline constexpr std::string_view kFleetKey = "/fleet/identity";
-std::string app_number_key(std::uint32_t number);  // value: the app that has it
+std::string app_number_key(std::uint32_t number);   // value: the app that has it
+std::string port_key(std::string_view port);        // "tcp/5432"; value: the app that has it
+std::string address_key(std::string_view address);  // likewise
 std::string join_token_key(std::string_view id);
 std::string app_key(const AppName& app);
 std::string machine_key(const MachineId& id);

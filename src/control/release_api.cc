@@ -10,6 +10,7 @@
 #include "control/app_api.h"
 #include "control/lease_api.h"
 #include "control/limits.h"
+#include "control/port_claims.h"
 #include "control/release_machines.h"
 #include "model/json.h"
 #include "model/limits.h"
@@ -163,6 +164,7 @@ async::Task<Result<Reply>> ReleaseApi::create(Call& call) {
   record.release.events.push_back(
       {record.release.created_at, "step", fmt::format("release v{}", app.last_release)});
   store::Transaction transaction;
+  CO_TRY_VOID(claim_ports(context_, transaction, app, record.release.config.services));
   put(transaction, app, stored.revision);
   put(transaction, record, 0);
   for (const std::int64_t old : outlived(context_.desired, app))

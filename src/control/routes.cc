@@ -105,6 +105,10 @@ model::AppRoute derive_route(const RouteInput& input) {
   route.app = input.app.name;
   route.hosts = {input.host};
   route.services = services_of(input);
+  for (const model::AppAddress& each : input.app.addresses) {
+    route.addresses.push_back(each.address);
+  }
+  route.shared_ports = input.app.shared_ports;
   if (input.certificate != nullptr && !input.certificate->private_key.empty()) {
     route.certificate_pem = input.certificate->certificate_pem;
     route.private_key = input.certificate->private_key;
