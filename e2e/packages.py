@@ -22,6 +22,11 @@ NGINX = ['nginx', 'nginx-common', 'libc6', 'libpcre2-8-0', 'libssl3', 'zlib1g', 
          'busybox-static']
 REGISTRY = ['docker-registry']
 ETCD = ['etcd-server', 'etcd-client']
+# Redis and a Python without its library, for the app of services that are no HTTP.
+WIRE = ['redis-server', 'redis-tools', 'libc6', 'libatomic1', 'libjemalloc2', 'liblzf1', 'libssl3',
+        'libsystemd0', 'libcap2', 'libgcrypt20', 'libgpg-error0', 'liblzma5', 'liblz4-1',
+        'libzstd1', 'libgcc-s1', 'libstdc++6', 'zlib1g', 'libexpat1', 'python3.11-minimal',
+        'libpython3.11-minimal', 'busybox-static']
 PROMETHEUS = ['prometheus']  # promtool is in it
 # What `./dev bench-router` compares with, and what they load beside nginx's.
 PEERS = ['haproxy', 'h2o', 'liblua5.3-0', 'libopentracing-c-wrapper0', 'libopentracing1',
@@ -95,7 +100,7 @@ def main():
     elif sys.argv[1:]:
         sys.exit(__doc__)
     else:
-        fetch(NGINX + REGISTRY + POSTGRES + PROMETHEUS)
+        fetch(NGINX + REGISTRY + POSTGRES + PROMETHEUS + WIRE)
         etcd_program()
 
 

@@ -57,9 +57,9 @@ def wait_until(what, seconds, condition, pause=0.05):
 
 
 class Node:
-    def __init__(self, settings='', worker_config='', more_config=''):
-        """Lines for perigeed.toml: `settings` first, `worker_config` in its [worker], `more_config`
-        at its end."""
+    def __init__(self, settings='', router_config='', worker_config='', more_config=''):
+        """Lines for perigeed.toml: `settings` first, `router_config` and `worker_config` in those
+        sections, `more_config` at its end."""
         # Short, for Unix socket paths; open, for the router's own user must reach its part.
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='pg-', dir='/var/tmp'))
         self.root.chmod(0o755)
@@ -75,7 +75,7 @@ listen = ["127.0.0.1:{self.api_port}"]
 [router]
 http = ["127.0.0.1:{self.http_port}"]
 https = ["127.0.0.1:{self.https_port}"]
-
+{router_config}
 [metrics]
 listen = ["127.0.0.1:{self.metrics_port}"]
 

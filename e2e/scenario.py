@@ -14,7 +14,9 @@ class Scenario(unittest.TestCase):
     """Scenarios that share one running node."""
 
     node = None
-    worker_config = ''  # more lines of [worker] in perigeed.toml
+    settings = ''  # lines that perigeed.toml begins with
+    router_config = ''  # more lines of its [router]
+    worker_config = ''  # and of its [worker]
     node_config = ''  # more of perigeed.toml
 
     @classmethod
@@ -24,7 +26,8 @@ class Scenario(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix='pg-', dir='/var/tmp')
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
-        cls.node = Node(worker_config=cls.worker_config, more_config=cls.node_config)
+        cls.node = Node(cls.settings, router_config=cls.router_config,
+                        worker_config=cls.worker_config, more_config=cls.node_config)
         cls.addClassCleanup(cls.node.destroy)
         cls.node.up()
 
