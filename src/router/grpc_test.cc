@@ -68,7 +68,8 @@ async::Task<Result<std::string>> chat(Client& client, int rounds) {
   }
   body.end();
   CO_TRY(const auto end, co_await reader.next());
-  const std::string* status = (*response)->body().trailers().find("grpc-status");
+  const http::Headers trailers = (*response)->body().trailers();
+  const std::string* status = trailers.find("grpc-status");
   co_return all + (end ? "more" : status == nullptr ? "none" : *status);
 }
 
