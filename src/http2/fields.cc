@@ -37,7 +37,7 @@ http::Headers regular_fields(const http::Headers& fields) {
   for (const auto& [name, value] : fields.fields()) {
     if (name.starts_with(':') || name == "host" || !crosses(name)) continue;
     if (name == "cookie") {
-      cookie += (cookie.empty() ? "" : "; ") + value;
+      if (!value.empty()) cookie += (cookie.empty() ? "" : "; ") + value;
     } else {
       headers.add(name, value);
     }

@@ -69,8 +69,10 @@ TEST_CASE("heads that could not be written as HTTP/1.1 are refused") {
 
 TEST_CASE("the pieces of a cookie are one field again, and Host is :authority's") {
   http::Headers fields = request("GET", "/");
-  for (const auto& [name, value] :
-       {http::Headers::Field("host", "A.test"), {"cookie", "a=1"}, {"cookie", "b=2"}}) {
+  for (const auto& [name, value] : {http::Headers::Field("host", "A.test"),
+                                    {"cookie", "a=1"},
+                                    {"cookie", "b=2"},
+                                    {"cookie", ""}}) {
     fields.add(name, value);
   }
   const auto head = request_from(fields);
