@@ -53,6 +53,10 @@ Task<void> append(Loop& loop, Duration d, std::string& log, char c) {
   co_await loop.sleep(d);
   log.push_back(c);
 }
+Task<void> append_at_once(std::string& log, char c) {
+  log.push_back(c);
+  co_return;
+}
 Task<int> many_awaits(int n) {
   int sum = 0;
   for (int i = 0; i < n; ++i) sum += co_await answer() > 0 ? 1 : 0;
@@ -104,6 +108,16 @@ TEST_CASE_FIXTURE(Fixture, "the first of two wins and the other is cancelled") {
         Winner::second);
   loop.run(after(loop, 50ms, 0));
   CHECK(log == "b");
+}
+
+TEST_CASE_FIXTURE(Fixture, "where the first is over at once the second never begins") {
+  std::string log;
+  CHECK(loop.run(first_of(loop, append_at_once(log, 'a'), append_at_once(log, 'b'))) ==
+        Winner::first);
+  CHECK(log == "a");
+  CHECK(loop.run(first_of(loop, append(loop, 10ms, log, 'c'), append_at_once(log, 'd'))) ==
+        Winner::second);
+  CHECK(log == "ad");
 }
 
 TEST_CASE_FIXTURE(Fixture, "all_of keeps the order and bounds concurrency") {

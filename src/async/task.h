@@ -14,6 +14,7 @@
 #include <optional>
 #include <utility>
 
+#include "async/frame_pool.h"
 #include "base/check.h"
 
 namespace perigee::async {
@@ -24,6 +25,11 @@ class Task;
 namespace detail {
 
 struct PromiseBase {
+  static void* operator new(std::size_t size) { return FramePool::of_thread().take(size); }
+  static void operator delete(void* frame, std::size_t size) {
+    FramePool::of_thread().give(frame, size);
+  }
+
   std::coroutine_handle<> continuation = std::noop_coroutine();
 
   struct Final {

@@ -93,14 +93,14 @@ async::Task<std::expected<std::unique_ptr<Exchange>, RequestFailure>> Client::Pa
   deadline.at = std::min(deadline.at, host.loop.now() + limits.connect_timeout);
   auto stream = co_await connect(to, deadline);
   if (!stream) co_return std::unexpected(RequestFailure{.error = std::move(stream).error()});
-  co_return std::make_unique<Exchange>(host.loop, pool, to.str(), *std::move(stream));
+  co_return std::make_unique<Exchange>(host.loop, pool, to, *std::move(stream));
 }
 
 async::Task<Forwarded> Client::Parts::exchange(sys::Address to, RequestHead head,
                                                std::string_view text, Body* body,
                                                Deadline deadline) {
-  if (auto pooled = pool->take(to.str())) {
-    auto attempt = std::make_unique<Exchange>(host.loop, pool, to.str(), std::move(pooled));
+  if (auto pooled = pool->take(to)) {
+    auto attempt = std::make_unique<Exchange>(host.loop, pool, to, std::move(pooled));
     auto done = co_await attempt->run(head, text, body, deadline);
     if (done) co_return std::move(attempt);
     // A streamed body has been read from by now: it can't be sent again.
@@ -138,7 +138,7 @@ async::Task<Forwarded> Client::forward(sys::Address to, RequestHead head, Body* 
 }
 
 void Client::forget(const sys::Address& to) {
-  parts_->pool->forget(to.str());
+  parts_->pool->forget(to);
 }
 
 std::size_t Client::idle_connections() const {

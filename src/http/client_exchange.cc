@@ -16,11 +16,11 @@ async::Task<void> sleep_until(async::Loop& loop, MonotonicTime at) {
 
 }  // namespace
 
-Exchange::Exchange(async::Loop& loop, std::weak_ptr<Pool> pool, std::string address,
+Exchange::Exchange(async::Loop& loop, std::weak_ptr<Pool> pool, sys::Address address,
                    std::unique_ptr<sys::Stream> stream)
     : loop_(loop),
       pool_(std::move(pool)),
-      address_(std::move(address)),
+      address_(address),
       stream_(std::move(stream)),
       input_(loop, *stream_),
       body_failed_(loop),
@@ -37,8 +37,7 @@ async::Task<std::expected<void, RequestFailure>> Exchange::run(const RequestHead
   std::optional<Result<void>> received;
   if (source == nullptr) {
     bytes += text;
-    received = co_await async::with_deadline(loop_, deadline, send_and_receive(std::move(bytes)),
-                                             address_);
+    received = co_await async::until(loop_, deadline.at, send_and_receive(std::move(bytes)));
   } else {
     sender_ = stream_body(std::move(bytes), *source);
     sender_.start();

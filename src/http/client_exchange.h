@@ -15,7 +15,7 @@ namespace perigee::http {
 
 class Exchange : public Response, public Body {
  public:
-  Exchange(async::Loop& loop, std::weak_ptr<Pool> pool, std::string address,
+  Exchange(async::Loop& loop, std::weak_ptr<Pool> pool, sys::Address address,
            std::unique_ptr<sys::Stream> stream);
   // `head` is complete, framing included. `text` is sent after it, or else `body` is streamed.
   async::Task<std::expected<void, RequestFailure>> run(const RequestHead& head,
@@ -43,7 +43,7 @@ class Exchange : public Response, public Body {
 
   async::Loop& loop_;
   std::weak_ptr<Pool> pool_;
-  std::string address_;
+  sys::Address address_;
   std::unique_ptr<sys::Stream> stream_;
   Input input_;
   std::string method_;

@@ -14,7 +14,7 @@ bool is_quiet(sys::Stream& stream) {
 
 }  // namespace
 
-std::unique_ptr<sys::Stream> Pool::take(const std::string& address) {
+std::unique_ptr<sys::Stream> Pool::take(const sys::Address& address) {
   const auto found = idle_.find(address);
   if (found == idle_.end()) return nullptr;
   auto& list = found->second;
@@ -28,7 +28,7 @@ std::unique_ptr<sys::Stream> Pool::take(const std::string& address) {
   return nullptr;
 }
 
-void Pool::put(const std::string& address, std::unique_ptr<sys::Stream> stream) {
+void Pool::put(const sys::Address& address, std::unique_ptr<sys::Stream> stream) {
   auto& list = idle_[address];
   list.push_back({.stream = std::move(stream), .since = loop_.now()});
   if (list.size() > limits_.max_idle_per_address) list.pop_front();

@@ -3,7 +3,6 @@
 
 #include <deque>
 #include <memory>
-#include <string>
 #include <unordered_map>
 
 #include "async/loop.h"
@@ -16,9 +15,9 @@ class Pool {
  public:
   Pool(async::Loop& loop, ClientLimits limits) : loop_(loop), limits_(limits) {}
   // An idle connection on which the peer has neither closed nor spoken; null: none.
-  std::unique_ptr<sys::Stream> take(const std::string& address);
-  void put(const std::string& address, std::unique_ptr<sys::Stream> stream);
-  void forget(const std::string& address) { idle_.erase(address); }
+  std::unique_ptr<sys::Stream> take(const sys::Address& address);
+  void put(const sys::Address& address, std::unique_ptr<sys::Stream> stream);
+  void forget(const sys::Address& address) { idle_.erase(address); }
   void expire();  // closes what has been idle for too long
   std::size_t size() const;
 
@@ -29,7 +28,7 @@ class Pool {
   };
   async::Loop& loop_;
   ClientLimits limits_;
-  std::unordered_map<std::string, std::deque<Idle>> idle_;  // oldest first
+  std::unordered_map<sys::Address, std::deque<Idle>> idle_;  // oldest first
 };
 
 }  // namespace perigee::http

@@ -75,6 +75,29 @@ Address Address::from_raw(const sockaddr* raw, socklen_t size) {
   return address;
 }
 
+// What the connection ends at; not IPv6's flow label, nor its scope, which str() does not show.
+std::string_view Address::ip_bytes() const {
+  const auto bytes = [](const auto& address) {
+    return std::string_view(reinterpret_cast<const char*>(&address), sizeof address);
+  };
+  if (family() == AF_INET) return bytes(as<sockaddr_in>(storage_).sin_addr);
+  if (family() == AF_INET6) return bytes(as<sockaddr_in6>(storage_).sin6_addr);
+  return {};
+}
+
+bool Address::operator==(const Address& other) const {
+  if (family() != other.family() || port() != other.port()) return false;
+  const std::string_view ip = ip_bytes();
+  return ip.empty() ? host() == other.host() : ip == other.ip_bytes();
+}
+
+std::size_t Address::hash() const {
+  const std::string_view ip = ip_bytes();
+  const std::size_t place =
+      ip.empty() ? std::hash<std::string>()(host()) : std::hash<std::string_view>()(ip);
+  return place * 65599 + port();
+}
+
 bool Address::is_loopback() const {
   if (family() == AF_INET) return (ntohl(as<sockaddr_in>(storage_).sin_addr.s_addr) >> 24) == 127;
   if (family() == AF_INET6) return IN6_IS_ADDR_LOOPBACK(&as<sockaddr_in6>(storage_).sin6_addr);

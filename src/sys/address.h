@@ -6,7 +6,9 @@
 
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -31,14 +33,22 @@ class Address {
   std::string str() const;
   const sockaddr* raw() const { return reinterpret_cast<const sockaddr*>(&storage_); }
   socklen_t raw_size() const { return size_; }
-  bool operator==(const Address& other) const { return str() == other.str(); }
+  bool operator==(const Address& other) const;
+  std::size_t hash() const;
 
  private:
+  std::string_view ip_bytes() const;  // empty: a path
+
   sockaddr_storage storage_{};
   socklen_t size_ = 0;
 };
 
 }  // namespace perigee::sys
+
+template <>
+struct std::hash<perigee::sys::Address> {
+  std::size_t operator()(const perigee::sys::Address& address) const { return address.hash(); }
+};
 
 template <>
 struct fmt::formatter<perigee::sys::Address> : fmt::formatter<std::string_view> {

@@ -98,6 +98,7 @@ FdWatch::~FdWatch() {
 }
 
 void FdWatch::deliver(std::uint32_t events) {
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
     read_ready_ = true;
     readers_.wake_all();

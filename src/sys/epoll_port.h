@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "async/loop.h"
@@ -69,6 +70,10 @@ class FdWatch {
     async::WaiterQueue& queue_;
     bool& ready_;
   };
+  // Whether an edge has arrived since it was last asked, or waited for.
+  bool take_read_edge() { return std::exchange(read_ready_, false); }
+  // The peer has ended, or the descriptor is broken: reads say so behind what is left.
+  bool hung_up() const { return hung_up_; }
   Wait readable() { return {loop_, readers_, read_ready_}; }
   Wait writable() { return {loop_, writers_, write_ready_}; }
 
@@ -82,6 +87,7 @@ class FdWatch {
   std::uint32_t slot_ = 0;
   bool read_ready_ = false;
   bool write_ready_ = false;
+  bool hung_up_ = false;
   async::WaiterQueue readers_;
   async::WaiterQueue writers_;
 };

@@ -23,6 +23,13 @@ Address address_of(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
   return Address::from_raw(reinterpret_cast<const sockaddr*>(&raw), size);
 }
 
+bool is_internet_socket(int fd) {
+  int family = AF_UNSPEC;
+  socklen_t size = sizeof family;
+  return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 &&
+         (family == AF_INET || family == AF_INET6);
+}
+
 // Small writes leave at once, and a peer that is gone without a word is noticed in a minute; fails
 // harmlessly on Unix sockets and pipes.
 void set_options(int fd) {
@@ -40,11 +47,16 @@ void set_options(int fd) {
 }  // namespace
 
 PosixStream::PosixStream(EpollPort& port, async::Loop& loop, Fd fd)
-    : fd_(std::move(fd)), watch_(port, loop, fd_.get()) {}
+    : fd_(std::move(fd)), watch_(port, loop, fd_.get()), tcp_(is_internet_socket(fd_.get())) {}
 
+// No call where nothing can be there. A read of TCP that is short has emptied the queue (epoll(7));
+// one of a Unix socket may end where descriptors were passed.
 Result<std::optional<std::size_t>> PosixStream::try_read(std::span<char> into) {
+  if (!watch_.take_read_edge() && drained_) return std::nullopt;
   for (;;) {
     const ssize_t n = ::read(fd_.get(), into.data(), into.size());
+    const bool is_short = n > 0 && static_cast<std::size_t>(n) < into.size();
+    drained_ = n < 0 ? errno == EAGAIN : is_short && tcp_ && !watch_.hung_up();
     if (n >= 0) return static_cast<std::size_t>(n);
     if (errno == EAGAIN) return std::nullopt;
     if (errno != EINTR) return fail(errno_error(errno, "read"));
@@ -56,6 +68,7 @@ async::Task<Result<std::size_t>> PosixStream::read(std::span<char> into) {
     CO_TRY(const std::optional<std::size_t> n, try_read(into));
     if (n) co_return *n;
     co_await watch_.readable();
+    drained_ = false;
   }
 }
 

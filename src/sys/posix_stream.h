@@ -25,6 +25,8 @@ class PosixStream : public Stream {
  private:
   Fd fd_;  // before the watch: closed after it is gone
   FdWatch watch_;
+  bool tcp_;
+  bool drained_ = false;  // by the last read; until an edge comes there is nothing
 };
 
 class PosixListener : public Listener {

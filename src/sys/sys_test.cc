@@ -8,6 +8,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <tuple>
 
 #include "async/combine.h"
 #include "async/task_group.h"
@@ -64,6 +65,40 @@ TEST_CASE_FIXTURE(Fixture, "a megabyte goes there and back over TCP and over a U
   }
 }
 
+// What a read of plenty brings; "(silence)" where nothing comes.
+async::Task<std::string> read_some(Host& host, Stream& stream) {
+  std::array<char, 4096> buffer;
+  const auto n = co_await async::with_deadline(host.loop, host.loop.deadline_in(2s),
+                                               stream.read(buffer), "read");
+  co_return n ? std::string(buffer.data(), *n) : "(silence)";
+}
+
+async::Task<std::vector<std::string>> read_in_pieces(Host& host, Listener& listener) {
+  std::vector<std::string> seen;
+  auto theirs = co_await host.network.connect(listener.local(), host.loop.deadline_in(5s));
+  auto ours = co_await listener.accept();
+  std::array<char, 16> buffer;
+  for (const char* piece : {"abc", "de"}) {
+    std::ignore = co_await (*theirs)->write(piece);
+    seen.push_back(co_await read_some(host, **ours));
+    if ((*ours)->try_read(buffer).value()) seen.emplace_back("(more)");
+  }
+  std::ignore = co_await (*theirs)->write("f");
+  std::ignore = (*theirs)->shutdown_write();
+  co_await host.loop.sleep(20ms);  // one edge tells of both
+  for (int i = 0; i < 3; ++i) seen.push_back(co_await read_some(host, **ours));
+  co_return seen;
+}
+
+TEST_CASE_FIXTURE(Fixture, "what comes after a short read is seen, and the end with it") {
+  for (const std::string& text : {std::string("127.0.0.1:0"), "unix:" + directory + "/s"}) {
+    auto listener = h().network.listen(*Address::parse(text));
+    REQUIRE(listener.has_value());
+    CHECK(loop().run(read_in_pieces(h(), **listener)) ==
+          std::vector<std::string>{"abc", "de", "f", "", ""});
+  }
+}
+
 TEST_CASE_FIXTURE(Fixture, "a refused connection says where") {
   auto listener = h().network.listen(*Address::parse("127.0.0.1:0"));
   const Address at = (*listener)->local();
@@ -72,6 +107,21 @@ TEST_CASE_FIXTURE(Fixture, "a refused connection says where") {
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code == Code::unavailable);
   CHECK(refused.error().context.find(at.str()) != std::string::npos);
+}
+
+TEST_CASE("addresses are one where they lead to the same place") {
+  const auto parse = [](const char* text) { return Address::parse(text).value(); };
+  const std::hash<Address> hash;
+  for (const char* text : {"127.0.0.1:80", "[::1]:443", "unix:/run/x.sock"}) {
+    CHECK(parse(text) == parse(text));
+    CHECK(hash(parse(text)) == hash(parse(text)));
+  }
+  CHECK(parse("[::1]:443") == parse("[0:0::1]:443"));
+  CHECK_FALSE(parse("127.0.0.1:80") == parse("127.0.0.1:81"));
+  CHECK_FALSE(parse("127.0.0.1:80") == parse("127.0.0.2:80"));
+  CHECK_FALSE(parse("[::ffff:127.0.0.1]:80") == parse("127.0.0.1:80"));
+  CHECK_FALSE(parse("unix:/run/x.sock") == parse("unix:/run/y.sock"));
+  CHECK(Address() == Address());
 }
 
 TEST_CASE("addresses parse and print") {
