@@ -35,6 +35,7 @@ inline constexpr Duration kRelayAvoided = 1s;  // after it could not reach the n
 // Tunnels: TCP connections that end at a machine.
 inline constexpr std::size_t kSpareTunnels = 2;  // connected ahead, while tunnels are used
 inline constexpr std::size_t kSpliceBuffer = 64 * 1024;
+inline constexpr std::uint64_t kSpliceAfter = 1024 * 1024;  // bytes, then in the kernel
 inline constexpr Duration kSpliceLinger = 5s;  // for what was said by one that takes no more
 
 // Users' datagrams. Of Ethernet's 1500 bytes IPv4 and UDP leave this many: what comes in one piece

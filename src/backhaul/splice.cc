@@ -1,12 +1,15 @@
 #include "backhaul/splice.h"
 
+#include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "async/combine.h"
 #include "async/event.h"
 #include "async/task_group.h"
 #include "backhaul/limits.h"
+#include "sys/kernel_pipe.h"
 
 namespace perigee::backhaul {
 namespace {
@@ -14,16 +17,49 @@ namespace {
 // How a direction ended.
 enum class End { finished, source_lost, sink_lost };
 
-async::Task<End> carry_all(sys::Stream& from, sys::Stream& to, std::uint64_t& bytes) {
+// Through a buffer, until so many bytes have gone. Nullopt: they have.
+async::Task<std::optional<End>> copy(sys::Stream& from, sys::Stream& to, std::uint64_t& bytes,
+                                     std::uint64_t most) {
   const auto storage = std::make_unique_for_overwrite<char[]>(kSpliceBuffer);
   const std::span<char> buffer(storage.get(), kSpliceBuffer);
-  for (;;) {
+  while (bytes < most) {
     const auto count = co_await from.read(buffer);
     if (!count) co_return End::source_lost;
     if (*count == 0) co_return to.shutdown_write() ? End::finished : End::sink_lost;
     if (!co_await to.write(std::string_view(buffer.data(), *count))) co_return End::sink_lost;
     bytes += *count;
   }
+  co_return std::nullopt;
+}
+
+async::Task<End> move_in_kernel(sys::KernelPipe pipe, sys::Stream& from, sys::Stream& to,
+                                std::uint64_t& bytes) {
+  for (;;) {
+    const sys::KernelPipe::Step step = co_await pipe.move(from, to);
+    bytes += step.bytes;
+    switch (step.outcome) {
+      case sys::KernelPipe::Outcome::moved:
+        break;
+      case sys::KernelPipe::Outcome::end:
+        co_return to.shutdown_write() ? End::finished : End::sink_lost;
+      case sys::KernelPipe::Outcome::source_lost:
+        co_return End::source_lost;
+      case sys::KernelPipe::Outcome::sink_lost:
+        co_return End::sink_lost;
+    }
+  }
+}
+
+// Small messages are cheaper by a copy, and most directions never carry more.
+async::Task<End> carry_all(sys::Stream& from, sys::Stream& to, std::uint64_t& bytes) {
+  constexpr auto kAll = std::numeric_limits<std::uint64_t>::max();
+  const bool joins = sys::KernelPipe::joins(from, to);
+  auto end = co_await copy(from, to, bytes, joins ? kSpliceAfter : kAll);
+  if (end) co_return *end;
+  auto pipe = sys::KernelPipe::open();
+  if (pipe) co_return co_await move_in_kernel(*std::move(pipe), from, to, bytes);
+  end = co_await copy(from, to, bytes, kAll);
+  co_return end.value_or(End::finished);
 }
 
 struct Losses {

@@ -20,6 +20,9 @@ class PosixStream : public Stream {
   Address peer() const override;
   Address local() const override;
   int fd() const { return fd_.get(); }
+  // For who reads and writes the descriptor itself: wait after EAGAIN.
+  FdWatch::Wait readable() { return watch_.readable(); }
+  FdWatch::Wait writable() { return watch_.writable(); }
   async::Task<Result<void>> connected(Address to);  // after a connect that is in progress
 
  private:
