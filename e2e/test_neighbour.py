@@ -6,6 +6,7 @@ import subprocess
 import internet
 import neighbour
 import shell_app
+from perigee_node import wait_until
 from scenario import Scenario
 from test_hostile import compile_static
 
@@ -81,10 +82,14 @@ class NeighbourTest(Scenario):
         return self.node.state / 'machines' / self.hostile['id'] / 'vm'
 
     def last_sequence(self):
-        """Of the machine's output: the host numbers its lines."""
-        tail = subprocess.run(['tail', '-n', '1', self.vm_folder() / 'output.log'],
-                              capture_output=True, text=True, check=True).stdout
-        return int(tail.split(' ', 1)[0]) if tail else 0
+        """Of the machine's output: the host numbers its lines. A log that is full is replaced, and
+        not there for a moment."""
+        def tail():
+            done = subprocess.run(['tail', '-n', '1', self.vm_folder() / 'output.log'],
+                                  capture_output=True, text=True, check=False)
+            return [done.stdout] if done.returncode == 0 else None
+        [line] = wait_until('the output log is there', 10, tail)
+        return int(line.split(' ', 1)[0]) if line else 0
 
     def logger_was_fast(self):
         runs = [told.split() for told in self.written]

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import os
+import pathlib
 import secrets
 import signal
 import subprocess
@@ -104,9 +105,11 @@ class SecretsTest(Scenario):
         folder.mkdir()
         crash = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],
                                  cwd=folder, env=dict(os.environ, OPEN=token))
+        environment = pathlib.Path(f'/proc/{crash.pid}/environ')
+        wait_until('its environment is there', 10, environment.read_bytes)  # exec is under way
         search = Search(needles_of('the control', token.encode()))
         search.processes([crash.pid])
-        self.assertEqual([place for _, place in search.hits], [f'/proc/{crash.pid}/environ'])
+        self.assertEqual([place for _, place in search.hits], [str(environment)])
         core = abort(crash.pid)
         crash.wait()
         self.assertIsNotNone(core)

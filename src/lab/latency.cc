@@ -80,12 +80,14 @@ std::string svg_bar(int y, std::string_view color, const Wait& wait, Duration fu
 
 }  // namespace
 
+// Each request over a connection of its own, which HTTP/2 would share.
 std::vector<std::string> sample_command(const Plan& plan, const CityPlan& edge,
                                         std::string_view app, std::string_view path, int count) {
   const std::string host = fmt::format("{}.{}", app, kDomain);
   std::vector<std::string> argv{"curl",        "--silent",
                                 "--noproxy",   "*",
                                 "--tlsv1.3",   "--no-sessionid",
+                                "--http1.1",   "--no-progress-meter",
                                 "--max-time",  "20",
                                 "--header",    "Connection: close",
                                 "--resolve",   fmt::format("{}:443:{}", host, edge.node.address),

@@ -42,8 +42,9 @@ class Sampler:
 
     def __init__(self, lab, city, edges, count, path='/'):
         self.city, self.edges, self.count = city, edges, count
-        words = ['curl', '--silent', '--tlsv1.3', '--no-sessionid', '--max-time', REQUEST_S,
-                 '--header', 'Connection: close', '--cacert', lab.authorities(),
+        words = ['curl', '--silent', '--http1.1', '--tlsv1.3', '--no-sessionid',
+                 '--max-time', REQUEST_S, '--header', 'Connection: close',
+                 '--cacert', lab.authorities(),
                  '--write-out', FORMAT]
         for edge in edges:
             words += ['--resolve', edge.resolve]
