@@ -141,6 +141,7 @@ def answers(port):
 
 class Perigee(Proxy):
     name = 'perigee'
+    http2 = True
 
     def command(self):
         return [REPOSITORY / 'build/release/bin/perigeed', 'router', '--config', self.config]
