@@ -53,27 +53,17 @@ memory = {memory}
 
 
 def nginx_rootfs_tar():
-    """build/cache/nginx-rootfs.tar: Debian's nginx with all that it needs; made once."""
-    packages.fetch(packages.NGINX)
-    root = packages.unpack(packages.NGINX, CACHE / 'nginx-rootfs')
-    tar = CACHE / 'nginx-rootfs.tar'
-    stamp = CACHE / 'nginx-rootfs.debs'
-    if tar.exists() and tar.stat().st_mtime > stamp.stat().st_mtime:
-        return tar
-    for folder in ('etc', 'www', 'run', 'tmp', 'var/log/nginx', 'var/lib/nginx', 'root', 'dev'):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    # Debian 12 has /bin and /lib under /usr; the packages' files come in both places.
-    for name in ('bin', 'sbin', 'lib', 'lib64'):
-        merge_into_usr(root, name)
+    """Debian's nginx with all that it needs."""
+    folders = ('etc', 'www', 'run', 'tmp', 'var/log/nginx', 'var/lib/nginx', 'root', 'dev')
+    return packages_rootfs('nginx', packages.NGINX, folders, finish_nginx)
+
+
+def finish_nginx(root):
     (root / 'usr/bin/sh').unlink(missing_ok=True)
     (root / 'usr/bin/sh').symlink_to('busybox')
     (root / 'etc/passwd').write_text(PASSWD)
     (root / 'etc/group').write_text('root:x:0:\nwww-data:x:33:\n')
     (root / 'etc/nginx/nginx.conf').write_text(NGINX_CONF)
-    shutil.rmtree(root / 'usr/share/doc', ignore_errors=True)
-    with tarfile.open(tar, 'w') as out:
-        out.add(root, arcname='.')
-    return tar
 
 
 def merge_into_usr(root, name):
@@ -86,6 +76,27 @@ def merge_into_usr(root, name):
         shutil.copytree(old, new, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(old)
     old.symlink_to(f'usr/{name}')
+
+
+def packages_rootfs(name, wanted, folders, finish):
+    """build/cache/NAME-rootfs.tar: the packages' files without their documents, with empty
+    `folders`, and what `finish(root)` makes of them; made once."""
+    packages.fetch(wanted)
+    root = packages.unpack(wanted, CACHE / f'{name}-rootfs')
+    tar, stamp = CACHE / f'{name}-rootfs.tar', CACHE / f'{name}-rootfs.debs'
+    if tar.exists() and tar.stat().st_mtime > stamp.stat().st_mtime:
+        return tar
+    for folder in folders:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    # Debian 12 has /bin and /lib under /usr; the packages' files come in both places.
+    for folder in ('bin', 'sbin', 'lib', 'lib64'):
+        merge_into_usr(root, folder)
+    for folder in ('usr/share/doc', 'usr/share/man', 'usr/share/locale'):
+        shutil.rmtree(root / folder, ignore_errors=True)
+    finish(root)
+    with tarfile.open(tar, 'w') as out:
+        out.add(root, arcname='.')
+    return tar
 
 
 def nginx_folder(folder, page, app=None):

@@ -8,7 +8,6 @@ import shutil
 import socket
 import stat
 import struct
-import tarfile
 
 import images
 import packages
@@ -54,31 +53,21 @@ initial_size = "256mb"
 
 
 def rootfs_tar():
-    """build/cache/postgres-rootfs.tar: Debian's PostgreSQL with all that it needs; made once."""
-    packages.fetch(packages.POSTGRES)
-    root = packages.unpack(packages.POSTGRES, images.CACHE / 'postgres-rootfs')
-    tar = images.CACHE / 'postgres-rootfs.tar'
-    stamp = images.CACHE / 'postgres-rootfs.debs'
-    if tar.exists() and tar.stat().st_mtime > stamp.stat().st_mtime:
-        return tar
-    for folder in ('etc', 'run', 'tmp', 'data', 'dev'):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    for name in ('bin', 'sbin', 'lib', 'lib64'):
-        images.merge_into_usr(root, name)
+    """Debian's PostgreSQL with all that it needs."""
+    return images.packages_rootfs('postgres', packages.POSTGRES,
+                                  ('etc', 'run', 'tmp', 'data', 'dev'), finish_rootfs)
+
+
+def finish_rootfs(root):
     # initdb and postgres start programs through a shell.
     (root / 'usr/bin/sh').unlink(missing_ok=True)
     (root / 'usr/bin/sh').symlink_to('busybox')
     (root / 'etc/passwd').write_text('root:x:0:0::/:/bin/sh\n'
                                      f'postgres:x:{UID}:{UID}::/tmp:/bin/sh\n')
     (root / 'etc/group').write_text(f'root:x:0:\npostgres:x:{UID}:\n')
-    for folder in ('usr/share/doc', 'usr/share/man', 'usr/share/locale',
-                   'usr/lib/postgresql/15/lib/bitcode'):
-        shutil.rmtree(root / folder, ignore_errors=True)
+    shutil.rmtree(root / 'usr/lib/postgresql/15/lib/bitcode', ignore_errors=True)
     (root / 'tmp').chmod(0o1777)
     make_template(root)
-    with tarfile.open(tar, 'w') as out:
-        out.add(root, arcname='.')
-    return tar
 
 
 def make_template(root):

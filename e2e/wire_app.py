@@ -3,8 +3,6 @@
 """
 
 import pathlib
-import shutil
-import tarfile
 
 import images
 import packages
@@ -104,24 +102,13 @@ memory = 256
 
 
 def rootfs_tar():
-    """build/cache/wire-rootfs.tar; made once."""
-    packages.fetch(packages.WIRE)
-    root = packages.unpack(packages.WIRE, images.CACHE / 'wire-rootfs')
-    tar = images.CACHE / 'wire-rootfs.tar'
-    stamp = images.CACHE / 'wire-rootfs.debs'
-    if tar.exists() and tar.stat().st_mtime > stamp.stat().st_mtime:
-        return tar
-    for folder in ('etc', 'run', 'tmp', 'root', 'dev'):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    for name in ('bin', 'sbin', 'lib', 'lib64'):
-        images.merge_into_usr(root, name)
+    return images.packages_rootfs('wire', packages.WIRE, ('etc', 'run', 'tmp', 'root', 'dev'),
+                                  finish_rootfs)
+
+
+def finish_rootfs(root):
     (root / 'etc/passwd').write_text('root:x:0:0::/root:/bin/sh\n')
     (root / 'etc/group').write_text('root:x:0:\n')
-    for folder in ('usr/share/doc', 'usr/share/man', 'usr/share/locale'):
-        shutil.rmtree(root / folder, ignore_errors=True)
-    with tarfile.open(tar, 'w') as out:
-        out.add(root, arcname='.')
-    return tar
 
 
 def folder(place, app):

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "backhaul/fields.h"
 #include "backhaul/limits.h"
 #include "backhaul/tunnel.h"
 #include "base/text.h"
@@ -9,17 +10,6 @@
 
 namespace perigee::backhaul {
 namespace {
-
-// Those of a tunnel where they say the same.
-enum Field : std::uint8_t {
-  kApp = 0xe0,
-  kMachine = 0xe1,
-  kNode = 0xe2,
-  kMachinePort = 0xe3,
-  kFrom = 0xe6,
-  kKind = 0xe7,
-  kRefusal = 0xe8,
-};
 
 std::unexpected<Error> malformed(std::string_view what) {
   return fail(Code::data_loss, "a datagram between routers: {}", what);

@@ -2,21 +2,12 @@
 
 #include <limits>
 
+#include "backhaul/fields.h"
 #include "backhaul/limits.h"
 #include "base/text.h"
 
 namespace perigee::backhaul {
 namespace {
-
-enum Field : std::uint8_t {
-  kApp = 0xe0,
-  kMachine = 0xe1,
-  kNode = 0xe2,
-  kMachinePort = 0xe3,
-  kRelays = 0xe4,
-  kRequestId = 0xe5,
-  kFrom = 0xe6,
-};
 
 constexpr char kYes = 0;
 
