@@ -37,14 +37,14 @@ class Bench:
         self.layer = os.path.join(folder, 'busybox.erofs')
         guest_vm.make_layer(self.layer, guest_vm.busybox_layer)
 
-    def boot(self, layers=None, **options):
+    def boot(self, layers=None, initrd='initrd.cpio', **options):
         self.count += 1
         folder = os.path.join(self.folder, 'vm%d' % self.count)
         os.mkdir(folder)
         upper = os.path.join(folder, 'upper.ext4')
         guest_vm.make_upper(upper)
         return Vm(folder, os.path.join(self.image, 'vmlinux'),
-                  os.path.join(self.image, 'initrd.cpio'), layers or [self.layer], upper, self.khz,
+                  os.path.join(self.image, initrd), layers or [self.layer], upper, self.khz,
                   **options)
 
     def run(self, vm, *argv, **fields):
@@ -56,9 +56,9 @@ class Bench:
         assert vm.wait() == 0, 'QEMU failed'
         return messages
 
-    def fails(self, *argv, volumes=(), **fields):
+    def fails(self, *argv, volumes=(), initrd='initrd.cpio', **fields):
         """The sentence of a machine that can't start its app."""
-        with self.boot(volumes=volumes) as vm:
+        with self.boot(volumes=volumes, initrd=initrd) as vm:
             vm.channel.send(configure(argv=list(argv), **{'layers': 1, **fields}))
             message = vm.channel.until(FAILED)[-1]['message']
             assert vm.wait() == 0, 'QEMU failed'
@@ -120,9 +120,10 @@ def test_an_encrypted_volume_keeps_what_is_written_and_shows_the_host_none_of_it
     guest_vm.make_upper(path, '-b', str(xts.SECTOR))
     xts.encrypt_file(path, key)
     volume = dict(volume=(2, '/data'), volume_key=(2, key))
-    with bench.boot(volumes=[path]) as vm:
+    initrd = 'initrd-encryption.cpio'
+    with bench.boot(volumes=[path], initrd=initrd) as vm:
         bench.run(vm, 'sh', '-c', 'echo planted-text >/data/file', **volume)
-    with bench.boot(volumes=[path]) as vm:
+    with bench.boot(volumes=[path], initrd=initrd) as vm:
         messages = bench.run(vm, 'sh', '-c', 'cat /data/file; mount | grep /data', **volume)
     expect(output_of(messages).decode(), 'planted-text\n', '/dev/dm-0 on /data type ext4')
     with open(path, 'rb') as file:
@@ -130,7 +131,8 @@ def test_an_encrypted_volume_keeps_what_is_written_and_shows_the_host_none_of_it
     assert b'planted-text' not in disk
     assert b'planted-text' in xts.Xts(key).decrypt(0, disk), 'it was not searched for rightly'
     wrong = dict(volume, volume_key=(2, os.urandom(xts.KEY_BYTES)))
-    expect(bench.fails('true', volumes=[path], **wrong), 'volume /data', 'its key is not the one')
+    expect(bench.fails('true', volumes=[path], initrd=initrd, **wrong), 'volume /data',
+           'its key is not the one')
 
 
 def test_signals_reach_the_app(bench):

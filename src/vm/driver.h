@@ -68,6 +68,7 @@ inline constexpr uid_t kFirstVmUid = 0x70000000;
 struct VmVolume {
   std::string disk = {};  // path of the image
   std::string path = {};  // where the guest mounts it
+  bool encrypted = false;
   bool operator==(const VmVolume&) const = default;
 };
 

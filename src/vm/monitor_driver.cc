@@ -35,6 +35,9 @@ async::Task<Result<Guest>> find_guest(sys::Host& host, std::string directory) {
     CO_TRY(const bool there, co_await host.disk.exists(path));
     if (there && guest.initrd.empty()) guest.initrd = path;
   }
+  guest.encryption_initrd = directory + "/initrd-encryption.cpio";
+  CO_TRY(const bool other, co_await host.disk.exists(guest.encryption_initrd));
+  if (!other) guest.encryption_initrd = guest.initrd;
   CO_TRY(const bool kernel, co_await host.disk.exists(guest.kernel));
   if (!kernel || guest.initrd.empty()) {
     co_return fail(Code::not_found,
@@ -61,14 +64,15 @@ async::Task<Result<std::unique_ptr<MonitorDriver>>> MonitorDriver::open(
   guest.tsc_khz = verdict.tsc_khz;
   CO_TRY(VmmSettings vmm, settings_for(verdict.platform, guest));
   co_return std::unique_ptr<MonitorDriver>(
-      new MonitorDriver(host, std::move(config), std::move(vmm), verdict));
+      new MonitorDriver(host, std::move(config), std::move(vmm), guest.encryption_initrd, verdict));
 }
 
 MonitorDriver::MonitorDriver(sys::Host& host, MonitorDriverConfig config, VmmSettings vmm,
-                             const PlatformVerdict& verdict)
+                             std::string encryption_initrd, const PlatformVerdict& verdict)
     : host_(host),
       config_(std::move(config)),
       vmm_(std::move(vmm)),
+      encryption_initrd_(std::move(encryption_initrd)),
       platform_(verdict.platform),
       refused_(to_string(verdict.refused)),
       changed_(host.loop),
@@ -148,8 +152,11 @@ async::Task<Result<void>> MonitorDriver::write_spec(VmSpec spec) {
   if (!spec.resume) CO_TRY_VOID(co_await discard(machine));
   spec.cgroup = cgroup(machine);
   const bool needs_secrets = !spec.secrets.empty();
+  VmmSettings vmm = vmm_;
+  // The modules for it take memory of a guest, three times over while it boots.
+  if (std::ranges::any_of(spec.volumes, &VmVolume::encrypted)) vmm.initrd = encryption_initrd_;
   const BootSpec boot{.vm = std::move(spec),
-                      .vmm = vmm_,
+                      .vmm = std::move(vmm),
                       .socket = socket(machine),
                       .needs_secrets = needs_secrets};
   co_return co_await host_.disk.write_file(file(machine, kSpecFile), to_json(boot).dump(), 0600,

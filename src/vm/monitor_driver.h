@@ -26,11 +26,13 @@
 namespace perigee::vm {
 
 struct MonitorDriverConfig {
-  std::string machines_dir;     // a VM's directory is <machines_dir>/<machine>/vm
-  std::string run_dir;          // monitors listen at <run_dir>/<machine>.sock
-  std::string host_dir;         // measurements of this host are kept here
-  std::string guest_dir;        // holds vmlinux and initrd.cpio (or initrd.cpio.gz)
-  std::string monitor_program;  // perigee-monitor
+  std::string machines_dir;  // a VM's directory is <machines_dir>/<machine>/vm
+  std::string run_dir;       // monitors listen at <run_dir>/<machine>.sock
+  std::string host_dir;      // measurements of this host are kept here
+  // Holds vmlinux, initrd.cpio (or initrd.cpio.gz), and initrd-encryption.cpio for machines with an
+  // encrypted volume (without it the other one is for all).
+  std::string guest_dir;
+  std::string monitor_program;                      // perigee-monitor
   std::optional<Platform> platform = std::nullopt;  // unset: trial boots decide
   std::string cgroup = {};  // VMMs' control groups are made in it; empty: they have none
 };
@@ -75,7 +77,7 @@ class MonitorDriver : public Driver {
   class Start;
 
   MonitorDriver(sys::Host& host, MonitorDriverConfig config, VmmSettings vmm,
-                const PlatformVerdict& verdict);
+                std::string encryption_initrd, const PlatformVerdict& verdict);
   std::string file(const MachineId& machine, std::string_view name) const;
   std::string socket(const MachineId& machine) const;
   async::Task<Result<json::Value>> inquire(MachineId machine, std::string topic);
@@ -102,6 +104,7 @@ class MonitorDriver : public Driver {
   sys::Host& host_;
   MonitorDriverConfig config_;
   VmmSettings vmm_;
+  std::string encryption_initrd_;
   Platform platform_;
   std::string refused_;
   std::map<MachineId, Vm> vms_;

@@ -29,7 +29,8 @@ std::optional<Platform> platform_named(std::string_view name);
 struct Guest {
   std::string kernel;  // vmlinux
   std::string initrd;
-  std::uint32_t tsc_khz = 0;  // the host's; 0: unknown
+  std::string encryption_initrd = {};  // for machines with an encrypted volume
+  std::uint32_t tsc_khz = 0;           // the host's; 0: unknown
 };
 // `not_found`: the programs are not installed.
 Result<VmmSettings> settings_for(Platform platform, const Guest& guest);

@@ -39,7 +39,9 @@ Value to_json(const VmLimits& limits) {
 Value to_json(const std::vector<VmVolume>& volumes) {
   Value list = json::array();
   for (const VmVolume& volume : volumes) {
-    list.push(json::object({{"disk", volume.disk}, {"path", volume.path}}));
+    Value item = json::object({{"disk", volume.disk}, {"path", volume.path}});
+    if (volume.encrypted) item.set("encrypted", true);
+    list.push(std::move(item));
   }
   return list;
 }
@@ -180,6 +182,7 @@ Result<std::vector<VmVolume>> volumes_from(const Value& value) {
     VmVolume volume;
     TRY(volume.disk, item.require_string("disk"));
     TRY(volume.path, item.require_string("path"));
+    TRY(volume.encrypted, item.optional_bool("encrypted", false));
     volumes.push_back(std::move(volume));
   }
   if (volumes.size() > kMaxVmVolumes) {

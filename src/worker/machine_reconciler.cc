@@ -389,7 +389,7 @@ async::Task<Result<void>> MachineReconciler::add_volumes(vm::VmSpec& spec,
                                                          const Attached& attached) {
   for (const auto& [path, each] : attached) {
     const int place = static_cast<int>(spec.volumes.size());
-    spec.volumes.push_back({.disk = each.disk, .path = path});
+    spec.volumes.push_back({.disk = each.disk, .path = path, .encrypted = each.volume.encrypted});
     if (spec.resume || !each.volume.encrypted) continue;
     CO_TRY(spec.secrets.volume_keys[place], co_await tools_.unsealer.volume_key(each.volume));
   }
