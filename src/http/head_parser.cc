@@ -84,6 +84,7 @@ Parsed<void> from_absolute_form(RequestHead& head) {
   const std::string_view authority = rest.substr(0, authority_end);
   if (authority.empty() || !is_host(authority)) return refuse(400, "invalid request target");
   std::string path(rest.substr(authority_end));
+  if (path.empty() && head.method == "OPTIONS") path = "*";  // section 3.2.4
   if (path.empty() || path.front() == '?') path.insert(0, "/");
   head.headers.set("Host", authority);
   head.target = std::move(path);

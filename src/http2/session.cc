@@ -345,8 +345,12 @@ void Session::Impl::tell_mistakes(const nghttp2_frame& frame) {
   }
   if (frame.hd.type != NGHTTP2_RST_STREAM) return;
   switch (const auto code = static_cast<ErrorCode>(frame.rst_stream.error_code)) {
-    case ErrorCode::protocol_error:
     case ErrorCode::flow_control_error:
+      // nghttp2 ends the stream where SETTINGS make its window too large; the RFC has the
+      // connection end for that (6.9.2), and lets it end for the others.
+      nghttp2_session_terminate_session(session.get(), frame.rst_stream.error_code);
+      return;
+    case ErrorCode::protocol_error:
     case ErrorCode::stream_closed:
     case ErrorCode::frame_size_error:
       return events.on_stream_mistake(code);

@@ -20,6 +20,7 @@ enum FrameType : std::uint8_t {
   kPriority = 2,
   kReset = 3,
   kSettings = 4,
+  kPushPromise = 5,
   kPing = 6,
   kGoaway = 7,
   kWindowUpdate = 8,
@@ -27,12 +28,17 @@ enum FrameType : std::uint8_t {
 };
 inline constexpr std::uint8_t kEndStream = 0x1;
 inline constexpr std::uint8_t kEndHeaders = 0x4;
+inline constexpr std::uint8_t kPadded = 0x8;
 inline constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 inline std::string big_endian(std::uint32_t value, int bytes = 4) {
   std::string out;
   for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(value >> (8 * i));
   return out;
+}
+
+inline std::string word(std::uint32_t value) {
+  return big_endian(value);
 }
 
 inline std::string frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream,
@@ -111,10 +117,11 @@ inline std::vector<ReceivedFrame> frames_in(std::string_view bytes) {
 
 // A user's connection to a server.
 struct RawUser {
-  explicit RawUser(sim::Link link = {}) {
+  explicit RawUser(sim::Link link = {},
+                   std::string first = std::string(kPreface) + frame(kSettings, 0, 0)) {
     simulation.network().set_link(0, 1, link);
     simulation.run(connect(*this));
-    send(std::string(kPreface) + frame(kSettings, 0, 0));
+    send(std::move(first));
   }
   ~RawUser() {
     tasks.cancel_all();
