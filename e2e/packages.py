@@ -27,6 +27,7 @@ WIRE = ['redis-server', 'redis-tools', 'libc6', 'libatomic1', 'libjemalloc2', 'l
         'libsystemd0', 'libcap2', 'libgcrypt20', 'libgpg-error0', 'liblzma5', 'liblz4-1',
         'libzstd1', 'libgcc-s1', 'libstdc++6', 'zlib1g', 'libexpat1', 'python3.11-minimal',
         'libpython3.11-minimal', 'busybox-static']
+WS = ['node-ws']  # the WebSocket library alone: Node.js is the host's
 PROMETHEUS = ['prometheus']  # promtool is in it
 # What `./dev bench-router` compares with, and what they load beside nginx's.
 PEERS = ['haproxy', 'h2o', 'liblua5.3-0', 'libopentracing-c-wrapper0', 'libopentracing1',
@@ -100,7 +101,7 @@ def main():
     elif sys.argv[1:]:
         sys.exit(__doc__)
     else:
-        fetch(NGINX + REGISTRY + POSTGRES + PROMETHEUS + WIRE)
+        fetch(NGINX + REGISTRY + POSTGRES + PROMETHEUS + WIRE + WS)
         etcd_program()
 
 
