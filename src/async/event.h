@@ -57,6 +57,7 @@ class Notify {
   explicit Notify(Loop& loop) : loop_(loop), waits_(loop) {}
   void notify_all() { waits_.wake_all(); }
   QueueWait wait() { return wait_in(loop_, waits_); }
+  void add(Waiter& waiter) { waits_.push(waiter); }  // scheduled by the next notify_all
 
  private:
   Loop& loop_;

@@ -34,6 +34,7 @@ class Told : public sys::Stream {
     co_return Result<void>();
   }
   Result<std::optional<std::size_t>> try_read(std::span<char>) override { return std::nullopt; }
+  void when_readable(async::Waiter& waiter) override { waiter.schedule(); }
   Result<void> shutdown_write() override {
     ended = true;
     return {};

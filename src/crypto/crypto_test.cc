@@ -252,6 +252,7 @@ class Mute : public sys::Stream {
   Result<std::optional<std::size_t>> try_read(std::span<char> into) override {
     return below_->try_read(into);
   }
+  void when_readable(async::Waiter& waiter) override { below_->when_readable(waiter); }
   Result<void> shutdown_write() override { return below_->shutdown_write(); }
   sys::Address peer() const override { return below_->peer(); }
   sys::Address local() const override { return below_->local(); }

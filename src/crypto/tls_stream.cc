@@ -53,12 +53,21 @@ Result<std::optional<std::size_t>> TlsStream::try_read(std::span<char> into) {
       send_alert();
       return fail(std::move(read).error());
     }
-    if (read->progress == TlsSession::Progress::done) return read->size;
+    decrypted_ = read->progress != TlsSession::Progress::done;
+    if (!decrypted_) return read->size;
     std::array<char, kReceiveMore> buffer;
     TRY(const std::optional<std::size_t> n, below_->try_read(buffer));
     if (!n) return std::nullopt;
     if (*n == 0) session_.feed_end();
     session_.feed(std::string_view(buffer.data(), *n));
+  }
+}
+
+void TlsStream::when_readable(async::Waiter& waiter) {
+  if (decrypted_) {
+    below_->when_readable(waiter);
+  } else {
+    waiter.schedule();
   }
 }
 

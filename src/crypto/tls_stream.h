@@ -23,6 +23,7 @@ class TlsStream : public sys::Stream {
   async::Task<Result<std::size_t>> read(std::span<char> into) override;
   async::Task<Result<void>> write(std::string_view data) override;
   Result<std::optional<std::size_t>> try_read(std::span<char> into) override;
+  void when_readable(async::Waiter& waiter) override;
   // Sends close_notify, then ends the stream below.
   Result<void> shutdown_write() override;
   sys::Address peer() const override { return below_->peer(); }
@@ -43,6 +44,7 @@ class TlsStream : public sys::Stream {
 
   TlsSession session_;
   std::unique_ptr<sys::Stream> below_;
+  bool decrypted_ = false;  // all that has come, and whoever read knows it
   Writing writing_ = Writing::idle;
   async::Task<void> closing_;  // the last records, where the socket does not take them at once
 };

@@ -19,16 +19,37 @@ void Input::consume(std::size_t size) {
   start_ += size;
   if (start_ != end_ || filling_) return;  // a read in flight keeps its place
   start_ = end_ = 0;
-  if (buffer_.capacity() > kKeptCapacity) std::vector<char>().swap(buffer_);
+  if (capacity_ > kKeptCapacity) release();
 }
 
-void Input::make_room(std::size_t room) {
+void Input::release() {
+  PERIGEE_CHECK(empty() && !filling_);
+  buffer_.reset();
+  start_ = end_ = capacity_ = 0;
+}
+
+// Behind what is held; at least `room`.
+std::span<char> Input::make_room(std::size_t room) {
   if (start_ > 0) {
-    std::memmove(buffer_.data(), buffer_.data() + start_, end_ - start_);
+    std::memmove(buffer_.get(), buffer_.get() + start_, end_ - start_);
     end_ -= start_;
     start_ = 0;
   }
-  if (buffer_.size() - end_ < room) buffer_.resize(end_ + room);
+  if (capacity_ - end_ < room) {
+    auto larger = std::make_unique_for_overwrite<char[]>(end_ + room);
+    if (end_ > 0) std::memcpy(larger.get(), buffer_.get(), end_);
+    buffer_ = std::move(larger);
+    capacity_ = end_ + room;
+  }
+  return {buffer_.get() + end_, capacity_ - end_};
+}
+
+Result<void> Input::take_ready(std::size_t room) {
+  TRY(const std::optional<std::size_t> n, stream_.try_read(make_room(room)));
+  if (!n) return {};
+  if (*n == 0) ended_ = true;
+  end_ += *n;
+  return {};
 }
 
 async::Task<Result<void>> Input::more(std::size_t room) {
@@ -45,9 +66,8 @@ async::Task<Result<void>> Input::more(std::size_t room) {
       input.arrived_.notify_all();
     }
   } filling(*this);
-  make_room(room);
-  CO_TRY(const std::size_t n,
-         co_await stream_.read(std::span(buffer_).subspan(end_, buffer_.size() - end_)));
+  const std::span<char> into = make_room(room);
+  CO_TRY(const std::size_t n, co_await stream_.read(into));
   if (n == 0) ended_ = true;
   end_ += n;
   co_return Result<void>();

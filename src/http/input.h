@@ -7,9 +7,9 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "async/event.h"
 #include "http/codec.h"
@@ -22,20 +22,25 @@ class Input {
  public:
   Input(async::Loop& loop, sys::Stream& stream) : stream_(stream), arrived_(loop) {}
 
-  std::string_view view() const { return {buffer_.data() + start_, end_ - start_}; }
+  std::string_view view() const { return {buffer_.get() + start_, end_ - start_}; }
   bool empty() const { return start_ == end_; }
   bool ended() const { return ended_; }
   void consume(std::size_t size);
   // Waits for more bytes, at least one or the end; `room` is how many it makes place for.
   async::Task<Result<void>> more(std::size_t room);
+  // What is there now without waiting, if anything; up to `room`.
+  Result<void> take_ready(std::size_t room);
+  // Gives the buffer back; only while empty(), and nobody waits.
+  void release();
   // What is there now without waiting, straight to `into`; only while empty().
   Result<std::optional<std::size_t>> try_read(std::span<char> into);
 
  private:
-  void make_room(std::size_t room);
+  std::span<char> make_room(std::size_t room);
 
   sys::Stream& stream_;
-  std::vector<char> buffer_;
+  std::unique_ptr<char[]> buffer_;
+  std::size_t capacity_ = 0;
   std::size_t start_ = 0;
   std::size_t end_ = 0;
   bool ended_ = false;

@@ -21,4 +21,12 @@ Result<std::optional<std::size_t>> PrefixedStream::try_read(std::span<char> into
   return inner_.try_read(into);
 }
 
+void PrefixedStream::when_readable(async::Waiter& waiter) {
+  if (prefix_.empty()) {
+    inner_.when_readable(waiter);
+  } else {
+    waiter.schedule();
+  }
+}
+
 }  // namespace perigee::http

@@ -21,6 +21,7 @@ class PrefixedStream : public sys::Stream {
   async::Task<Result<std::size_t>> read(std::span<char> into) override;
   async::Task<Result<void>> write(std::string_view data) override { return inner_.write(data); }
   Result<std::optional<std::size_t>> try_read(std::span<char> into) override;
+  void when_readable(async::Waiter& waiter) override;
   Result<void> shutdown_write() override { return inner_.shutdown_write(); }
   sys::Address peer() const override { return inner_.peer(); }
   sys::Address local() const override { return inner_.local(); }

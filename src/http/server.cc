@@ -23,13 +23,21 @@ struct Server::Parts {
       : context(host, handler, limits),
         other(other_),
         slots(host.loop, limits.max_connections),
-        connections(host.loop, limits.max_connections) {}
+        connections(host.loop, limits.max_connections) {
+    own.spawn(context.idle.run());
+  }
 
   ServerContext context;
   Protocol* other;  // may be null
   async::Semaphore slots;
   async::TaskGroup connections;
+  async::TaskGroup own{context.host.loop};
 
+  // Those between two requests end at once.
+  void begin_drain() {
+    context.draining.set();
+    context.idle.end_all();
+  }
   static async::Task<void> accept_loop(std::shared_ptr<Parts> parts,
                                        std::unique_ptr<sys::Listener> listener,
                                        crypto::TlsAcceptor* tls);
@@ -43,8 +51,9 @@ Server::Server(sys::Host& host, Handler& handler, ServerLimits limits, Protocol*
     : parts_(std::make_shared<Parts>(host, handler, limits, other)) {}
 
 Server::~Server() {
-  parts_->context.draining.set();
+  parts_->begin_drain();
   parts_->connections.cancel_all();
+  parts_->own.cancel_all();
 }
 
 std::size_t Server::connections() const {
@@ -117,7 +126,7 @@ async::Task<void> Server::serve_tls(std::unique_ptr<sys::Listener> listener,
 }
 
 async::Task<void> Server::drain(Deadline deadline) {
-  parts_->context.draining.set();
+  parts_->begin_drain();
   async::Loop& loop = parts_->context.host.loop;
   struct Sleep {
     static async::Task<void> run(async::Loop& l, MonotonicTime at) { co_await l.sleep_until(at); }

@@ -9,7 +9,7 @@
 namespace perigee::http {
 namespace {
 
-constexpr std::size_t kIdleRoom = 2 * 1024;  // all that an idle connection holds
+constexpr std::size_t kIdleRoom = 2 * 1024;  // of a buffer for what a request begins with
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::size_t kDiscardBuffer = 16 * 1024;
 
@@ -55,7 +55,9 @@ ServerConnection::ServerConnection(ServerContext& context, std::unique_ptr<sys::
 
 async::Task<void> ServerConnection::run() {
   Next next = Next::request;
-  while (next == Next::request) next = co_await serve_one();
+  while (next == Next::request) {
+    next = co_await await_first_byte() ? co_await serve_one() : Next::close;
+  }
   if (next == Next::linger) co_await linger();
   other_ = next == Next::other_protocol;
 }
@@ -67,7 +69,6 @@ std::optional<Accepted> ServerConnection::take_other() {
 }
 
 async::Task<ServerConnection::Next> ServerConnection::serve_one() {
-  if (!co_await await_first_byte()) co_return Next::close;
   // RFC 9112 section 2.2: one empty line before a request is forgiven.
   const std::optional<std::size_t> size = co_await await_head();
   if (!size) co_return Next::linger;
@@ -83,20 +84,14 @@ async::Task<ServerConnection::Next> ServerConnection::serve_one() {
   co_return co_await handle(*std::move(head), *framing);
 }
 
-async::Task<void> ServerConnection::fill() {
-  while (input_.empty() && !input_.ended()) {
-    if (!co_await input_.more(kIdleRoom)) co_return;
-  }
-}
-
 // Waits between requests. False: the client has gone, the time is up, or the server drains.
 async::Task<bool> ServerConnection::await_first_byte() {
-  if (!input_.empty()) co_return true;
-  if (context_.draining.is_set()) co_return false;
-  async::Loop& loop = context_.host.loop;
-  co_await async::until(loop, loop.now() + context_.limits.idle_timeout,
-                        async::first_of(loop, fill(), context_.draining.wait()));
-  co_return !input_.empty();
+  while (input_.empty()) {
+    input_.release();
+    if (input_.ended() || !co_await context_.idle.wait(*stream_)) co_return false;
+    if (!input_.take_ready(kIdleRoom)) co_return false;
+  }
+  co_return true;
 }
 
 // Size of the next head; nullopt after an answer that says why there is none.

@@ -31,7 +31,6 @@ class ServerConnection {
   async::Task<Next> serve_one();
   async::Task<bool> await_first_byte();
   async::Task<std::optional<std::size_t>> await_head();
-  async::Task<void> fill();
   async::Task<Next> handle(RequestHead head, Framing framing);
   async::Task<Next> settle(class Writer& writer, BodyReader& body, bool awaits_continue);
   async::Task<void> refuse(Malformed malformed);

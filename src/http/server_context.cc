@@ -28,6 +28,7 @@ ServerContext::ServerContext(sys::Host& h, Handler& handler_, ServerLimits limit
       handler(handler_),
       limits(limits_),
       draining(h.loop),
+      idle(h.loop, limits_.idle_timeout),
       id_prefix_(sys::random_hex(h.entropy, 8)) {}
 
 const std::string& ServerContext::date() {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "async/event.h"
+#include "http/idle.h"
 #include "http/limits.h"
 #include "http/message.h"
 #include "sys/host.h"
@@ -21,6 +22,7 @@ struct ServerContext {
   Handler& handler;
   ServerLimits limits;
   async::Event draining;
+  IdleConnections idle;
 
  private:
   std::int64_t date_second_ = -1;

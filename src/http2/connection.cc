@@ -222,6 +222,14 @@ Result<std::optional<std::size_t>> Connection::try_read(StreamState& stream, std
   return count;
 }
 
+void Connection::when_readable(StreamState& stream, async::Waiter& waiter) {
+  if (stream.unread.empty() && !stream.ended && !stream.closed) {
+    stream.changed.add(waiter);
+  } else {
+    waiter.schedule();
+  }
+}
+
 async::Task<Result<void>> Connection::write(StreamPtr stream, std::string_view data) {
   while (!data.empty()) {
     if (stream->closed) co_return fail(closed_error(*stream));

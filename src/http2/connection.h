@@ -73,6 +73,8 @@ class Connection : private Events {
   async::Task<Result<std::size_t>> read(StreamPtr stream, std::span<char> into);
   // Without waiting; nullopt: nothing is there yet.
   Result<std::optional<std::size_t>> try_read(StreamState& stream, std::span<char> into);
+  // Schedules `waiter` when try_read may find something.
+  static void when_readable(StreamState& stream, async::Waiter& waiter);
   async::Task<Result<void>> write(StreamPtr stream, std::string_view data);
   void finish(StreamState& stream, const http::Headers& trailers);
   // Nobody reads or writes it any more: reset with `code` unless all is over, unread bytes dropped.

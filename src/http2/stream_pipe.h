@@ -19,6 +19,9 @@ class StreamPipe : public sys::Stream {
   Result<std::optional<std::size_t>> try_read(std::span<char> into) override {
     return connection_.try_read(*stream_, into);
   }
+  void when_readable(async::Waiter& waiter) override {
+    Connection::when_readable(*stream_, waiter);
+  }
   async::Task<Result<void>> write(std::string_view data) override {
     return connection_.write(stream_, data);
   }

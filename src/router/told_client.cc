@@ -25,6 +25,7 @@ class ToldStream : public sys::Stream {
   Result<std::optional<std::size_t>> try_read(std::span<char> into) override {
     return inner_->try_read(into);
   }
+  void when_readable(async::Waiter& waiter) override { inner_->when_readable(waiter); }
   Result<void> shutdown_write() override { return inner_->shutdown_write(); }
   sys::Address peer() const override { return client_; }
   sys::Address local() const override { return inner_->local(); }

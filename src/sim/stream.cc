@@ -58,6 +58,15 @@ async::Task<Result<std::size_t>> SimStream::read(std::span<char> into) {
   }
 }
 
+void SimStream::when_readable(async::Waiter& waiter) {
+  ConnectionEnd& end = mine();
+  if (end.broken || end.end_received || !end.received.empty()) {
+    waiter.schedule();
+  } else {
+    end.readers.push(waiter);
+  }
+}
+
 async::Task<Result<void>> SimStream::write(std::string_view data) {
   while (!data.empty()) {
     ConnectionEnd& end = mine();

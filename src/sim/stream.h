@@ -58,6 +58,7 @@ class SimStream : public sys::Stream {
   async::Task<Result<std::size_t>> read(std::span<char> into) override;
   async::Task<Result<void>> write(std::string_view data) override;
   Result<std::optional<std::size_t>> try_read(std::span<char> into) override;
+  void when_readable(async::Waiter& waiter) override;
   Result<void> shutdown_write() override;
   sys::Address peer() const override { return connection_->end(1 - end_).address; }
   sys::Address local() const override { return mine().address; }

@@ -74,6 +74,8 @@ class FdWatch {
   bool take_read_edge() { return std::exchange(read_ready_, false); }
   // The peer has ended, or the descriptor is broken: reads say so behind what is left.
   bool hung_up() const { return hung_up_; }
+  bool read_edge() const { return read_ready_; }
+  void when_readable(async::Waiter& waiter) { readers_.push(waiter); }
   Wait readable() { return {loop_, readers_, read_ready_}; }
   Wait writable() { return {loop_, writers_, write_ready_}; }
 

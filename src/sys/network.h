@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "async/loop.h"
 #include "async/task.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -34,6 +35,9 @@ class Stream {
   virtual async::Task<Result<void>> write(std::string_view data) = 0;
   // What is there now without waiting: bytes read, 0 at the end, or nullopt when it would wait.
   virtual Result<std::optional<std::size_t>> try_read(std::span<char> into) = 0;
+  // Has `waiter` scheduled when try_read may find something, which may be at once: for who waits
+  // long, and keeps no buffer meanwhile. Not beside a read.
+  virtual void when_readable(async::Waiter& waiter) = 0;
   virtual Result<void> shutdown_write() = 0;
   virtual Address peer() const = 0;
   virtual Address local() const = 0;

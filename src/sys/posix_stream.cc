@@ -72,6 +72,14 @@ async::Task<Result<std::size_t>> PosixStream::read(std::span<char> into) {
   }
 }
 
+void PosixStream::when_readable(async::Waiter& waiter) {
+  if (!drained_ || watch_.read_edge()) {
+    waiter.schedule();
+  } else {
+    watch_.when_readable(waiter);
+  }
+}
+
 async::Task<Result<void>> PosixStream::write(std::string_view data) {
   while (!data.empty()) {
     const ssize_t n = ::write(fd_.get(), data.data(), data.size());

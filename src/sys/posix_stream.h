@@ -16,6 +16,7 @@ class PosixStream : public Stream {
   async::Task<Result<std::size_t>> read(std::span<char> into) override;
   async::Task<Result<void>> write(std::string_view data) override;
   Result<std::optional<std::size_t>> try_read(std::span<char> into) override;
+  void when_readable(async::Waiter& waiter) override;
   Result<void> shutdown_write() override;
   Address peer() const override;
   Address local() const override;
