@@ -288,7 +288,7 @@ TEST_CASE("an app that speaks HTTP/2 alone says so for all ports of its service"
     CHECK(port.http_options.h2_backend);
   }
   CHECK_FALSE(parse("[http_service]\n")->machine.services[0].ports[0].http_options.h2_backend);
-  const auto later = parse("[http_service.http_options]\ncompress = true\n");
+  const auto later = parse("[http_service.http_options]\nidle_timeout = 60\n");
   REQUIRE_FALSE(later.has_value());
   CHECK(later.error().context.find("perigee.toml:2") != std::string::npos);
   const auto differs = parse(R"(
@@ -303,6 +303,39 @@ TEST_CASE("an app that speaks HTTP/2 alone says so for all ports of its service"
 )");
   REQUIRE_FALSE(differs.has_value());
   CHECK(differs.error().context.find("speaks one protocol") != std::string::npos);
+}
+
+TEST_CASE("what becomes of responses is read under fly.toml's names") {
+  const auto config = parse(R"(
+[http_service.http_options]
+compress = true
+affinity = { cookie = "seat" }
+[http_service.http_options.response]
+pristine = true
+headers = { Server = false, X-Frame-Options = "DENY", Link = ["<a>", "<b>"] }
+)");
+  REQUIRE_MESSAGE(config.has_value(), (config ? "" : config.error().context));
+  CHECK(config->warnings.empty());
+  const model::HttpOptions& options = config->machine.services[0].ports[1].http_options;
+  CHECK(options.compress);
+  CHECK(options.pristine);
+  CHECK(options.affinity == model::Affinity{.kind = model::AffinityKind::cookie, .name = "seat"});
+  REQUIRE(options.response_headers.size() == 3);
+  CHECK(options.response_headers[0] == model::HeaderRule{.name = "Link", .values = {"<a>", "<b>"}});
+  CHECK(options.response_headers[1].values.empty());
+  for (const auto& [text, complaint] : std::vector<std::pair<std::string, std::string>>{
+           {"response = { headers = { Server = true } }",
+            "response.headers.Server: expected false"},
+           {"response = { headers = { Connection = \"close\" } }",
+            "Connection is the router's own"},
+           {"response = { headers = { A = \"b\\nc\" } }", "without line breaks"},
+           {"affinity = { cookie = \"a\", header = \"b\" }", "give cookie or header"},
+           {"affinity = { header = \"a b\" }", "'a b' is no header's name"}}) {
+    CAPTURE(text);
+    const auto wrong = parse("[http_service.http_options]\n" + text + "\n");
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().context.find(complaint) != std::string::npos);
+  }
 }
 
 TEST_CASE("an egress policy is read as the API reads it, and absent where the file has none") {

@@ -1,5 +1,5 @@
-// [http_options] of a port or of [http_service]: how the router speaks HTTP to the app. Under
-// fly.toml's names; those of features to come are refused.
+// [http_options] of a port or of [http_service]: how the router speaks HTTP to the app, and what it
+// does to responses. Under fly.toml's names; those of features to come are refused.
 #pragma once
 
 #include "config/toml.h"

@@ -1,4 +1,5 @@
 // JSON of a service's ports, in the Machines API's shape.
+#include "model/http_options.h"
 #include "model/json_parts.h"
 #include "model/limits.h"
 
@@ -45,12 +46,6 @@ Result<TlsOptions> tls_from(const json::Value& value) {
   return tls;
 }
 
-Result<HttpOptions> http_options_from(const json::Value& value) {
-  HttpOptions options;
-  TRY(options.h2_backend, value.optional_bool("h2_backend", false));
-  return options;
-}
-
 bool is_there(const json::Value* member) {
   return member != nullptr && !member->is_null();
 }
@@ -69,9 +64,7 @@ json::Value to_json(const Port& port) {
   }
   out.set("handlers", std::move(handlers));
   out.set("force_https", port.force_https);
-  if (port.http_options.h2_backend) {
-    out.set("http_options", json::object({{"h2_backend", true}}));
-  }
+  if (port.http_options != HttpOptions()) out.set("http_options", to_json(port.http_options));
   if (port.tls != TlsOptions()) out.set("tls_options", to_json(port.tls));
   if (port.has(Handler::proxy_proto)) {
     out.set("proxy_proto_options",

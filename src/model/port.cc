@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "model/http_options.h"
 #include "model/limits.h"
 #include "model/types.h"
 
@@ -32,6 +33,7 @@ std::optional<std::string> complaint(const Port& port, Protocol protocol) {
     return "http tells the client's address in headers, not by proxy_proto";
   }
   if (port.http_options.h2_backend && !http) return "h2_backend needs the http handler";
+  if (port.http_options != HttpOptions() && !http) return "http_options need the http handler";
   if (port.force_https && !http) return "force_https needs the http handler";
   if (port.tls != TlsOptions() && http) {
     return "tls_options beside the http handler are not supported: http has its own";
@@ -65,6 +67,8 @@ Result<void> validate_port(const Port& port, Protocol protocol) {
   if (const auto wrong = complaint(port, protocol)) {
     return fail(Code::invalid_argument, "services: {}: {}", text_of(port), *wrong);
   }
+  TRY_VOID_AS(validate_http_options(port.http_options),
+              fmt::format("services: {}: http_options", text_of(port)));
   return validate_tls(port);
 }
 
@@ -83,7 +87,7 @@ Result<void> validate_backend(const Service& service) {
   for (const Port& port : service.ports) {
     if (!port.has(Handler::http)) continue;
     if (first == nullptr) first = &port;
-    if (port.http_options == first->http_options) continue;
+    if (port.http_options.h2_backend == first->http_options.h2_backend) continue;
     return fail(Code::invalid_argument,
                 "services: {}: h2_backend differs from that of the service's other ports; "
                 "the app's port {} speaks one protocol",

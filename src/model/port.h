@@ -31,9 +31,32 @@ struct TlsOptions {
   bool operator==(const TlsOptions&) const = default;
 };
 
+// What becomes of one field of the app's responses: its values from now on; none: it goes.
+struct HeaderRule {
+  std::string name;
+  std::vector<std::string> values = {};
+  bool operator==(const HeaderRule&) const = default;
+};
+
+// How requests of one client find the machine that the former ones had (docs/load-balancing.md).
+enum class AffinityKind {
+  none,
+  cookie,  // that the router gives out, with the machine's id
+  header,  // whose value stands for a machine
+};
+struct Affinity {
+  AffinityKind kind = AffinityKind::none;
+  std::string name = {};
+  bool operator==(const Affinity&) const = default;
+};
+
 // Of a port with the http handler.
 struct HttpOptions {
   bool h2_backend = false;  // the app speaks HTTP/2 without TLS, and nothing else (gRPC)
+  bool compress = false;    // responses that are worth it, for clients that take it
+  bool pristine = false;    // the router adds nothing to responses that tells of itself
+  std::vector<HeaderRule> response_headers = {};
+  Affinity affinity = {};
   bool operator==(const HttpOptions&) const = default;
 };
 

@@ -4,6 +4,7 @@
 
 #include "model/checks.h"
 #include "model/json.h"
+#include "model/limits.h"
 #include "model/shared_ports.h"
 
 namespace perigee::model {
@@ -63,6 +64,41 @@ TEST_CASE("ports that make no sense are refused with the reason") {
     REQUIRE_FALSE(config.has_value());
     CHECK(config.error().context.find(complaint) != std::string::npos);
   }
+}
+
+TEST_CASE("options of HTTP survive a round trip, and those that make no sense do not pass") {
+  const auto of = [](const std::string& options) {
+    return services_of(fmt::format(
+        R"([{{"ports":[{{"port":80,"handlers":["http"],"http_options":{}}}]}}])", options));
+  };
+  const auto config = of(R"({"compress":true,"affinity":{"header":"X-Room"},
+      "response":{"pristine":true,"headers":{"Server":false,"A":"b","C":["d","e"]}}})");
+  REQUIRE_MESSAGE(config.has_value(), (config ? "" : config.error().context));
+  const HttpOptions& options = config->services[0].ports[0].http_options;
+  CHECK(options.compress);
+  CHECK(options.pristine);
+  CHECK(options.affinity.kind == AffinityKind::header);
+  CHECK(options.response_headers[2].values == std::vector<std::string>{"d", "e"});
+  CHECK(machine_config_from(to_json(*config)) == *config);
+  for (const auto& [text, complaint] : std::vector<std::pair<std::string, std::string>>{
+           {R"({"response":{"headers":{"A":7}}})", "A: expected false, a string or a list"},
+           {R"({"response":{"headers":{"A":[]}}})", "A: an empty list"},
+           {R"({"response":{"headers":[]}})", "headers: expected an object"},
+           {R"({"response":{"headers":{"A\n":"b"}}})", "is no header's name"},
+           {R"({"response":{"headers":{"A":"b\nc"}}})", "without line breaks"},
+           {R"({"response":{"headers":{"content-length":"1"}}})", "is the router's own"},
+           {R"({"affinity":{}})", "affinity: give cookie or header"},
+           {R"({"affinity":{"cookie":"a;b"}})", "'a;b' is no header's name"}}) {
+    CAPTURE(text);
+    const auto wrong = of(text);
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().context.find(complaint) != std::string::npos);
+  }
+  std::string many = "{\"response\":{\"headers\":{";
+  for (std::size_t i = 0; i <= kMaxHeaderRules; ++i) {
+    many += fmt::format("{}\"x-{}\":\"y\"", i == 0 ? "" : ",", i);
+  }
+  CHECK_FALSE(of(many + "}}}").has_value());
 }
 
 TEST_CASE("tcp and udp have ports of their own") {
