@@ -1,6 +1,7 @@
 // The table of regions and the distances between them, against published great-circle distances.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
@@ -21,6 +22,24 @@ TEST_CASE("each region has a code of three letters, a city and a place on the ea
     CHECK(check_place(region.place).has_value());
     CHECK(find_region(region.code) == &region);
   }
+}
+
+TEST_CASE("parts of the world have the regions that lie in them") {
+  const auto in = [](std::string_view part, std::string_view code) {
+    return std::ranges::count(regions_of(part), code) == 1;
+  };
+  CHECK(in("eu", "fra"));
+  CHECK(in("eu", "lhr"));
+  CHECK_FALSE(in("eu", "jnb"));
+  CHECK(in("apac", "bom"));
+  CHECK(in("apac", "syd"));
+  CHECK(in("na", "yyz"));
+  CHECK(in("na", "qro"));
+  CHECK(in("sa", "bog"));
+  CHECK(in("us", "sea"));
+  CHECK_FALSE(in("us", "yul"));
+  CHECK(regions_of("us") == regions_of("usa"));
+  CHECK(regions_of("mars").empty());
 }
 
 TEST_CASE("the seventeen cities of 2020 are there") {

@@ -47,6 +47,17 @@ constexpr auto kRegions = std::to_array<Region>({
 });
 static_assert(std::ranges::is_sorted(kRegions, {}, &Region::code));
 
+// Lines that no region is near: the Atlantic, the Urals and the Gulf, the Mediterranean, Panama.
+bool lies_in(const Region& region, std::string_view part) {
+  const bool americas = region.place.longitude < -30;
+  const bool east = region.place.longitude > 60;
+  if (part == "apac") return east;
+  if (part == "eu") return !americas && !east && region.place.latitude > 35;
+  if (part == "na") return americas && region.place.latitude > 12;
+  if (part == "sa") return americas && region.place.latitude <= 12;
+  return (part == "us" || part == "usa") && region.city.ends_with("(US)");
+}
+
 }  // namespace
 
 std::span<const Region> well_known_regions() {
@@ -56,6 +67,14 @@ std::span<const Region> well_known_regions() {
 const Region* find_region(std::string_view code) {
   const auto found = std::ranges::lower_bound(kRegions, code, {}, &Region::code);
   return found != kRegions.end() && found->code == code ? &*found : nullptr;
+}
+
+std::vector<std::string_view> regions_of(std::string_view part) {
+  std::vector<std::string_view> codes;
+  for (const Region& region : kRegions) {
+    if (lies_in(region, part)) codes.push_back(region.code);
+  }
+  return codes;
 }
 
 }  // namespace perigee::geo

@@ -6,6 +6,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "geo/place.h"
 
@@ -20,5 +21,7 @@ struct Region {
 std::span<const Region> well_known_regions();
 // Null: not a code that is known everywhere.
 const Region* find_region(std::string_view code);
+// Those of a part of the world: "apac", "eu", "na", "sa", "us" or "usa"; empty: no such name.
+std::vector<std::string_view> regions_of(std::string_view part);
 
 }  // namespace perigee::geo

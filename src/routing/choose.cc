@@ -57,6 +57,7 @@ Outcome without_choice(std::span<const Candidate> candidates, const Policy& poli
   }
   if (any(candidates, policy, Verdict::unreachable)) return Outcome::none_reachable;
   if (any(candidates, policy, Verdict::at_hard_limit)) return Outcome::all_at_limit;
+  if (any(candidates, policy, Verdict::set_aside)) return Outcome::wait;
   if (any(candidates, policy, Verdict::not_wished)) return Outcome::none_wished;
   const bool unhealthy = any(candidates, policy, Verdict::checks_failing);
   return unhealthy ? Outcome::none_healthy : Outcome::none_started;
@@ -67,6 +68,16 @@ bool is_coming(const Candidate& candidate, const Policy& policy) {
   if (verdict == Verdict::starting || verdict == Verdict::checks_pending) return true;
   const bool up = verdict == Verdict::not_listening || verdict == Verdict::refused;
   return up && !candidate.target->listening;
+}
+
+// The far one serves meanwhile.
+bool rests_at_home(std::span<const Candidate> candidates, const Policy& policy,
+                   const Candidate& chosen) {
+  if (chosen.home || chosen.rtt <= kFar) return false;
+  return std::ranges::any_of(candidates, [&](const Candidate& each) {
+    return each.home && !each.leaving && each.wish <= chosen.wish &&
+           judge(each, policy) == Verdict::resting;
+  });
 }
 
 // Of the machines that may be chosen, the place of the `turn`th among the best.
@@ -101,10 +112,27 @@ Verdict judge(const Candidate& candidate, const Policy& policy) {
   if (candidate.wish == kNotWished) return Verdict::not_wished;
   if (!candidate.reachable) return Verdict::unreachable;
   if (candidate.refused) return Verdict::refused;
+  if (candidate.aside > Duration::zero()) return Verdict::set_aside;
+  if (candidate.full) return Verdict::at_hard_limit;
   if (policy.hard_limit > 0 && candidate.in_flight >= policy.hard_limit) {
     return Verdict::at_hard_limit;
   }
   return candidate.target->listening ? Verdict::listening : Verdict::not_listening;
+}
+
+void keep_half(std::span<Candidate> candidates) {
+  std::size_t serving = 0;
+  std::size_t aside = 0;
+  for (const Candidate& candidate : candidates) {
+    const Verdict verdict = judge(candidate, {});
+    aside += verdict == Verdict::set_aside ? 1 : 0;
+    serving += eligible(verdict) || verdict == Verdict::set_aside ||
+                       verdict == Verdict::at_hard_limit || verdict == Verdict::refused
+                   ? 1
+                   : 0;
+  }
+  if (aside * 2 <= serving) return;
+  for (Candidate& candidate : candidates) candidate.aside = Duration::zero();
 }
 
 Decision choose(std::span<const Candidate> candidates, const Policy& policy,
@@ -124,9 +152,12 @@ Decision choose(std::span<const Candidate> candidates, const Policy& policy,
   }
   const bool starts = any(candidates, policy, Verdict::starting) ||
                       any(candidates, policy, Verdict::checks_pending);
+  const auto index = pick(candidates, policy, best, best ? tie_breaker % ties : 0);
+  const bool wanted = (busy && any(candidates, policy, Verdict::resting)) ||
+                      (index && rests_at_home(candidates, policy, candidates[*index]));
   return {.outcome = best ? Outcome::chosen : without_choice(candidates, policy),
-          .index = pick(candidates, policy, best, best ? tie_breaker % ties : 0),
-          .wake = busy && !starts && any(candidates, policy, Verdict::resting),
+          .index = index,
+          .wake = wanted && !starts,
           .coming = std::ranges::any_of(
               candidates, [&](const Candidate& each) { return is_coming(each, policy); })};
 }
@@ -182,6 +213,9 @@ std::string merit(std::span<const Candidate> candidates, const Policy& policy, s
 std::string why(std::span<const Candidate> candidates, const Policy& policy,
                 const Decision& decision, std::size_t i) {
   const Verdict verdict = judge(candidates[i], policy);
+  if (verdict == Verdict::set_aside) {
+    return fmt::format("{}, for {:.1f} s more", describe(verdict), to_seconds(candidates[i].aside));
+  }
   if (!eligible(verdict) || !decision.index) return std::string(describe(verdict));
   if (i == *decision.index) return merit(candidates, policy, i);
   const Candidate& best = candidates[*decision.index];
@@ -211,6 +245,8 @@ std::string_view describe(Verdict verdict) {
       return "on a node that can't be reached";
     case Verdict::not_wished:
       return "not what the request insists on";
+    case Verdict::set_aside:
+      return "set aside after failures in a row";
     case Verdict::at_hard_limit:
       return "at its hard limit";
   }

@@ -6,12 +6,14 @@
 //   why(candidates, policy, d, i)   // of each candidate, in words
 //
 // Only machines that are started, pass the checks that gate them, can be reached, were not tried
-// for this request, are allowed by its wish, and are below the service's hard limit may be chosen.
+// for this request, are allowed by its wish, are not set aside for their failures, and are below
+// the service's hard limit may be chosen.
 // Of those the best by order_of, which is the table of docs/load-balancing.md; ties go round: the
 // caller counts `tie_breaker` up.
 //
 // Where machines rest that a request may have started (autostart), the decision says when one
-// should be: none runs, or all that run are at their soft limit, and none is starting already.
+// should be: none runs, or all that run are at their soft limit, or the one chosen is far away and
+// one rests in the router's own region; and none is starting already.
 #pragma once
 
 #include <array>
@@ -29,13 +31,19 @@ namespace perigee::routing {
 // Round trips that differ by less are alike: no user feels it, and measured ones waver.
 inline constexpr Duration kNearStep = 2ms;
 
+// A chosen machine whose round trip is no longer is near enough to leave others at rest.
+inline constexpr Duration kFar = 20ms;
+
 struct Candidate {
   const model::RouteTarget* target = nullptr;
   int in_flight = 0;     // requests that are there now, as far as this router knows
   bool refused = false;  // it refused this request's connection a moment ago
-  Duration rtt{};        // to its node; zero: this one
+  bool full = false;     // its node said so to this request a moment ago
+  Duration aside{};  // set aside after failures (router/outliers.h) for so long; zero: it is not
+  Duration rtt{};    // to its node; zero: this one
   bool reachable = true;
   bool leaving = false;  // its node is being emptied
+  bool home = false;     // in the region of the router that chooses
   // How well it fits what the request asked for: 0 best. kNotWished: not at all, it may not be
   // chosen.
   int wish = 0;
@@ -60,9 +68,14 @@ enum class Verdict {
   refused,
   unreachable,  // its node is
   not_wished,
+  set_aside,
   at_hard_limit,
 };
 Verdict judge(const Candidate& candidate, const Policy& policy);
+
+// Of machines that were set aside at most half of those that could serve stay so: where more fail,
+// it is not them alone, and to choose among few would only bring those down too.
+void keep_half(std::span<Candidate> candidates);
 std::string_view describe(Verdict verdict);
 
 // What machines that may be chosen are compared by. Of each, less is better.

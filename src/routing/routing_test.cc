@@ -1,10 +1,12 @@
 // The choice as a table, and the host look-up.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <vector>
 
 #include "routing/choose.h"
 #include "routing/route_table.h"
+#include "routing/wish.h"
 
 namespace perigee::routing {
 namespace {
@@ -21,6 +23,7 @@ struct Machine {
   Duration rtt{};
   bool reachable = true;
   bool leaving = false;
+  bool home = false;
   int wish = 0;
 };
 
@@ -48,6 +51,7 @@ Decision decide(const Row& row) {
                           .rtt = row.machines[i].rtt,
                           .reachable = row.machines[i].reachable,
                           .leaving = row.machines[i].leaving,
+                          .home = row.machines[i].home,
                           .wish = row.machines[i].wish});
   }
   return choose(candidates, row.policy, row.tie_breaker);
@@ -169,6 +173,12 @@ TEST_CASE("a resting machine is woken when none runs or all that run are busy, o
   const Machine resting{.state = State::suspended, .wakeable = true};
   const Machine leaving{.state = State::stopping, .wakeable = true};
   const auto busy = [](int n) { return Machine{.in_flight = n}; };
+  const auto far = [](Duration rtt, bool home = false) {
+    return Machine{.rtt = rtt, .home = home};
+  };
+  const Machine near{.state = State::stopped, .wakeable = true, .home = true};
+  const Machine unwished{
+      .state = State::stopped, .wakeable = true, .home = true, .wish = kNotWished};
   struct WakeRow {
     const char* what;
     std::vector<Machine> machines;
@@ -189,6 +199,16 @@ TEST_CASE("a resting machine is woken when none runs or all that run are busy, o
       {"started, does not listen yet", {fresh}, Outcome::chosen, false, true},
       {"one whose checks are to come", {pending, resting}, Outcome::wait, false, true},
       {"none that runs passes its checks", {failing, resting}, Outcome::wait, true, false},
+      {"a far one serves while one starts at home",
+       {far(80ms), near},
+       Outcome::chosen,
+       true,
+       false},
+      {"one starts at home already", {far(80ms), near, starting}, Outcome::chosen, false, true},
+      {"one that runs is near enough", {far(kFar), near}, Outcome::chosen, false, false},
+      {"one runs at home", {far(30ms, true), near}, Outcome::chosen, false, false},
+      {"the one at home is not wished", {far(80ms), unwished}, Outcome::chosen, false, false},
+      {"one rests as far away", {far(80ms), resting}, Outcome::chosen, false, false},
       {"a stopped one may not be woken", {stopped}, Outcome::none_started, false, false},
   };
   for (const WakeRow& row : rows) {
@@ -199,6 +219,44 @@ TEST_CASE("a resting machine is woken when none runs or all that run are busy, o
     CHECK(decision.wake == row.wake);
     CHECK(decision.coming == row.coming);
   }
+}
+
+TEST_CASE("one set aside, or full as its node says, is passed over and told") {
+  model::RouteTarget target;
+  target.state = State::started;
+  target.listening = true;
+  target.address = "10.0.0.1";
+  std::vector<Candidate> two{{.target = &target, .aside = 1500ms}, {.target = &target}};
+  const Decision one = choose(two, {}, 0);
+  CHECK(one.index == 1);
+  CHECK(why(two, {}, one, 0) == "set aside after failures in a row, for 1.5 s more");
+  two[1].full = true;
+  CHECK(choose(two, {}, 0).outcome == Outcome::all_at_limit);
+  two[1].full = false;
+  two[1].refused = true;
+  CHECK(choose(two, {}, 0).outcome == Outcome::wait);
+}
+
+TEST_CASE("keys have machines, evenly, and keep theirs when another one goes") {
+  std::vector<model::RouteTarget> targets(5);
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    targets[i].machine = MachineId(fmt::format("{:014x}", i * 7919));
+  }
+  const auto machine_for = [&](const std::string& key, std::size_t count) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < count; ++i) {
+      if (fit({.key = key}, targets[i]) < fit({.key = key}, targets[best])) best = i;
+    }
+    return best;
+  };
+  std::vector<int> keys(targets.size());
+  for (int i = 0; i < 5000; ++i) {
+    const std::string key = fmt::format("user {}", i);
+    const std::size_t machine = machine_for(key, 5);
+    ++keys[machine];
+    if (machine != 4) CHECK(machine_for(key, 4) == machine);
+  }
+  for (const int count : keys) CHECK(std::abs(count - 1000) < 150);
 }
 
 TEST_CASE("a started machine without an address can't be chosen") {
