@@ -23,6 +23,8 @@ inline constexpr Duration kLingerTime = 1s;              // for the peer to read
 
 struct ServerLimits {
   std::size_t max_connections = 16384;
+  std::size_t max_per_client = 0;             // connections (client_slots.h); 0: no bound
+  std::size_t max_handshakes_per_client = 0;  // of TLS, at once; likewise
   Duration head_timeout = 10s;       // from the first byte of a request to the end of its head
   Duration idle_timeout = 75s;       // between requests
   Duration handshake_timeout = 10s;  // TLS

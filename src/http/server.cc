@@ -3,6 +3,7 @@
 #include "async/combine.h"
 #include "async/event.h"
 #include "base/log.h"
+#include "http/client_slots.h"
 #include "http/server_connection.h"
 
 namespace perigee::http {
@@ -22,6 +23,8 @@ struct Server::Parts {
   Parts(sys::Host& host, Handler& handler, ServerLimits limits, Protocol* other_)
       : context(host, handler, limits),
         other(other_),
+        clients(limits.max_per_client, Loopback::exempt),
+        handshakes(limits.max_handshakes_per_client, Loopback::exempt),
         slots(host.loop, limits.max_connections),
         connections(host.loop, limits.max_connections) {
     own.spawn(context.idle.run());
@@ -29,6 +32,8 @@ struct Server::Parts {
 
   ServerContext context;
   Protocol* other;  // may be null
+  ClientSlots clients;
+  ClientSlots handshakes;
   async::Semaphore slots;
   async::TaskGroup connections;
   async::TaskGroup own{context.host.loop};
@@ -41,10 +46,17 @@ struct Server::Parts {
   static async::Task<void> accept_loop(std::shared_ptr<Parts> parts,
                                        std::unique_ptr<sys::Listener> listener,
                                        crypto::TlsAcceptor* tls);
+  // A connection's place among all, and among its client's.
+  struct Place {
+    async::Semaphore::Permit permit;
+    ClientSlots::Slot client;
+  };
   static async::Task<void> run_plain(Parts& parts, std::unique_ptr<sys::Stream> stream,
-                                     async::Semaphore::Permit permit);
-  static async::Task<void> run_tls(Parts& parts, std::unique_ptr<sys::Stream> stream,
-                                   async::Semaphore::Permit permit, crypto::TlsAcceptor& tls);
+                                     Place place);
+  static async::Task<void> run_tls(Parts& parts, std::unique_ptr<sys::Stream> stream, Place place,
+                                   crypto::TlsAcceptor& tls);
+  async::Task<Result<std::unique_ptr<sys::Stream>>> shake_hands(std::unique_ptr<sys::Stream> stream,
+                                                                crypto::TlsAcceptor& tls);
 };
 
 Server::Server(sys::Host& host, Handler& handler, ServerLimits limits, Protocol* other)
@@ -61,8 +73,8 @@ std::size_t Server::connections() const {
 }
 
 async::Task<void> Server::Parts::run_plain(Parts& parts, std::unique_ptr<sys::Stream> stream,
-                                           async::Semaphore::Permit permit) {
-  const async::Semaphore::Permit held = std::move(permit);
+                                           Place place) {
+  const Place held = std::move(place);
   std::optional<Accepted> rest;
   {
     ServerConnection connection(parts.context, std::move(stream), Security::plain,
@@ -73,15 +85,20 @@ async::Task<void> Server::Parts::run_plain(Parts& parts, std::unique_ptr<sys::St
   if (rest) co_await parts.other->serve(parts.context, *std::move(rest));
 }
 
-async::Task<void> Server::Parts::run_tls(Parts& parts, std::unique_ptr<sys::Stream> stream,
-                                         async::Semaphore::Permit permit,
-                                         crypto::TlsAcceptor& tls) {
-  const async::Semaphore::Permit held = std::move(permit);
-  ServerContext& context = parts.context;
+async::Task<StreamResult> Server::Parts::shake_hands(std::unique_ptr<sys::Stream> stream,
+                                                     crypto::TlsAcceptor& tls) {
+  const ClientSlots::Slot slot = handshakes.take(stream->peer());
+  if (!slot) co_return fail(Code::resource_exhausted, "too many TLS handshakes of one client");
   async::Loop& loop = context.host.loop;
-  auto secure =
-      co_await async::with_deadline(loop, loop.deadline_in(context.limits.handshake_timeout),
-                                    tls.accept(std::move(stream)), "TLS handshake");
+  co_return co_await async::with_deadline(loop, loop.deadline_in(context.limits.handshake_timeout),
+                                          tls.accept(std::move(stream)), "TLS handshake");
+}
+
+async::Task<void> Server::Parts::run_tls(Parts& parts, std::unique_ptr<sys::Stream> stream,
+                                         Place place, crypto::TlsAcceptor& tls) {
+  const Place held = std::move(place);
+  ServerContext& context = parts.context;
+  auto secure = co_await parts.shake_hands(std::move(stream), tls);
   if (!secure) {
     log_debug("http", "{}", secure.error().context);
     co_return;
@@ -108,10 +125,14 @@ async::Task<void> Server::Parts::accept_loop(std::shared_ptr<Parts> parts,
     if (!*accepted) {
       log_warning("http", "{}: {}", listener->local(), accepted->error().context);
       co_await loop.sleep(kAcceptPause);
-    } else if (tls != nullptr) {
-      parts->connections.spawn(run_tls(*parts, **std::move(accepted), std::move(permit), *tls));
+      continue;
+    }
+    Place place{.permit = std::move(permit), .client = parts->clients.take((**accepted)->peer())};
+    if (!place.client) continue;  // it has as many as it may: this one is closed
+    if (tls != nullptr) {
+      parts->connections.spawn(run_tls(*parts, **std::move(accepted), std::move(place), *tls));
     } else {
-      parts->connections.spawn(run_plain(*parts, **std::move(accepted), std::move(permit)));
+      parts->connections.spawn(run_plain(*parts, **std::move(accepted), std::move(place)));
     }
   }
 }
