@@ -12,20 +12,22 @@ LoadView::Slot& LoadView::Slot::operator=(Slot&& other) noexcept {
 
 void LoadView::Slot::release() {
   if (view_ == nullptr) return;
-  const auto found = view_->machines_.find(machine_);
-  if (--found->second.own == 0 && found->second.others == 0) view_->machines_.erase(found);
-  view_ = nullptr;
+  LoadView& view = *std::exchange(view_, nullptr);
+  const auto found = view.machines_.find(machine_);
+  if (--found->second.own == 0 && found->second.others == 0) view.machines_.erase(found);
+  view.told_(machine_);
 }
 
 void LoadView::told(const std::string& node, const std::string& machine, int others) {
   const auto found = machines_.find(machine);
   if (others == 0 && (found == machines_.end() || found->second.own == 0)) {
     if (found != machines_.end()) machines_.erase(found);
-    return;
+    return told_(machine);
   }
   Load& load = machines_[machine];
   load.others = others;
   load.node = node;
+  told_(machine);
 }
 
 void LoadView::forget(const std::string& node) {

@@ -2,6 +2,7 @@
 // are counted here, and what others have there the machine's node tells (load_feed.h). Pure.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -28,6 +29,9 @@ class LoadView {
     std::string machine_;
   };
 
+  // Called with a machine's id when it may have fewer.
+  void on_change(std::function<void(const std::string&)> told) { told_ = std::move(told); }
+
   // `node` counts `others` requests at its machine, ours not included.
   void told(const std::string& node, const std::string& machine, int others);
   // Nothing is heard from it any more.
@@ -42,6 +46,7 @@ class LoadView {
     std::string node{};  // that told `others`
   };
   std::unordered_map<std::string, Load> machines_;
+  std::function<void(const std::string&)> told_ = [](const std::string&) {};
 };
 
 }  // namespace perigee::backhaul

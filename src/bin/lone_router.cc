@@ -179,6 +179,9 @@ Result<void> lone_router_main(const std::string& config_file) {
   config.certificate_keys = routes.keys();
   TRY(config.routes, routes.table(file));
   TRY(config.proxy_from, prefixes_of(file.proxy_from));
+  if (file.connections_per_client > 0) {
+    config.connections_per_client = static_cast<std::size_t>(file.connections_per_client);
+  }
   TRY(router::Listeners listeners, adopt_all(*host, std::move(opened)));
   log_info("router", "{} apps of {}", file.apps.size(), config_file);
   router::Router router(host->host(), std::move(config));

@@ -38,6 +38,9 @@ Result<void> router_main(RoleContext context) {
   config.snapshot_path = context.paths.router_state() + "/routes.json";
   config.access_log = context.paths.router_state() + "/access.log";
   TRY(config.proxy_from, prefixes_of(context.node.proxy_from));
+  if (const int bound = context.node.connections_per_client; bound > 0) {
+    config.connections_per_client = static_cast<std::size_t>(bound);
+  }
   router::Listeners listeners;
   TRY(listeners.http, context.take_listeners("http"));
   TRY(listeners.https, context.take_listeners("https"));

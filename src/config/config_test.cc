@@ -166,6 +166,7 @@ address_prefixes = ["203.0.113.0/28", "2001:db8::/64"]
 tcp = ["0.0.0.0:5432"]
 udp = ["[::]:53"]
 proxy_from = ["10.0.0.0/8"]
+connections_per_client = 50
 )");
   REQUIRE(config.has_value());
   CHECK(config->warnings.empty());
@@ -173,6 +174,7 @@ proxy_from = ["10.0.0.0/8"]
   CHECK(config->tcp_listen == std::vector<std::string>{"0.0.0.0:5432"});
   CHECK(config->udp_listen == std::vector<std::string>{"[::]:53"});
   CHECK(config->proxy_from == std::vector<std::string>{"10.0.0.0/8"});
+  CHECK(config->connections_per_client == 50);
   for (const char* wrong :
        {"address_prefixes = [\"203.0.113.1/28\"]", "address_prefixes = [\"web\"]",
         "[router]\nproxy_from = [\"10.0.0.1\"]"}) {

@@ -109,6 +109,7 @@ Result<void> read_metrics(Section& top, NodeConfig& config) {
 }
 
 Result<void> read_router(Section& top, NodeConfig& config) {
+  constexpr std::int64_t kMaxPerClient = 1'000'000;
   TRY(auto router, top.section("router"));
   if (!router) return {};
   TRY(auto http, router->strings("http"));
@@ -116,6 +117,7 @@ Result<void> read_router(Section& top, NodeConfig& config) {
   TRY(auto tcp, router->strings("tcp"));
   TRY(auto udp, router->strings("udp"));
   TRY(auto proxy_from, router->strings("proxy_from"));
+  TRY(const auto per_client, router->integer("connections_per_client", 1, kMaxPerClient));
   TRY(auto backhaul, router->strings("backhaul"));
   TRY(auto domain, router->string("domain"));
   TRY(const auto uid, router->integer("uid", 1, kMaxUid));
@@ -126,6 +128,7 @@ Result<void> read_router(Section& top, NodeConfig& config) {
   take(config.udp_listen, std::move(udp));
   take(config.proxy_from, std::move(proxy_from));
   TRY_VOID(check_addresses(*router, "proxy_from", config.proxy_from, model::IpForm::network));
+  if (per_client) config.connections_per_client = static_cast<int>(*per_client);
   take(config.backhaul_listen, std::move(backhaul));
   take(config.domain, std::move(domain));
   if (uid) config.router_uid = static_cast<uid_t>(*uid);

@@ -37,6 +37,7 @@ struct NodeConfig {
   std::vector<std::string> tcp_listen;                      // [router] tcp: ports of apps
   std::vector<std::string> udp_listen;                      // [router] udp
   std::vector<std::string> proxy_from;                      // [router] proxy_from: networks
+  int connections_per_client = 0;                           // [router]; 0: as usual
   std::vector<std::string> backhaul_listen;                 // [router] backhaul
   std::string domain = "localhost";                         // [router] domain
   uid_t router_uid = 64990;                                 // [router] uid

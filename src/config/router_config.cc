@@ -127,11 +127,13 @@ Result<void> read_apps(Section& top, RouterConfig& config) {
 }
 
 Result<void> read_top(Section& top, RouterConfig& config) {
+  constexpr std::int64_t kMaxPerClient = 1'000'000;
   TRY(auto http, top.strings("http"));
   TRY(auto https, top.strings("https"));
   TRY(auto tcp, top.strings("tcp"));
   TRY(auto udp, top.strings("udp"));
   TRY(auto proxy_from, top.strings("proxy_from"));
+  TRY(const auto per_client, top.integer("connections_per_client", 1, kMaxPerClient));
   TRY(auto domain, top.string("domain"));
   TRY(auto log, top.string("access_log"));
   TRY(const auto uid, top.integer("uid", 1, kMaxUid));
@@ -146,6 +148,7 @@ Result<void> read_top(Section& top, RouterConfig& config) {
     const auto good = model::check_ip(network, model::IpForm::network);
     if (!good) return top.wrong("proxy_from", good.error().context);
   }
+  if (per_client) config.connections_per_client = static_cast<int>(*per_client);
   take(config.domain, std::move(domain));
   take(config.access_log, std::move(log));
   if (uid) config.uid = static_cast<uid_t>(*uid);

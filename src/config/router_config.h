@@ -33,6 +33,7 @@ struct RouterConfig {
   std::vector<std::string> tcp;                     // tcp: ports of apps
   std::vector<std::string> udp;                     // udp
   std::vector<std::string> proxy_from;              // proxy_from: networks
+  int connections_per_client = 0;                   // connections_per_client; 0: as usual
   RegionCode region{"loc"};                         // region
   std::string domain = "localhost";                 // domain: named in answers about unknown hosts
   std::string access_log;                           // access_log; empty: standard error

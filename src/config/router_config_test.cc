@@ -112,12 +112,15 @@ TEST_CASE("services of TCP and UDP have their listeners, and a port is one app's
         name, port);
   };
   const std::string top =
-      "http = []\ntcp = [\"0.0.0.0:6379\"]\nudp = [\"[::]:53\"]\nproxy_from = [\"10.0.0.0/8\"]\n";
+      "http = []\ntcp = [\"0.0.0.0:6379\"]\nudp = [\"[::]:53\"]\nproxy_from = [\"10.0.0.0/8\"]\n"
+      "connections_per_client = 50\n";
   const auto config = parse(top + text("a", 6379) + text("b", 6380));
   REQUIRE_MESSAGE(config.has_value(), config.error().context);
   CHECK(config->tcp == std::vector<std::string>{"0.0.0.0:6379"});
   CHECK(config->udp == std::vector<std::string>{"[::]:53"});
   CHECK(config->proxy_from == std::vector<std::string>{"10.0.0.0/8"});
+  CHECK(config->connections_per_client == 50);
+  CHECK_FALSE(parse("connections_per_client = 0").has_value());
   const auto route = route_of(config->apps[1], *config, NodeId("box"), {}, {});
   CHECK(route.shared_ports == std::vector<std::string>{"tcp/6380"});
   const auto twice = parse(text("a", 6379) + text("b", 6379));

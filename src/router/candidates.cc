@@ -27,24 +27,34 @@ void take_regions(routing::Wish& wish, const std::string& list) {
 
 std::vector<routing::Candidate> Candidates::of(const model::AppRoute& route,
                                                const routing::Wish& wish,
-                                               const std::set<std::string>& refused) const {
+                                               const Tried& tried) const {
   std::vector<routing::Candidate> out;
   out.reserve(route.targets.size());
+  const model::RouteNode* own = node_named(own_node_);
   for (const model::RouteTarget& target : route.targets) {
     routing::Candidate candidate = one(target);
-    candidate.refused = refused.contains(target.machine.str());
+    candidate.refused = tried.refused.contains(target.machine.str());
+    candidate.full = tried.full.contains(target.machine.str());
+    candidate.aside = state_.outliers.aside(target, loop_.now());
     candidate.wish = routing::fit(wish, target);
+    candidate.home = own != nullptr && target.region == own->region;
     out.push_back(candidate);
   }
+  if (state_.outliers.known() > 0) routing::keep_half(out);
   return out;
+}
+
+const model::RouteNode* Candidates::node_named(const std::string& name) const {
+  const auto known = state_.table->nodes().find(name);
+  return known == state_.table->nodes().end() ? nullptr : &known->second;
 }
 
 routing::Candidate Candidates::one(const model::RouteTarget& target) const {
   const std::string& machine = target.machine.str();
   const std::string& node = target.node.str();
   routing::Candidate out{.target = &target};
-  const auto known = state_.table->nodes().find(node);
-  out.leaving = known != state_.table->nodes().end() && known->second.draining;
+  const model::RouteNode* known = node_named(node);
+  out.leaving = known != nullptr && known->draining;
   if (node == own_node_) {
     out.in_flight = state_.loads.of(machine);
     return out;

@@ -14,18 +14,27 @@
 
 namespace perigee::router {
 
+// Machines that did not take this request a moment ago.
+struct Tried {
+  std::set<std::string> refused{};
+  std::set<std::string> full{};  // at their hard limit, as their node knows
+};
+
 class Candidates {
  public:
-  Candidates(const State& state, const backhaul::Client& nodes, std::string own_node)
-      : state_(state), nodes_(nodes), own_node_(std::move(own_node)) {}
+  Candidates(const async::Loop& loop, const State& state, const backhaul::Client& nodes,
+             std::string own_node)
+      : loop_(loop), state_(state), nodes_(nodes), own_node_(std::move(own_node)) {}
 
   // They point into `route`.
   std::vector<routing::Candidate> of(const model::AppRoute& route, const routing::Wish& wish,
-                                     const std::set<std::string>& refused) const;
+                                     const Tried& tried) const;
 
  private:
   routing::Candidate one(const model::RouteTarget& target) const;
+  const model::RouteNode* node_named(const std::string& name) const;  // of the fleet; may be null
 
+  const async::Loop& loop_;
   const State& state_;
   const backhaul::Client& nodes_;
   std::string own_node_;

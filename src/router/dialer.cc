@@ -1,6 +1,7 @@
 #include "router/dialer.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "async/combine.h"
 #include "routing/choose.h"
@@ -28,8 +29,12 @@ struct Dialer::Search {
   MonotonicTime begun;
   MonotonicTime until;
   Duration pause = kFirstRetryPause;
-  std::set<std::string> refused{};  // machines
-  std::string trouble{};            // why the last attempt failed, or no machine could be started
+  Tried tried{};
+  std::string trouble{};  // why the last attempt failed, or no machine could be started
+  std::vector<std::string> machines{};  // of the app
+  int hard_limit = 0;
+  MonotonicTime queue_until{};
+  std::unique_ptr<AdmissionQueue::Ticket> ticket{};
 };
 
 Dialer::Dialer(sys::Host& host, State& state, backhaul::Client& nodes, Waker& waker,
@@ -40,7 +45,7 @@ Dialer::Dialer(sys::Host& host, State& state, backhaul::Client& nodes, Waker& wa
       waker_(waker),
       own_node_(std::move(own_node)),
       bounds_(bounds),
-      candidates_(state, nodes, own_node_) {}
+      candidates_(host.loop, state, nodes, own_node_) {}
 
 async::Task<Result<Dialed>> Dialer::dial(Call call) {
   const MonotonicTime now = host_.loop.now();
@@ -48,16 +53,17 @@ async::Task<Result<Dialed>> Dialer::dial(Call call) {
   for (int attempts = 0;;) {
     const Choice choice = choose(call, search);
     const routing::Outcome outcome = choice.decision.outcome;
+    if (must_queue(call, search, outcome)) {
+      CO_TRY_VOID(co_await queue(call, search));
+      continue;
+    }
     if (outcome == routing::Outcome::chosen) {
       ++attempts;
-      auto dialed = co_await connect(call, choice.target);
+      auto dialed = co_await attempt(call, search, choice.target);
       if (dialed) {
         dialed->attempts = attempts;
         co_return dialed;
       }
-      ++state_.counters.connect_failures;
-      search.refused.insert(choice.target.machine.str());
-      search.trouble = fmt::format("machine {}: {}", choice.target.machine, dialed.error().context);
       if (host_.loop.now() < search.until) continue;
     }
     const bool may_wait =
@@ -69,13 +75,61 @@ async::Task<Result<Dialed>> Dialer::dial(Call call) {
   }
 }
 
+async::Task<Result<Dialed>> Dialer::attempt(const Call& call, Search& search,
+                                            const model::RouteTarget& target) {
+  if (search.ticket) search.ticket->leave();
+  state_.outliers.tried(target.machine.str(), host_.loop.now());
+  std::optional<backhaul::Refusal> refusal;
+  auto dialed = co_await connect(call, target, refusal);
+  if (dialed) {
+    state_.outliers.answered(target.machine.str());
+    co_return dialed;
+  }
+  ++state_.counters.connect_failures;
+  const bool here = target.node.str() == own_node_;
+  if (here || refusal == backhaul::Refusal::not_listening) {
+    state_.outliers.failed(target, host_.loop.now());
+  }
+  const bool full = refusal == backhaul::Refusal::at_limit;
+  (full ? search.tried.full : search.tried.refused).insert(target.machine.str());
+  search.trouble = fmt::format("machine {}: {}", target.machine, dialed.error().context);
+  co_return dialed;
+}
+
+// Who comes while others wait goes behind them.
+bool Dialer::must_queue(const Call& call, const Search& search, routing::Outcome outcome) const {
+  if (outcome == routing::Outcome::all_at_limit) return true;
+  return outcome == routing::Outcome::chosen && search.ticket == nullptr && search.hard_limit > 0 &&
+         state_.queue.has_line(call.app, {});
+}
+
+// Until a machine may have a place; an error: there is none, or not in time.
+async::Task<Result<void>> Dialer::queue(const Call& call, Search& search) {
+  if (search.ticket == nullptr) {
+    search.ticket = std::make_unique<AdmissionQueue::Ticket>(state_.queue, call.app, std::string());
+    search.queue_until = host_.loop.now() + bounds_.queue;
+    ++state_.counters.queued;
+  }
+  const bool late = host_.loop.now() >= search.queue_until;
+  if (late || !search.ticket->enter(search.machines)) {
+    co_return fail(give_up(call, search, routing::Outcome::all_at_limit));
+  }
+  co_await search.ticket->turn(search.queue_until);
+  search.tried = {};
+  search.until = std::max(search.until, host_.loop.now() + bounds_.reach);
+  co_return Result<void>();
+}
+
 Dialer::Choice Dialer::choose(const Call& call, Search& search) {
   const routing::RoutePtr route = state_.table->find_app(call.app);
   const model::Service* service =
       route == nullptr ? nullptr : service_of(*route, call.internal_port);
   if (service == nullptr) return {.decision = {}};  // there are no machines
-  const auto candidates = candidates_.of(*route, {}, search.refused);
+  const auto candidates = candidates_.of(*route, {}, search.tried);
   const auto policy = routing::Policy::of(service->concurrency);
+  search.hard_limit = policy.hard_limit;
+  search.machines.clear();
+  for (const auto& each : route->targets) search.machines.push_back(each.machine.str());
   Choice choice{.decision = routing::choose(candidates, policy, state_.turn++)};
   if (choice.decision.index) choice.target = *candidates[*choice.decision.index].target;
   wake(call, search, choice.decision, *service);
@@ -96,7 +150,9 @@ void Dialer::wake(const Call& call, Search& search, const routing::Decision& dec
   if (trouble->refused) search.until = host_.loop.now();
 }
 
-async::Task<Result<Dialed>> Dialer::connect(const Call& call, const model::RouteTarget& target) {
+// `refusal`: what the other node's router said, where it did.
+async::Task<Result<Dialed>> Dialer::connect(const Call& call, const model::RouteTarget& target,
+                                            std::optional<backhaul::Refusal>& refusal) {
   const Deadline deadline = host_.loop.deadline_in(kConnectTimeout);
   Dialed dialed{.stream = {}, .machine = target.machine.str(), .node = target.node.str()};
   if (dialed.node != own_node_) {
@@ -109,7 +165,10 @@ async::Task<Result<Dialed>> Dialer::connect(const Call& call, const model::Route
                                            .listener_port = call.listener_port,
                                            .request_id = call.id},
                                           deadline);
-    if (!stream) co_return fail(std::move(stream).error().request.error);
+    if (!stream) {
+      refusal = stream.error().told.refusal;
+      co_return fail(std::move(stream).error().request.error);
+    }
     dialed.stream = *std::move(stream);
     co_return dialed;
   }
@@ -126,7 +185,7 @@ async::Task<void> Dialer::pause(Search& search) {
   co_await async::first_of(host_.loop, sleep_for(host_.loop, std::min(search.pause, left)),
                            next_table(state_.changed));
   search.pause = std::min(search.pause * 2, kLastRetryPause);
-  search.refused.clear();
+  search.tried = {};
 }
 
 Error Dialer::give_up(const Call& call, const Search& search, routing::Outcome outcome) {

@@ -4,13 +4,14 @@
 //   if (!dialed) … dialed.error() says why no machine took it
 //
 // The machine is chosen as a request's is (routing::choose): by the newest table, another one where
-// one refuses, with a wait while one is being started. Nothing has been sent to the machine when it
+// one refuses, with a wait while one is being started, or while all are at their hard limit, in one
+// line with the app's requests. Nothing has been sent to the machine when it
 // returns, so all of that is safe. One of another node is reached through a tunnel.
 // Owned by Router, on its loop.
 #pragma once
 
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 
 #include "backhaul/client.h"
@@ -44,6 +45,7 @@ class Dialer {
   struct Bounds {
     Duration reach = kReachBound;
     Duration wake = kWakeBound;
+    Duration queue = kQueueBound;
   };
   Dialer(sys::Host& host, State& state, backhaul::Client& nodes, Waker& waker, std::string own_node,
          Bounds bounds);
@@ -60,7 +62,12 @@ class Dialer {
   Choice choose(const Call& call, Search& search);
   void wake(const Call& call, Search& search, const routing::Decision& decision,
             const model::Service& service);
-  async::Task<Result<Dialed>> connect(const Call& call, const model::RouteTarget& target);
+  async::Task<Result<Dialed>> attempt(const Call& call, Search& search,
+                                      const model::RouteTarget& target);
+  async::Task<Result<Dialed>> connect(const Call& call, const model::RouteTarget& target,
+                                      std::optional<backhaul::Refusal>& refusal);
+  bool must_queue(const Call& call, const Search& search, routing::Outcome outcome) const;
+  async::Task<Result<void>> queue(const Call& call, Search& search);
   async::Task<void> pause(Search& search);
   static Error give_up(const Call& call, const Search& search, routing::Outcome outcome);
 

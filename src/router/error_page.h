@@ -14,6 +14,7 @@ struct Problem {
   std::string code{};    // stable, snake_case: "unknown_app"
   std::string reason{};  // a sentence
   bool retry_soon = false;
+  bool may_have_acted = false;  // a machine may have got the request
 };
 
 struct Page {

@@ -54,6 +54,7 @@ struct Fleet : Fixture {
                     .snapshot_path = fmt::format("{}/{}.json", directory, name),
                     .access_log = fmt::format("{}/{}.log", directory, name),
                     .reach_bound = reach_bound,
+                    .queue_bound = queue_bound,
                     .backhaul_port = backhaul_port});
     site.tasks = std::make_unique<async::TaskGroup>(loop());
     site.tasks->spawn(site.router->run(std::move(listeners)));

@@ -156,7 +156,7 @@ TEST_CASE_FIXTURE(Fleet, "what other nodes' users do with a machine is known whe
 }
 
 TEST_CASE_FIXTURE(Fleet, "where every machine of every node is full, the page says so") {
-  reach_bound = 300ms;
+  queue_bound = 300ms;
   route_line(1);
   route.services[0].concurrency = {.soft_limit = 1, .hard_limit = 1};
   Machine& full = start_machine("m2", ip_of(2));

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "http/message.h"
+#include "model/port.h"
 
 namespace perigee::router {
 
@@ -24,9 +25,12 @@ void remove_hop_by_hop(http::Headers& headers);
 http::Headers forwarded_trailers(const http::Headers& trailers);
 
 // The request as the machine gets it. What we vouch for replaces what the client sent under those
-// names; X-Forwarded-For and Via are appended to. TE: trailers goes on, as trailers do.
+// names: all that begin with perigee- or fly-, but for its own wishes (docs/headers.md);
+// X-Forwarded-For and Via are appended to. TE: trailers goes on, as trailers do.
 http::RequestHead upstream_request(const http::RequestHead& request, const Hop& hop);
+// The response as the client gets it: with the app's rules for its fields.
 http::ResponseHead downstream_response(const http::ResponseHead& response,
-                                       std::string_view request_id);
+                                       std::string_view request_id,
+                                       const model::HttpOptions& options = {});
 
 }  // namespace perigee::router

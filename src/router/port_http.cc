@@ -2,13 +2,18 @@
 
 namespace perigee::router {
 
+http::ServerLimits user_limits(std::size_t connections_per_client) {
+  return {.max_per_client = connections_per_client,
+          .max_handshakes_per_client = kMaxHandshakesPerClient};
+}
+
 PortHttp::PortHttp(sys::Host& host, State& state, Proxy& proxy, crypto::TlsServer& tls,
-                   http::Protocol& http2)
+                   http::Protocol& http2, http::ServerLimits limits)
     : doors_{.plain = std::make_shared<StreamQueue::Streams>(host.loop, kMaxHandedOver),
              .tls = std::make_shared<StreamQueue::Streams>(host.loop, kMaxHandedOver)},
       handler_(proxy),
       tls_(state, tls),
-      server_(host, handler_, http::ServerLimits{}, &http2) {}
+      server_(host, handler_, limits, &http2) {}
 
 async::Task<void> PortHttp::serve_plain() {
   return server_.serve(std::make_unique<StreamQueue>(doors_.plain));

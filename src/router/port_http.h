@@ -12,6 +12,7 @@
 
 #include "crypto/tls.h"
 #include "http/server.h"
+#include "router/limits.h"
 #include "router/proxy.h"
 #include "router/state.h"
 #include "router/stream_queue.h"
@@ -19,10 +20,13 @@
 
 namespace perigee::router {
 
+// Of connections that come from users.
+http::ServerLimits user_limits(std::size_t connections_per_client);
+
 class PortHttp {
  public:
   PortHttp(sys::Host& host, State& state, Proxy& proxy, crypto::TlsServer& tls,
-           http::Protocol& http2);
+           http::Protocol& http2, http::ServerLimits limits);
 
   HttpDoors doors() const { return doors_; }
   async::Task<void> serve_plain();

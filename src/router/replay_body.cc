@@ -6,6 +6,12 @@
 
 namespace perigee::router {
 
+void ReplayBody::record(AppBudgets::Share budget) {
+  if (recording_ || taken_ > 0) return;
+  recording_ = true;
+  budget_ = std::move(budget);
+}
+
 bool ReplayBody::rewind() {
   if (taken_ != kept_.size()) return false;
   position_ = 0;
@@ -17,6 +23,13 @@ void ReplayBody::forget() {
   recording_ = false;
   kept_.erase(0, position_);
   position_ = 0;
+  if (kept_.empty()) let_go();
+}
+
+void ReplayBody::let_go() {
+  kept_ = {};
+  position_ = 0;
+  budget_.clear();
 }
 
 async::Task<Result<std::size_t>> ReplayBody::read(std::span<char> into) {
@@ -24,12 +37,13 @@ async::Task<Result<std::size_t>> ReplayBody::read(std::span<char> into) {
     const std::size_t count = std::min(into.size(), kept_.size() - position_);
     std::ranges::copy(std::string_view(kept_).substr(position_, count), into.begin());
     position_ += count;
+    if (!recording_ && position_ == kept_.size()) let_go();
     co_return count;
   }
   CO_TRY(const std::size_t count, co_await source_.read(into));
   taken_ += count;
   if (!recording_) co_return count;
-  if (kept_.size() + count > kMaxReplay) {
+  if (kept_.size() + count > kMaxReplay || !budget_.grow(count)) {
     forget();
   } else {
     kept_.append(into.data(), count);

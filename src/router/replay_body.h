@@ -1,13 +1,15 @@
 // ReplayBody: a request's body that can be read once more from its start, as long as not too much
-// of it has been read. Another node's router may refuse a request when part of the body is on its
-// way there: it then goes to the next machine whole.
+// of it has been read. A machine may refuse a request, or have it taken elsewhere, when part of the
+// body is on its way there: it then goes to the next machine whole.
 //
-// Keeps nothing before `record`, and nothing any more once kMaxReplay is passed.
+// Keeps nothing before `record`, and nothing any more once kMaxReplay is passed, or the app's
+// budget is used up.
 #pragma once
 
 #include <string>
 
 #include "http/message.h"
+#include "router/app_budgets.h"
 #include "router/forwarding.h"
 
 namespace perigee::router {
@@ -16,7 +18,8 @@ class ReplayBody : public http::Body {
  public:
   explicit ReplayBody(http::Body& source) : source_(source) {}
 
-  void record() { recording_ = recording_ || taken_ == 0; }
+  // `budget`: of kept bytes. Nothing changes where it records already.
+  void record(AppBudgets::Share budget = {});
   // Back to the start. False: bytes that were read have not been kept.
   bool rewind();
   // The answer is there: what was kept is not needed any more.
@@ -28,7 +31,10 @@ class ReplayBody : public http::Body {
   http::Headers trailers() const override { return forwarded_trailers(source_.trailers()); }
 
  private:
+  void let_go();
+
   http::Body& source_;
+  AppBudgets::Share budget_;
   bool recording_ = false;
   std::string kept_;          // the first bytes, while recording
   std::size_t position_ = 0;  // of the next read in `kept_`

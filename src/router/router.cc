@@ -70,14 +70,20 @@ struct Router::Parts {
                         [this](const sys::Address& peer) { return is_node(peer); }),
         waker(h, state, control(), config.region.str()),
         datagrams(h, state, nodes, waker, config.node.str(), config.backhaul_port),
-        dialer(h, state, nodes, waker, config.node.str(),
-               {.reach = config.reach_bound, .wake = config.wake_bound}),
+        dialer(
+            h, state, nodes, waker, config.node.str(),
+            {.reach = config.reach_bound, .wake = config.wake_bound, .queue = config.queue_bound}),
         loads(h, state, store, control(), config.node.str()),
         log(h, config.access_log, state.counters.log_lines_dropped),
         http2(state.http2),
         stopped(h.loop),
         tasks(h.loop) {
-    state.loads.on_change([this](const std::string& machine) { teller.changed(machine); });
+    state.loads.on_change([this](const std::string& machine) {
+      teller.changed(machine);
+      state.queue.freed(machine);
+    });
+    state.remote_loads.on_change(
+        [this](const std::string& machine) { state.queue.freed(machine); });
   }
 
   static async::Task<void> run(std::shared_ptr<Parts> parts, Listeners listeners);
@@ -186,15 +192,17 @@ void Router::Parts::follow_control() {
 }
 
 void Router::Parts::start_servers(Listeners& listeners) {
-  const ProxySettings settings{.node = config.node.str(),
-                               .region = config.region.str(),
-                               .domain = config.domain,
-                               .http_port = port_of(listeners.http, config.http_port, 80),
-                               .https_port = port_of(listeners.https, config.https_port, 443),
-                               .reach_bound = config.reach_bound,
-                               .wake_bound = config.wake_bound};
+  const ProxySettings settings{
+      .node = config.node.str(),
+      .region = config.region.str(),
+      .domain = config.domain,
+      .http_port = port_of(listeners.http, config.http_port, 80),
+      .https_port = port_of(listeners.https, config.https_port, 443),
+      .bounds = {
+          .reach = config.reach_bound, .wake = config.wake_bound, .queue = config.queue_bound}};
   proxy = std::make_unique<Proxy>(host, state, upstream, nodes, load_feed, waker, log, settings);
-  server = std::make_unique<http::Server>(host, *proxy, http::ServerLimits{}, &http2);
+  server = std::make_unique<http::Server>(host, *proxy, user_limits(config.connections_per_client),
+                                          &http2);
   start_ports(listeners.tcp);
   for (auto& listener : listeners.http) tasks.spawn(server->serve(told(std::move(listener))));
   for (auto& listener : listeners.https) {
@@ -207,7 +215,7 @@ void Router::Parts::start_servers(Listeners& listeners) {
   tasks.spawn(datagrams.run());
   if (listeners.status == nullptr) return;
   status = std::make_unique<StatusHandler>(host.clock, state, store,
-                                           Candidates(state, nodes, config.node.str()),
+                                           Candidates(host.loop, state, nodes, config.node.str()),
                                            [this] { return connections(); });
   status_server =
       std::make_unique<http::Server>(host, *status, http::ServerLimits{.max_connections = 64});
@@ -215,7 +223,8 @@ void Router::Parts::start_servers(Listeners& listeners) {
 }
 
 void Router::Parts::start_ports(std::vector<std::unique_ptr<sys::Listener>>& listeners) {
-  port_http = std::make_unique<PortHttp>(host, state, *proxy, *tls, http2);
+  port_http = std::make_unique<PortHttp>(host, state, *proxy, *tls, http2,
+                                         user_limits(config.connections_per_client));
   tcp = std::make_unique<TcpProxy>(
       host, state, dialer, *tls, log, port_http->doors(),
       TcpProxy::Settings{
@@ -252,6 +261,7 @@ void Router::Parts::use(routing::TablePtr table) {
     datagrams.set_nodes(state.table->nodes());
   }
   state.changed.notify_all();
+  state.queue.routes_changed();
 }
 
 // The mesh lets nobody else send from a node's address (docs/decisions/0021-backhaul.md).

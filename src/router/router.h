@@ -45,9 +45,12 @@ struct Config {
   int https_port = 0;
   Duration reach_bound = kReachBound;  // how long a request waits for a machine to take it
   Duration wake_bound = kWakeBound;    // … while one is being started
+  Duration queue_bound = kQueueBound;  // … while all are at their hard limit
   std::uint16_t backhaul_port = backhaul::kPort;  // of the other nodes' routers
   // Connections from there begin with a PROXY header, which says who the client is.
   std::vector<sys::IpPrefix> proxy_from{};
+  // Of HTTP; those of programs of this machine are not counted.
+  std::size_t connections_per_client = kMaxHttpPerClient;
   Duration tcp_idle = kTcpIdle;  // a connection of TCP on which nothing is said ends
 };
 

@@ -15,8 +15,11 @@
 #include "backhaul/load_teller.h"
 #include "backhaul/load_view.h"
 #include "http2/refusals.h"
+#include "router/admission_queue.h"
+#include "router/app_budgets.h"
 #include "router/datagram_counters.h"
 #include "router/decisions.h"
+#include "router/outliers.h"
 #include "router/tcp_counters.h"
 #include "routing/route_table.h"
 
@@ -129,6 +132,9 @@ struct Counters {
   std::uint64_t clients_gone = 0;
   std::uint64_t connect_failures = 0;
   std::uint64_t repeats = 0;
+  std::uint64_t queued = 0;             // requests and connections that waited for a place
+  std::uint64_t replays = 0;            // taken elsewhere because a response said so
+  std::uint64_t compressed = 0;         // responses
   std::uint64_t wakes = 0;              // calls to control to start a machine
   std::uint64_t backhaul_requests = 0;  // from other nodes' routers
   std::uint64_t relayed = 0;            // of them, for machines of a third node
@@ -138,9 +144,12 @@ struct Counters {
 };
 
 struct State {
-  explicit State(async::Loop& loop) : changed(loop) {}
+  explicit State(async::Loop& loop) : changed(loop), queue(loop) {}
   routing::TablePtr table = std::make_shared<const routing::RouteTable>();
-  async::Notify changed;            // a new table
+  async::Notify changed;  // a new table
+  AppBudgets budgets;
+  AdmissionQueue queue;
+  Outliers outliers;
   Loads loads;                      // at this node's machines
   backhaul::LoadView remote_loads;  // at those of other nodes, which their routers tell
   Decisions decisions;              // for `perigee explain`

@@ -39,12 +39,29 @@ json::Value counters_json(const Counters& counters) {
                        {"clients_gone", counters.clients_gone},
                        {"connect_failures", counters.connect_failures},
                        {"repeats", counters.repeats},
+                       {"queued", counters.queued},
+                       {"replays", counters.replays},
+                       {"compressed", counters.compressed},
                        {"wakes", counters.wakes},
                        {"backhaul_requests", counters.backhaul_requests},
                        {"relayed", counters.relayed},
                        {"refusals", counters.refusals},
                        {"log_lines_dropped", counters.log_lines_dropped},
                        {"feed_connects", counters.feed_connects}});
+}
+
+// Who waits, who was set aside, and whose budget was used up.
+json::Value care_json(const State& state) {
+  json::Value refused = json::object();
+  for (std::size_t i = 0; i < kResources; ++i) {
+    const auto resource = static_cast<Resource>(i);
+    refused.set(name(resource), state.budgets.refusals(resource));
+  }
+  return json::object({{"waiting", std::uint64_t{state.queue.waiting()}},
+                       {"queue_full", state.queue.refusals()},
+                       {"failing_machines", std::uint64_t{state.outliers.known()}},
+                       {"ejections", state.outliers.ejections()},
+                       {"over_budget", std::move(refused)}});
 }
 
 json::Value http2_json(const http2::Refusals& refusals) {
@@ -110,6 +127,7 @@ json::Value status_json(const State& state, const RouteStore& store, std::size_t
                        {"routes_from_disk", state.from_disk},
                        {"connections", static_cast<std::int64_t>(connections)},
                        {"counters", counters_json(state.counters)},
+                       {"care", care_json(state)},
                        {"http2_refusals", http2_json(state.http2)},
                        {"tcp", tcp_json(state.tcp)},
                        {"datagrams", datagrams_json(state.datagrams)},

@@ -95,26 +95,6 @@ struct TcpProxy::Connection {
   bool has(Handler handler) const { return owner.port->has(handler); }
 };
 
-// One of a client's connections while it lasts.
-class TcpProxy::ClientSlot {
- public:
-  ClientSlot(TcpProxy& proxy, std::string client) : proxy_(proxy), client_(std::move(client)) {
-    count_ = ++proxy_.clients_[client_];
-  }
-  ~ClientSlot() {
-    const auto found = proxy_.clients_.find(client_);
-    if (--found->second == 0) proxy_.clients_.erase(found);
-  }
-  ClientSlot(const ClientSlot&) = delete;
-  ClientSlot& operator=(const ClientSlot&) = delete;
-  bool too_many() const { return count_ > kMaxTcpPerClient; }
-
- private:
-  TcpProxy& proxy_;
-  std::string client_;
-  std::size_t count_ = 0;
-};
-
 TcpProxy::TcpProxy(sys::Host& host, State& state, Dialer& dialer, crypto::TlsServer& tls,
                    AccessLog& log, HttpDoors doors, Settings settings)
     : host_(host),
@@ -124,6 +104,7 @@ TcpProxy::TcpProxy(sys::Host& host, State& state, Dialer& dialer, crypto::TlsSer
       log_(log),
       doors_(std::move(doors)),
       settings_(std::move(settings)),
+      clients_(kMaxTcpPerClient, http::Loopback::counted),
       draining_(host.loop),
       tasks_(host.loop, kMaxTcpConnections) {}
 
@@ -168,8 +149,10 @@ async::Task<void> TcpProxy::run(std::unique_ptr<sys::Stream> stream, routing::Po
                .client = stream->peer(),
                .listener = stream->local(),
                .begun = host_.loop.now()};
-  const ClientSlot slot(*this, c.client.host());
-  if (slot.too_many()) {
+  const http::ClientSlots::Slot slot = clients_.take(c.client);
+  AppBudgets::Share share =
+      state_.budgets.open(c.owner.route->app.str(), Resource::tcp_connections);
+  if (!slot || !share.grow(1)) {
     ++state_.tcp.too_many;
     co_return;
   }

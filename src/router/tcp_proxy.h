@@ -13,11 +13,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 #include "async/event.h"
 #include "async/task_group.h"
 #include "crypto/tls.h"
+#include "http/client_slots.h"
 #include "router/access_log.h"
 #include "router/dialer.h"
 #include "router/limits.h"
@@ -58,7 +58,6 @@ class TcpProxy {
 
  private:
   struct Connection;
-  class ClientSlot;
   async::Task<void> run(std::unique_ptr<sys::Stream> stream, routing::PortOwner owner);
   void hand_over(std::unique_ptr<sys::Stream> stream, const routing::PortOwner& owner);
   async::Task<Result<void>> pass(Connection& c, std::unique_ptr<sys::Stream> stream);
@@ -77,7 +76,7 @@ class TcpProxy {
   AccessLog& log_;
   HttpDoors doors_;
   Settings settings_;
-  std::unordered_map<std::string, std::size_t> clients_;  // connections by address
+  http::ClientSlots clients_;
   async::Event draining_;
   async::TaskGroup tasks_;  // last: uses the others
 };

@@ -100,6 +100,7 @@ TEST_CASE_FIXTURE(TcpFixture, "connections count against the hard limit, and end
   start_tcp("m1", "127.0.0.1");
   serve({});
   route.services[0].concurrency = {.soft_limit = 1, .hard_limit = 1};
+  queue_bound = 200ms;
   start_all();
   auto first = connect();
   CHECK(exchange(*first, "x", "m1:x") == "m1:x");
@@ -107,6 +108,22 @@ TEST_CASE_FIXTURE(TcpFixture, "connections count against the hard limit, and end
   first.reset();
   sleep(100ms);
   CHECK(exchange(*connect(), "y", "m1:y") == "m1:y");
+}
+
+TEST_CASE_FIXTURE(TcpFixture, "a connection waits for a place at a machine that is full") {
+  start_tcp("m1", "127.0.0.1");
+  serve({});
+  route.services[0].concurrency = {.soft_limit = 1, .hard_limit = 1};
+  start_all();
+  auto first = connect();
+  CHECK(exchange(*first, "x", "m1:x") == "m1:x");
+  const auto second = connect();
+  send(*second, "y");
+  for (int i = 0; i < 500 && router->state().queue.waiting() == 0; ++i) sleep(10ms);
+  CHECK(router->state().queue.waiting() == 1);
+  first.reset();
+  CHECK(receive(*second, 4) == "m1:y");
+  CHECK(router->state().queue.waiting() == 0);
 }
 
 TEST_CASE_FIXTURE(TcpFixture, "a connection starts a machine that rests, and waits for it") {

@@ -196,7 +196,9 @@ struct Fixture {
                                                   .snapshot_path = directory + "/routes.json",
                                                   .access_log = directory + "/access.log",
                                                   .reach_bound = reach_bound,
+                                                  .queue_bound = queue_bound,
                                                   .proxy_from = proxy_from,
+                                                  .connections_per_client = connections_per_client,
                                                   .tcp_idle = tcp_idle});
     Listeners listeners;
     listeners.tcp = std::move(tcp_listeners);
@@ -246,7 +248,10 @@ struct Fixture {
       model::Service service;
       service.ports = {{.port = 80, .handlers = {model::Handler::http}},
                        {.port = 443, .handlers = {model::Handler::tls, model::Handler::http}}};
-      for (model::Port& each : service.ports) each.http_options.h2_backend = h2_backend;
+      for (model::Port& each : service.ports) {
+        each.http_options = http_options;
+        each.http_options.h2_backend = h2_backend;
+      }
       route.services = {service};
     }
     route.services[0].internal_port = port;
@@ -330,9 +335,12 @@ struct Fixture {
   std::uint16_t port = 0;
   int revision_ = 1;
   Duration reach_bound = kReachBound;
+  Duration queue_bound = kQueueBound;
   bool h2_backend = false;  // of the app
+  model::HttpOptions http_options;
   std::vector<std::unique_ptr<sys::Listener>> tcp_listeners;
   std::vector<sys::IpPrefix> proxy_from;
+  std::size_t connections_per_client = kMaxHttpPerClient;
   Duration tcp_idle = kTcpIdle;
   model::AppRoute route;
   secrets::KeyRing ring = secrets::KeyRing::create(h().entropy, {});

@@ -47,7 +47,7 @@ UserFlows::UserFlows(sys::Host& host, State& state, backhaul::Client& nodes,
       link_(link),
       waker_(waker),
       own_node_(std::move(own_node)),
-      candidates_(state, nodes, own_node_) {}
+      candidates_(host.loop, state, nodes, own_node_) {}
 UserFlows::~UserFlows() = default;
 
 async::Task<void> UserFlows::serve(std::unique_ptr<sys::Datagrams> socket) {
@@ -145,7 +145,7 @@ bool UserFlows::choose(Flow& flow) {
   if (!owner) return false;
   flow.app = owner->route->app.str();
   flow.internal_port = owner->service->internal_port;
-  const auto candidates = candidates_.of(*owner->route, {}, flow.refused);
+  const auto candidates = candidates_.of(*owner->route, {}, {.refused = flow.refused});
   const auto policy = routing::Policy::of(owner->service->concurrency);
   const auto decision = routing::choose(candidates, policy, state_.turn++);
   if (decision.wake) waker_.ask(flow.app);

@@ -43,7 +43,8 @@ async::Task<void> Waker::call(Waker& self, std::string app) {
   Call& call = self.calls_[app];
   call.trouble = std::move(trouble);
   call.on_its_way = false;
-  call.not_before = self.host_.loop.now() + kWakeInterval;
+  const bool refused = call.trouble && call.trouble->refused;
+  call.not_before = self.host_.loop.now() + (refused ? kWakeRefusedInterval : kWakeInterval);
   self.state_.changed.notify_all();  // who waits looks at the answer
 }
 
