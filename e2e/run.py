@@ -57,6 +57,14 @@ class Report(unittest.TestResult):
         super().addError(test, err)
         self._failed(test, self.errors)
 
+    def addSubTest(self, test, subtest, err):
+        """Without this a scenario whose part failed would be in no count at all."""
+        super().addSubTest(test, subtest, err)
+        if err is None:
+            return
+        failed = issubclass(err[0], test.failureException)
+        self._failed(test, self.failures if failed else self.errors)
+
     def _failed(self, test, kept):
         text = kept[-1][1]
         self._line('fail', test, text.strip().splitlines()[-1][:200].replace('\t', ' '))
