@@ -114,6 +114,7 @@ async::Task<Result<void>> Dialer::queue(const Call& call, Search& search) {
   if (late || !search.ticket->enter(search.machines)) {
     co_return fail(give_up(call, search, routing::Outcome::all_at_limit));
   }
+  if (!search.tried.full.empty()) co_await host_.loop.sleep(kFullPause);
   co_await search.ticket->turn(search.queue_until);
   search.tried = {};
   search.until = std::max(search.until, host_.loop.now() + bounds_.reach);

@@ -27,6 +27,7 @@ inline constexpr int kRetryAfterSeconds = 1;
 // Requests and connections for which all machines are at their hard limit.
 inline constexpr Duration kQueueBound = 10s;         // how long one waits
 inline constexpr Duration kQueueLook = 250ms;        // the first of a line looks again, at least
+inline constexpr Duration kFullPause = 50ms;         // after a node said that its machine is full
 inline constexpr std::size_t kMaxAppQueue = 1024;    // of one app
 inline constexpr std::size_t kMaxQueue = 16 * 1024;  // of all
 
