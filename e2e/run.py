@@ -70,17 +70,26 @@ class Report(unittest.TestResult):
         self._line('fail', test, text.strip().splitlines()[-1][:200].replace('\t', ' '))
         print(text + node_logs(test), flush=True)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is None:
+            return
+        kept = self.failures if issubclass(err[0], test.failureException) else self.errors
+        self._failed(subtest, kept)
+
     def addSkip(self, test, reason):
         self._line('skip', test, reason)
 
 
 def node_logs(test):
-    node = getattr(test, 'node', None)
+    node = getattr(getattr(test, 'test_case', test), 'node', None)
     return node.last_logs() if node is not None else ''
 
 
 def name_of(test):
     text = test.id() if hasattr(test, 'id') else str(test)
+    if isinstance(test, unittest.case._SubTest):  # its id ends with what tells it from the others
+        return f'{name_of(test.test_case)}: {test._subDescription()}'
     if text.startswith('setUpClass'):
         return f'start of {text.split(".")[-1].rstrip(")")}'
     return text.split('.')[-1].replace('scenario_', '').replace('_', ' ')
