@@ -5,17 +5,19 @@
 namespace perigee::router {
 namespace {
 
-// Serves one request after the other, and keeps their order and how many were there at once.
+// Keeps its requests' order and how many were there at once; answers once it is open.
 class Counter : public http::Handler {
  public:
-  explicit Counter(async::Loop& loop) : loop_(loop) {}
+  explicit Counter(async::Loop& loop) : open(loop), loop_(loop) {}
   async::Task<void> handle(Request& request, ResponseWriter& response) override {
     order.push_back(request.head.target);
     most = std::max(most, ++now);
-    co_await loop_.sleep(30ms);
+    co_await open.wait();
+    co_await loop_.sleep(2ms);
     --now;
     std::ignore = co_await response.send({.status = 200}, "served");
   }
+  async::Event open;
   std::vector<std::string> order;
   int now = 0;
   int most = 0;
@@ -54,42 +56,44 @@ TEST_CASE_FIXTURE(Queueing, "requests beyond the hard limit wait, and are served
   async::TaskGroup asking(loop());
   std::vector<int> statuses;
   std::vector<std::string> sent;
-  for (int i = 0; i < 8; ++i) {
+  for (std::size_t i = 0; i < 8; ++i) {
     sent.push_back(fmt::format("/{}", i));
     asking.spawn(ask_for(*this, {.target = sent.back()}, statuses));
-    sleep(2ms);
+    for (int turn = 0; turn < 500 && app.order.empty(); ++turn) sleep(10ms);
+    wait_for_waiting(i);
   }
+  app.open.set();
   loop().run(asking.drained());
   CHECK(statuses == std::vector<int>(8, 200));
   CHECK(app.order == sent);
   CHECK(app.most == 1);
-  CHECK(router->state().counters.queued >= 6);
+  CHECK(router->state().counters.queued == 7);
   CHECK(waiting() == 0);
   servers.clear();
 }
 
 TEST_CASE_FIXTURE(Queueing, "streams of one connection wait, too, and one that is reset is gone") {
-  Counter app(loop());
-  start_app(app, "127.0.0.1");
+  Machine& machine = start_machine("m1", "127.0.0.1");
   target("m1", "127.0.0.1");
   limit(1);
   start_all();
   const auto link = open_http2();
   async::TaskGroup streams(loop());
   std::vector<int> statuses;
-  for (int i = 0; i < 6; ++i) streams.spawn(ask_on(*this, link, {.target = "/"}, statuses));
+  streams.spawn(ask_on(*this, link, {.target = "/hold"}, statuses));
+  loop().run(machine.entered.wait());
+  for (int i = 0; i < 3; ++i) streams.spawn(ask_on(*this, link, {.target = "/"}, statuses));
+  wait_for_waiting(3);
   {
     async::TaskGroup reset(loop());
-    sleep(5ms);
-    const std::size_t before = waiting();
     reset.spawn(ask_on(*this, link, {.target = "/reset"}, statuses));
-    wait_for_waiting(before + 1);
+    wait_for_waiting(4);
   }
+  wait_for_waiting(3);
+  machine.release.set();
   loop().run(streams.drained());
-  CHECK(statuses == std::vector<int>(6, 200));
-  CHECK(app.most == 1);
-  CHECK(std::ranges::count(app.order, "/reset") == 0);
-  servers.clear();
+  CHECK(statuses == std::vector<int>(4, 200));
+  CHECK(machine.requests == 4);
 }
 
 TEST_CASE_FIXTURE(Queueing, "who waits is gone when its client goes") {
