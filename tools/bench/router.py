@@ -13,6 +13,8 @@ proxy does not speak it.
   h2_tls             the same on 8 connections of 16 streams (h2load)
   handshake_full     a TLS 1.3 connection with one request (ECDSA P-256, X25519, AES-128-GCM)
   handshake_resumed  the same with the last connection's ticket
+  tcp_pingpong       a message of 64 bytes there and back, one at a time on each of 64 connections
+  tcp_bulk           a MiB of 512 MiB over one TCP connection (HAProxy splices)
   tls_bulk           a MiB of a body of 64 MiB over TLS
   idle_memory_plain, idle_memory_tls  bytes (PSS) of a connection that waits after one request
 
@@ -31,13 +33,14 @@ import time
 sys.dont_write_bytecode = True
 
 from router_load import Load  # noqa: E402
-from router_peers import (H2o, Haproxy, Nginx, Perigee, Site, Upstream,  # noqa: E402
-                          unpack)
+from router_peers import (H2o, Haproxy, Nginx, Perigee, Site, TcpUpstream,  # noqa: E402
+                          Upstream, unpack)
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 PROXIES = (Perigee, Haproxy, Nginx, H2o)
 HANDSHAKES = 300
 H2_REQUESTS = 20_000
+TCP_BULK = 512 * 1024 * 1024
 IDLE = 4000
 SETTLE_S = 0.3
 
@@ -64,11 +67,18 @@ class Rows:
     def handshake_resumed(self, proxy):
         return self.load.handshakes(proxy.https, HANDSHAKES, 'resumed')
 
+    def tcp_pingpong(self, proxy):
+        return self.load.pingpong(proxy.tcp, self.seconds) if proxy.tcp_proxy else None
+
+    def tcp_bulk(self, proxy):
+        return self.load.bulk(proxy.tcp, TCP_BULK) if proxy.tcp_proxy else None
+
     def tls_bulk(self, proxy):
         return self.load.download(proxy.https, '/large', Upstream.LARGE)
 
 
-CPU_ROWS = ('h1', 'h1_tls', 'h2_tls', 'handshake_full', 'handshake_resumed', 'tls_bulk')
+CPU_ROWS = ('h1', 'h1_tls', 'h2_tls', 'handshake_full', 'handshake_resumed', 'tcp_pingpong',
+            'tcp_bulk', 'tls_bulk')
 MEMORY_ROWS = ('idle_memory_plain', 'idle_memory_tls')
 
 
@@ -156,14 +166,16 @@ def main():
     with tempfile.TemporaryDirectory(prefix='pg-router-', dir='/var/tmp') as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)
-        site = Site(folder, 0, unpack(folder))
+        site = Site(folder, 0, 0, unpack(folder))
         site.make_certificate()
         upstream = Upstream(folder)
-        site.upstream = upstream.port
+        tcp_upstream = TcpUpstream()
+        site.upstream, site.tcp_upstream = upstream.port, tcp_upstream.port
         try:
             rows = measure(Load(site), options)
         finally:
             upstream.stop()
+            tcp_upstream.stop()
     print_table(rows)
     out = REPOSITORY / 'build/bench/router.json'
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-from router_peers import HOST, LOAD_CORE, pin
+from router_peers import HOST, LOAD_CORE, TCP_PEER, pin
 
 CLIENT = pathlib.Path(__file__).resolve().parent / 'https_client.py'
 CONNECTIONS = 64
@@ -65,6 +65,14 @@ class Load:
     def download(self, port, path, size):
         """MiB."""
         self.run(sys.executable, CLIENT, 'download', port, HOST, self.site.certificate, path, size)
+        return size / (1 << 20)
+
+    def pingpong(self, port, seconds):
+        return int(self.run(sys.executable, TCP_PEER, 'pingpong', port, CONNECTIONS, seconds))
+
+    def bulk(self, port, size):
+        """MiB."""
+        self.run(sys.executable, TCP_PEER, 'bulk', port, size)
         return size / (1 << 20)
 
     @contextlib.contextmanager

@@ -14,6 +14,7 @@ import sys
 import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+TCP_PEER = REPOSITORY / 'tools/bench/tcp_peer.py'
 sys.path.append(str(REPOSITORY / 'e2e'))
 
 import packages  # noqa: E402
@@ -39,7 +40,8 @@ def free_port():
 class Site:
     """What all proxies share."""
     folder: pathlib.Path
-    upstream: int  # port of the server behind them
+    upstream: int  # ports of the servers behind them
+    tcp_upstream: int
     libraries: str
 
     @property
@@ -65,10 +67,11 @@ class Proxy:
     """One that runs; `name` is its column."""
     name = ''
     http2 = False
+    tcp_proxy = True
 
     def __init__(self, site):
         self.site = site
-        self.http, self.https = free_port(), free_port()
+        self.http, self.https, self.tcp = free_port(), free_port(), free_port()
         self.config = site.folder / f'{self.name}.conf'
         self.log = site.folder / f'{self.name}.access'
         self.log.touch()
@@ -149,6 +152,7 @@ class Perigee(Proxy):
     def settings(self):
         return f'''http = ["127.0.0.1:{self.http}"]
 https = ["127.0.0.1:{self.https}"]
+tcp = ["127.0.0.1:{self.tcp}"]
 access_log = "{self.log}"
 [[app]]
 name = "bench"
@@ -161,6 +165,11 @@ internal_port = {self.site.upstream}
 [app.http_service.concurrency]
 type = "requests"
 soft_limit = 100000
+[[app.services]]
+internal_port = {self.site.tcp_upstream}
+concurrency = {{ type = "connections", soft_limit = 100000 }}
+[[app.services.ports]]
+port = {self.tcp}
 '''
 
 
@@ -196,6 +205,12 @@ frontend web
   use_backend app if {{ hdr(host),field(1,:) -i {HOST} }}
 backend app
   server one 127.0.0.1:{self.site.upstream}
+listen tcp
+  mode tcp
+  option tcplog
+  option splice-auto
+  bind 127.0.0.1:{self.tcp}
+  server one 127.0.0.1:{self.site.tcp_upstream}
 '''
 
 
@@ -208,7 +223,17 @@ class Nginx(Proxy):
                 self.config, '-e', 'stderr']
 
     def settings(self):
-        return f'''{nginx_basics(self.site.folder / 'nginx-proxy')}
+        modules = self.site.folder / 'nginx/usr/lib/nginx/modules'
+        return f'''load_module {modules}/ngx_stream_module.so;
+{nginx_basics(self.site.folder / 'nginx-proxy')}
+stream {{
+  log_format plain '$remote_addr [$time_local] $protocol $status $bytes_sent $bytes_received';
+  access_log {self.log} plain;
+  server {{
+    listen 127.0.0.1:{self.tcp} backlog=4096;
+    proxy_pass 127.0.0.1:{self.site.tcp_upstream};
+  }}
+}}
 http {{
   {nginx_paths(self.site.folder / 'nginx-proxy')}
   access_log {self.log};
@@ -243,6 +268,7 @@ http {{
 class H2o(Proxy):
     name = 'h2o'
     http2 = True
+    tcp_proxy = False
 
     def command(self):
         return [self.site.folder / 'peers/usr/bin/h2o', '-m', 'worker', '-c', self.config]
@@ -291,6 +317,18 @@ def nginx_paths(folder):
     return ' '.join(f'{kind}_temp_path {folder}/{kind};' for kind in kinds)
 
 
+class TcpUpstream:
+    """The server behind all for what is no HTTP, on the load's core."""
+    def __init__(self):
+        self.port = free_port()
+        self.process = subprocess.Popen([sys.executable, TCP_PEER, 'serve', str(self.port)],
+                                        preexec_fn=pin(LOAD_CORE))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 class Upstream:
     """The server behind all: nginx on the load's core, a small answer and a large one."""
     LARGE = 64 * 1024 * 1024
@@ -330,8 +368,9 @@ http {{
 
 def unpack(folder):
     """nginx's and the peers' files below `folder`; the library path that they need."""
-    packages.fetch(packages.NGINX + packages.PEERS)
-    packages.unpack(packages.NGINX, folder / 'nginx')
+    nginx = [*packages.NGINX, 'libnginx-mod-stream']
+    packages.fetch(nginx + packages.PEERS)
+    packages.unpack(nginx, folder / 'nginx')
     packages.unpack(packages.PEERS, folder / 'peers')
     library = 'usr/lib/x86_64-linux-gnu'
     return f'{folder}/peers/{library}:{folder}/nginx/{library}'
