@@ -63,19 +63,12 @@ class Report(unittest.TestResult):
         if err is None:
             return
         failed = issubclass(err[0], test.failureException)
-        self._failed(test, self.failures if failed else self.errors)
+        self._failed(subtest, self.failures if failed else self.errors)
 
     def _failed(self, test, kept):
         text = kept[-1][1]
         self._line('fail', test, text.strip().splitlines()[-1][:200].replace('\t', ' '))
         print(text + node_logs(test), flush=True)
-
-    def addSubTest(self, test, subtest, err):
-        super().addSubTest(test, subtest, err)
-        if err is None:
-            return
-        kept = self.failures if issubclass(err[0], test.failureException) else self.errors
-        self._failed(subtest, kept)
 
     def addSkip(self, test, reason):
         self._line('skip', test, reason)

@@ -413,6 +413,10 @@ void Connection::on_goaway() {
 }
 
 void Connection::on_stream_mistake(ErrorCode code) {
+  if (code == ErrorCode::refused_stream) {
+    if (guard_ && !excess_) excess_ = guard_->stream_refused(loop_.now());
+    return;
+  }
   count(code == ErrorCode::protocol_error ? Refusal::malformed : Refusal::protocol);
   if (guard_ && !excess_) excess_ = guard_->error_made(loop_.now());
 }

@@ -39,6 +39,7 @@ FrameGuard::FrameGuard(const FrameLimits& limits, MonotonicTime now)
     : limits_(limits),
       resets_(limits.resets, now),
       errors_(limits.errors, now),
+      refused_(limits.refused, now),
       pings_(limits.pings, now),
       settings_(limits.settings, now),
       empty_(limits.empty, now),
@@ -134,6 +135,10 @@ void FrameGuard::data_sent() {
 
 std::optional<Refusal> FrameGuard::error_made(MonotonicTime now) {
   return count(errors_, Refusal::errors, now);
+}
+
+std::optional<Refusal> FrameGuard::stream_refused(MonotonicTime now) {
+  return count(refused_, Refusal::errors, now);
 }
 
 std::optional<MonotonicTime> FrameGuard::waiting_since() const {

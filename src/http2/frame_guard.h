@@ -39,6 +39,8 @@ class FrameGuard {
   std::optional<Refusal> see(std::string_view bytes, MonotonicTime now);
   // We reset a stream for a mistake of the peer.
   std::optional<Refusal> error_made(MonotonicTime now);
+  // We refused a stream, since the peer has as many as it may have.
+  std::optional<Refusal> stream_refused(MonotonicTime now);
   // What makes up for some of it: a DATA frame of ours, which clients answer by window updates and
   // measure the path by; a request that got its answer.
   void data_sent();
@@ -62,6 +64,7 @@ class FrameGuard {
   FrameLimits limits_;
   Allowance resets_;
   Allowance errors_;
+  Allowance refused_;
   Allowance pings_;
   Allowance settings_;
   Allowance empty_;

@@ -45,6 +45,8 @@ struct FrameLimits {
   Rate resets{.burst = 500, .per_second = 50};  // by the peer (CVE-2023-44487)
   // Ours, which the peer's own mistakes made us send (CVE-2025-8671).
   Rate errors{.burst = 100, .per_second = 10};
+  // Streams beyond those that it may have at once: some open many before they know how many.
+  Rate refused{.burst = 1000, .per_second = 100};
   Rate pings{.burst = 100, .per_second = 20};
   Rate settings{.burst = 20, .per_second = 2};
   Rate empty{.burst = 100, .per_second = 10};   // no bytes, and not the end of anything

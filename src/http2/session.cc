@@ -351,6 +351,7 @@ void Session::Impl::tell_mistakes(const nghttp2_frame& frame) {
       nghttp2_session_terminate_session(session.get(), frame.rst_stream.error_code);
       return;
     case ErrorCode::protocol_error:
+    case ErrorCode::refused_stream:  // beyond those that it may have at once
     case ErrorCode::stream_closed:
     case ErrorCode::frame_size_error:
       return events.on_stream_mistake(code);

@@ -175,6 +175,22 @@ TEST_CASE("so do mistakes that we answer by resets (CVE-2025-8671)") {
   CHECK(user.refusals.of(Refusal::errors) == 1);
 }
 
+TEST_CASE("so do streams beyond those that are allowed, though many are borne at first") {
+  RawUser user;
+  const std::uint32_t borne = kFromUsers.max_streams + kUserFrames.refused.burst;
+  for (std::uint32_t first = 0; first < borne; first += 100) {
+    user.send(
+        many(100, [&](std::uint32_t i) { return request(2 * (first + i) + 1, get("/hold")); }));
+  }
+  user.wait(100ms);
+  CHECK_FALSE(user.goaway().has_value());
+  user.send(many(200, [&](std::uint32_t i) { return request(2 * (borne + i) + 1, get("/hold")); }));
+  user.wait(3s);
+  CHECK(user.goaway() == ErrorCode::enhance_your_calm);
+  CHECK(user.closed);
+  CHECK(user.refusals.of(Refusal::errors) == 1);
+}
+
 TEST_CASE("no more requests run at once than streams are allowed, reset or not") {
   RawUser user;
   std::string bytes;

@@ -43,5 +43,36 @@ TEST_CASE_FIXTURE(Told, "a client has as many connections as it may, others have
   CHECK(ask_on(*connect_as("192.0.2.7")) == "HTTP/1.1 200");
 }
 
+TEST_CASE_FIXTURE(Told, "and as many requests, however few its connections are") {
+  connections_per_client = 5;
+  Machine& machine = start_machine("m1", "127.0.0.1");
+  target("m1", "127.0.0.1");
+  start_all();
+  const auto connection =
+      std::make_shared<http2::Connection>(loop(), connect_as("192.0.2.7"), http2::Role::client);
+  async::TaskGroup asking(loop());
+  struct Go {
+    static async::Task<void> run(std::shared_ptr<http2::Connection> c) { co_await c->run(); }
+    static async::Task<void> ask(Told& f, std::shared_ptr<http2::Connection> c, int& status) {
+      http::RequestHead head{.method = "GET", .target = "/hold"};
+      head.headers.add("host", "hello.test");
+      const auto answer = co_await http2::forward(c, std::move(head), nullptr, f.soon());
+      if (answer) status = (*answer)->head.status;
+    }
+  };
+  asking.spawn(Go::run(connection));
+  std::array<int, 6> statuses{};
+  for (std::size_t i = 0; i < 5; ++i) asking.spawn(Go::ask(*this, connection, statuses[i]));
+  for (int i = 0; i < 500 && machine.requests < 5; ++i) sleep(10ms);
+  REQUIRE(machine.requests == 5);
+  asking.spawn(Go::ask(*this, connection, statuses[5]));
+  for (int i = 0; i < 500 && statuses[5] == 0; ++i) sleep(10ms);
+  CHECK(statuses[5] == 429);
+  machine.release.set();
+  for (int i = 0; i < 500 && statuses[0] == 0; ++i) sleep(10ms);
+  CHECK(statuses[0] == 200);
+  asking.cancel_all();
+}
+
 }  // namespace
 }  // namespace perigee::router

@@ -38,7 +38,7 @@ inline constexpr std::size_t kMaxAppKeptBytes = 64 * 1024 * 1024;
 inline constexpr std::size_t kMaxAppCompressions = 256;
 
 // What one client may have of the router at once (http/client_slots.h).
-inline constexpr std::size_t kMaxHttpPerClient = 1024;       // connections
+inline constexpr std::size_t kMaxHttpPerClient = 1024;       // connections, and requests under way
 inline constexpr std::size_t kMaxHandshakesPerClient = 128;  // of TLS, at once
 
 // Machines that fail.

@@ -19,6 +19,7 @@ Proxy::Proxy(sys::Host& host, State& state, Upstreams& machines, backhaul::Clien
       state_(state),
       log_(log),
       settings_(std::move(settings)),
+      clients_(settings_.requests_per_client, http::Loopback::exempt),
       attempts_(host, state, machines, nodes,
                 {.node = settings_.node,
                  .region = settings_.region,
@@ -71,6 +72,15 @@ async::Task<void> Proxy::serve_call(Transaction& t, Duration timeout) {
 async::Task<void> Proxy::serve(Transaction& t) {
   if (const Phase found = find_owner(t); !found) co_return co_await answer(t, found.error());
   if (co_await redirect(t)) co_return;
+  const http::ClientSlots::Slot slot = clients_.take(t.request.peer);
+  if (!slot) {
+    co_return co_await answer(t, {.status = 429,
+                                  .code = "too_many_for_client",
+                                  .reason = fmt::format("{} requests of this client are under way, "
+                                                        "which is all that one may have.",
+                                                        settings_.requests_per_client),
+                                  .retry_soon = true});
+  }
   t.share = state_.budgets.open(t.owner->app.str(), Resource::requests);
   if (t.share.grow(1)) co_return co_await reach_and_respond(t);
   co_await answer(t, {.status = 503,

@@ -14,6 +14,7 @@
 
 #include "backhaul/client.h"
 #include "backhaul/load_feed.h"
+#include "http/client_slots.h"
 #include "router/access_log.h"
 #include "router/attempt.h"
 #include "router/error_page.h"
@@ -31,6 +32,7 @@ namespace perigee::router {
 struct ProxySettings {
   std::string node;
   std::string region;
+  std::size_t requests_per_client = kMaxHttpPerClient;  // under way; programs of this host aside
   std::string domain;  // "localhost": apps answer at <app>.<domain>
   int http_port = 80;  // as users see them, for redirects and X-Forwarded-Port
   int https_port = 443;
@@ -71,6 +73,7 @@ class Proxy : public http::Handler {
   State& state_;
   AccessLog& log_;
   ProxySettings settings_;
+  http::ClientSlots clients_;  // by requests
   Attempts attempts_;
   Reach reach_;
 };

@@ -195,6 +195,7 @@ void Router::Parts::start_servers(Listeners& listeners) {
   const ProxySettings settings{
       .node = config.node.str(),
       .region = config.region.str(),
+      .requests_per_client = config.connections_per_client,
       .domain = config.domain,
       .http_port = port_of(listeners.http, config.http_port, 80),
       .https_port = port_of(listeners.https, config.https_port, 443),
