@@ -174,6 +174,26 @@ internal_port = {self.port}
         self.assertGreater(len(seen), 50)
         self.assertEqual({status for status, _ in seen}, {200})
 
+    def scenario_of_two_certificates_it_shows_that_which_the_client_can_check(self):
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2',
+                        '-subj', '/CN=rsa', '-addext', f'subjectAltName=DNS:{HOST}', '-keyout',
+                        self.folder / 'rsa.key', '-out', self.folder / 'rsa.pem'], check=True,
+                       capture_output=True)
+        self.write(['127.0.0.1'])
+        text = self.file.read_text()
+        for one, two in (('"cert.pem"', '"rsa.pem"'), ('"key.pem"', '"rsa.key"')):
+            text = text.replace(one, f'[{one}, {two}]')
+        self.file.write_text(text)
+        self.start()
+        self.assertEqual(self.get(tls=True), (200, 'one'))
+        for words, subject in (((), HOST), (('-tls1_2',), HOST),
+                               (('-sigalgs', 'rsa_pss_rsae_sha256'), 'rsa'),
+                               (('-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256'), 'rsa')):
+            shown = subprocess.run(
+                ['openssl', 's_client', '-connect', f'127.0.0.1:{self.https}', '-servername', HOST,
+                 *words], input='', capture_output=True, text=True, timeout=20, check=False)
+            self.assertIn(f'subject=CN = {subject}\n', shown.stdout)
+
     def scenario_a_wrong_file_is_told_with_its_line(self):
         for text, said in (('[[app]]\nname = "a"\n', r'router\.toml:\d+: app\.hosts'),
                            (None, 'No such file')):

@@ -58,17 +58,27 @@ class FixedRoutes {
  private:
   Result<model::AppRoute> route_of(const config::FixedApp& app,
                                    const config::RouterConfig& config) const {
-    if (app.certificate.empty()) return config::route_of(app, config, node_, {}, {});
-    TRY(std::string chain, read_file(app.certificate));
-    TRY(std::string key, read_file(app.private_key));
+    std::vector<model::RouteCertificate> certificates;
+    for (const config::CertificateFiles& files : app.certificates) {
+      TRY(model::RouteCertificate read, read_certificate(app, files));
+      certificates.push_back(std::move(read));
+    }
+    return config::route_of(app, config, node_, std::move(certificates));
+  }
+
+  Result<model::RouteCertificate> read_certificate(const config::FixedApp& app,
+                                                   const config::CertificateFiles& files) const {
+    TRY(std::string chain, read_file(files.certificate));
+    TRY(std::string key, read_file(files.private_key));
     // Refused here, where the former routes can go on, and not when a client comes.
     TRY(const auto trial, crypto::TlsServer::create());
-    TRY_VOID_AS(trial->set_certificate(app.hosts.front(), chain, key), app.certificate);
+    TRY_VOID_AS(trial->set_certificate(app.hosts.front(), chain, key), files.certificate);
     auto sealed =
         ring_.seal({secrets::Kind::certificate_key, app.hosts.front()}, key, host_.entropy);
     crypto::wipe(key);
     if (!sealed) return fail(std::move(sealed).error());
-    return config::route_of(app, config, node_, std::move(chain), *std::move(sealed));
+    return model::RouteCertificate{
+        .hosts = app.hosts, .chain_pem = std::move(chain), .private_key = *std::move(sealed)};
   }
 
   sys::Host& host_;

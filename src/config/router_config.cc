@@ -17,17 +17,20 @@ namespace {
 
 constexpr std::int64_t kMaxUid = 4'000'000'000;
 constexpr std::size_t kMaxApps = 10'000;
-constexpr std::size_t kMaxMachines = 256;  // of an app
-constexpr std::size_t kMaxHosts = 256;     // of an app
-constexpr std::size_t kMaxHostName = 253;  // RFC 1035, 2.3.4
+constexpr std::size_t kMaxMachines = 256;    // of an app
+constexpr std::size_t kMaxHosts = 256;       // of an app
+constexpr std::size_t kMaxCertificates = 4;  // of an app: one for each kind of key
+constexpr std::size_t kMaxHostName = 253;    // RFC 1035, 2.3.4
 
 template <typename T>
 void take(T& into, std::optional<T> value) {
   if (value) into = *std::move(value);
 }
 
-// What a client may name as an app's host: letters, digits, `-` and `.`, or an address.
+// What a client may name as an app's host: letters, digits, `-` and `.`, or an address; "*." before
+// it stands for any one label.
 bool is_host(std::string_view text) {
+  if (text.starts_with("*.")) text.remove_prefix(2);
   if (text.empty() || text.size() > kMaxHostName) return false;
   if (model::check_ip(text, model::IpForm::address)) return true;
   constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789-.";
@@ -72,6 +75,32 @@ Result<void> read_machines(Section& section, FixedApp& app) {
   return {};
 }
 
+// A path, or a list of them; empty where there is none.
+Result<std::vector<std::string>> read_paths(Section& section, std::string_view key) {
+  const TomlValue* value = section.value(key);
+  if (value == nullptr) return std::vector<std::string>();
+  if (value->string() != nullptr) return std::vector<std::string>{*value->string()};
+  TRY(auto paths, section.strings(key));
+  return std::move(paths).value_or(std::vector<std::string>());
+}
+
+Result<void> read_certificates(Section& section, FixedApp& app) {
+  TRY(std::vector<std::string> chains, read_paths(section, "certificate"));
+  TRY(std::vector<std::string> keys, read_paths(section, "private_key"));
+  if (chains.size() != keys.size()) {
+    return section.wrong(chains.empty() ? "private_key" : "certificate",
+                         "certificate and private_key stand together, as many of each");
+  }
+  if (chains.size() > kMaxCertificates) {
+    return section.wrong("certificate", fmt::format("more than {}", kMaxCertificates));
+  }
+  for (std::size_t i = 0; i < chains.size(); ++i) {
+    app.certificates.push_back(
+        {.certificate = std::move(chains[i]), .private_key = std::move(keys[i])});
+  }
+  return {};
+}
+
 Result<FixedApp> read_app(Section& section) {
   FixedApp app;
   TRY(const auto name, section.string("name"));
@@ -81,14 +110,7 @@ Result<FixedApp> read_app(Section& section) {
   app.name = *parsed;
   TRY_VOID(read_hosts(section, app));
   TRY_VOID(read_machines(section, app));
-  TRY(auto certificate, section.string("certificate"));
-  TRY(auto key, section.string("private_key"));
-  if (certificate.has_value() != key.has_value()) {
-    return section.wrong(certificate ? "certificate" : "private_key",
-                         "certificate and private_key stand together");
-  }
-  take(app.certificate, std::move(certificate));
-  take(app.private_key, std::move(key));
+  TRY_VOID(read_certificates(section, app));
   TRY(app.services, read_app_services(section));
   if (app.services.empty()) {
     return section.wrong("name", "no service: add [app.http_service] with its internal_port");
@@ -189,21 +211,22 @@ Result<RouterConfig> load_router_config(const std::string& path) {
   const auto directory = std::filesystem::path(path).parent_path();
   resolve(config.access_log, directory);
   for (FixedApp& app : config.apps) {
-    resolve(app.certificate, directory);
-    resolve(app.private_key, directory);
+    for (CertificateFiles& files : app.certificates) {
+      resolve(files.certificate, directory);
+      resolve(files.private_key, directory);
+    }
   }
   return config;
 }
 
 model::AppRoute route_of(const FixedApp& app, const RouterConfig& config, const NodeId& node,
-                         std::string certificate_pem, std::string private_key) {
+                         std::vector<model::RouteCertificate> certificates) {
   model::AppRoute route{.app = app.name,
                         .hosts = app.hosts,
                         .services = app.services,
                         .targets = {},
                         .shared_ports = app.shared_ports,
-                        .certificate_pem = std::move(certificate_pem),
-                        .private_key = std::move(private_key),
+                        .certificates = std::move(certificates),
                         .reason = {}};
   for (const std::string& address : app.machines) {
     route.targets.push_back({.machine = MachineId(address),

@@ -15,15 +15,21 @@
 
 namespace perigee::config {
 
+// Paths of PEM files: the chain, leaf first, and its key.
+struct CertificateFiles {
+  std::string certificate;
+  std::string private_key;
+  bool operator==(const CertificateFiles&) const = default;
+};
+
 // An app whose machines are servers at addresses that the file names.
 struct FixedApp {
   AppName name;
   std::vector<std::string> hosts;     // as normal_host has them: lower case, no port
   std::vector<std::string> machines;  // IP addresses
   std::vector<model::Service> services;
-  std::vector<std::string> shared_ports;  // that are its alone: "tcp/5432"
-  std::string certificate;                // path of the PEM chain, leaf first; empty: no TLS
-  std::string private_key;                // path
+  std::vector<std::string> shared_ports;       // that are its alone: "tcp/5432"
+  std::vector<CertificateFiles> certificates;  // one for each kind of key; none: no TLS
   bool operator==(const FixedApp&) const = default;
 };
 
@@ -48,9 +54,8 @@ Result<RouterConfig> parse_router_config(std::string_view text, std::string_view
 // Paths in it are from its own directory.
 Result<RouterConfig> load_router_config(const std::string& path);
 
-// What such an app is to a router. `certificate_pem` and `private_key`: as model::AppRoute has
-// them.
+// What such an app is to a router.
 model::AppRoute route_of(const FixedApp& app, const RouterConfig& config, const NodeId& node,
-                         std::string certificate_pem, std::string private_key);
+                         std::vector<model::RouteCertificate> certificates);
 
 }  // namespace perigee::config

@@ -58,12 +58,13 @@ soft_limit = 100
   CHECK(app.hosts == std::vector<std::string>{"www.example.com", "[2001:db8::1]"});
   CHECK(app.services.front().internal_port == 3000);
   CHECK(app.services.front().concurrency.soft_limit == 100);
-  CHECK(app.certificate == "hello.pem");
+  CHECK(app.certificates == std::vector<CertificateFiles>{{"hello.pem", "hello.key"}});
   CHECK(config->warnings.empty());
 
-  const model::AppRoute route = route_of(app, *config, NodeId("box"), "chain", "sealed");
+  const model::RouteCertificate certificate{app.hosts, "chain", "sealed"};
+  const model::AppRoute route = route_of(app, *config, NodeId("box"), {certificate});
   CHECK(route.app == AppName("hello"));
-  CHECK(route.certificate_pem == "chain");
+  CHECK(route.certificates == std::vector{certificate});
   REQUIRE(route.targets.size() == 2);
   CHECK(route.targets[1].address == "2001:db8::5");
   CHECK(route.targets[1].node == NodeId("box"));
@@ -97,6 +98,9 @@ TEST_CASE("a wrong file is refused with file and line") {
   }
   CHECK(parse_app(good).has_value());
   CHECK_FALSE(parse_app(good + "\ncertificate = \"a.pem\"").has_value());
+  const std::string two = good + "\ncertificate = [\"a.pem\", \"b.pem\"]\nprivate_key = ";
+  CHECK_FALSE(parse_app(two + "\"a.key\"").has_value());
+  CHECK(parse_app(two + "[\"a.key\", \"b.key\"]")->apps.front().certificates.size() == 2);
   CHECK_FALSE(parse(fmt::format("[[app]]\n{}", good)).has_value());  // without a service
   CHECK_FALSE(parse(fmt::format("[[app]]\n{0}\n{1}[[app]]\n{0}\n{1}", good, kService)).has_value());
   CHECK_FALSE(parse("http = []").has_value());
@@ -121,7 +125,7 @@ TEST_CASE("services of TCP and UDP have their listeners, and a port is one app's
   CHECK(config->proxy_from == std::vector<std::string>{"10.0.0.0/8"});
   CHECK(config->connections_per_client == 50);
   CHECK_FALSE(parse("connections_per_client = 0").has_value());
-  const auto route = route_of(config->apps[1], *config, NodeId("box"), {}, {});
+  const auto route = route_of(config->apps[1], *config, NodeId("box"), {});
   CHECK(route.shared_ports == std::vector<std::string>{"tcp/6380"});
   const auto twice = parse(text("a", 6379) + text("b", 6379));
   REQUIRE_FALSE(twice.has_value());

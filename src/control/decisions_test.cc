@@ -53,7 +53,8 @@ TEST_CASE("a machine that serves the app's ports is a target, with its state and
   in.certificate = &certificate;
   const model::AppRoute route = derive_route(in);
   CHECK(route.hosts == std::vector<std::string>{"hello.localhost"});
-  CHECK(route.certificate_pem == "CERT");
+  REQUIRE(route.certificates.size() == 1);
+  CHECK(route.certificates[0].chain_pem == "CERT");
   REQUIRE(route.targets.size() == 1);
   CHECK(route.targets[0] == model::RouteTarget{MachineId("m1"), "I1", RegionCode("iad"),
                                                NodeId("n1"), "10.201.0.2", MachineState::started,

@@ -110,8 +110,9 @@ model::AppRoute derive_route(const RouteInput& input) {
   }
   route.shared_ports = input.app.shared_ports;
   if (input.certificate != nullptr && !input.certificate->private_key.empty()) {
-    route.certificate_pem = input.certificate->certificate_pem;
-    route.private_key = input.certificate->private_key;
+    route.certificates.push_back({.hosts = {input.host},
+                                  .chain_pem = input.certificate->certificate_pem,
+                                  .private_key = input.certificate->private_key});
   }
   for (const RouteMachine& each : input.machines) {
     if (each.machine.cordoned || each.leaving || each.node_lost) continue;

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include <array>
@@ -18,9 +19,13 @@ namespace perigee::crypto {
 namespace {
 
 constexpr Duration kDay = 24h;
+constexpr Duration kValidationLife = 7 * kDay;  // it is taken away as soon as it was shown
 constexpr int kCaDays = 3650;
 constexpr std::int64_t kClockSkewSeconds = 3600;  // valid a little earlier than `now`
 constexpr std::size_t kMaxNames = 100;
+constexpr unsigned kRsaBits = 2048;
+constexpr std::size_t kDigestBytes = 32;
+constexpr const char* kAcmeIdentifier = "1.3.6.1.5.5.7.1.31";  // id-pe-acmeIdentifier
 
 template <auto Free>
 struct Deleter {
@@ -34,6 +39,12 @@ using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
 using Request = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
 using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+struct ExtensionsFree {
+  void operator()(STACK_OF(X509_EXTENSION) * all) const {
+    sk_X509_EXTENSION_pop_free(all, X509_EXTENSION_free);
+  }
+};
+using Extensions = std::unique_ptr<STACK_OF(X509_EXTENSION), ExtensionsFree>;
 
 Bio reader(std::string_view text) {
   return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
@@ -171,6 +182,40 @@ Result<std::string> alternative_names(const std::vector<std::string>& names) {
   return out;
 }
 
+// Its content is the digest as an OCTET STRING, in the extension's own.
+Result<void> add_acme_identifier(X509* certificate, std::string_view digest) {
+  std::string content{'\x04', static_cast<char>(kDigestBytes)};
+  content += digest;
+  const std::unique_ptr<ASN1_OBJECT, Deleter<ASN1_OBJECT_free>> kind(
+      OBJ_txt2obj(kAcmeIdentifier, 1));
+  const std::unique_ptr<ASN1_OCTET_STRING, Deleter<ASN1_OCTET_STRING_free>> octets(
+      ASN1_OCTET_STRING_new());
+  constexpr int kCritical = 1;
+  Extension extension;
+  if (kind && octets &&
+      ASN1_OCTET_STRING_set(octets.get(), reinterpret_cast<const unsigned char*>(content.data()),
+                            static_cast<int>(content.size())) == 1) {
+    extension.reset(X509_EXTENSION_create_by_OBJ(nullptr, kind.get(), kCritical, octets.get()));
+  }
+  if (!extension || X509_add_ext(certificate, extension.get(), -1) != 1) {
+    return fail(openssl_error(Code::internal, "certificate extension acmeIdentifier"));
+  }
+  return {};
+}
+
+Result<RequestedKey> signed_request(X509_REQ* request, EVP_PKEY* key) {
+  X509_REQ_set_version(request, X509_REQ_VERSION_1);
+  if (X509_REQ_set_pubkey(request, key) != 1 || X509_REQ_sign(request, key, EVP_sha256()) == 0) {
+    return fail(openssl_error(Code::internal, "sign the certificate request"));
+  }
+  const Bio bio(BIO_new(BIO_s_mem()));
+  if (PEM_write_bio_X509_REQ(bio.get(), request) != 1) {
+    return fail(openssl_error(Code::internal, "write PEM"));
+  }
+  TRY(std::string key_pem, key_text(key));
+  return RequestedKey{.request_pem = text_of(bio.get()), .private_key_pem = std::move(key_pem)};
+}
+
 // What `key` may show itself with: a certificate of `ca`, for the ends of TLS in `usage`.
 Result<Certificate> sign_leaf(const KeyPair& ca, EVP_PKEY* key, std::string_view common_name,
                               const std::vector<std::string>& names, const std::string& usage,
@@ -233,19 +278,62 @@ Result<RequestedKey> request_certificate(std::string_view common_name) {
   const Key key(EVP_EC_gen("P-256"));
   const Request request(X509_REQ_new());
   if (!key || !request) return fail(openssl_error(Code::internal, "make an ECDSA key"));
-  X509_REQ_set_version(request.get(), X509_REQ_VERSION_1);
   add_to_name(X509_REQ_get_subject_name(request.get()), kCommonName, common_name);
-  if (X509_REQ_set_pubkey(request.get(), key.get()) != 1 ||
-      X509_REQ_sign(request.get(), key.get(), EVP_sha256()) == 0) {
-    return fail(openssl_error(Code::internal, "sign the certificate request"));
+  return signed_request(request.get(), key.get());
+}
+
+std::string_view name(KeyType type) {
+  return type == KeyType::ecdsa ? "ecdsa" : "rsa";
+}
+
+Result<KeyType> parse_key_type(std::string_view text) {
+  for (const KeyType type : {KeyType::ecdsa, KeyType::rsa}) {
+    if (text == name(type)) return type;
   }
-  const Bio request_bio(BIO_new(BIO_s_mem()));
-  if (PEM_write_bio_X509_REQ(request_bio.get(), request.get()) != 1) {
-    return fail(openssl_error(Code::internal, "write PEM"));
+  return fail(Code::invalid_argument, "'{}' is not ecdsa or rsa", text);
+}
+
+// The name stands among the alternative ones alone (RFC 8555, section 7.4).
+Result<RequestedKey> request_host_certificate(const std::string& host, KeyType type) {
+  const Key key(type == KeyType::ecdsa ? EVP_EC_gen("P-256") : EVP_RSA_gen(kRsaBits));
+  const Request request(X509_REQ_new());
+  if (!key || !request) return fail(openssl_error(Code::internal, "make a key"));
+  TRY(const std::string names, alternative_names({host}));
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, nullptr, nullptr, request.get(), nullptr, 0);
+  const Extensions extensions(sk_X509_EXTENSION_new_null());
+  X509_EXTENSION* added =
+      X509V3_EXT_conf_nid(nullptr, &context, NID_subject_alt_name, names.c_str());
+  if (added == nullptr || sk_X509_EXTENSION_push(extensions.get(), added) == 0 ||
+      X509_REQ_add_extensions(request.get(), extensions.get()) != 1) {
+    return fail(openssl_error(Code::internal, "name " + host + " in a certificate request"));
   }
-  TRY(std::string key_pem, key_text(key.get()));
-  return RequestedKey{.request_pem = text_of(request_bio.get()),
-                      .private_key_pem = std::move(key_pem)};
+  return signed_request(request.get(), key.get());
+}
+
+Result<std::string> create_account_key() {
+  const Key key(EVP_EC_gen("P-256"));
+  if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
+  return key_text(key.get());
+}
+
+Result<KeyPair> create_validation(const std::string& host, std::string_view digest, WallTime now) {
+  if (digest.size() != kDigestBytes) {
+    return fail(Code::invalid_argument, "the digest of a key authorization has {} bytes, not {}",
+                kDigestBytes, digest.size());
+  }
+  const Key key(EVP_EC_gen("P-256"));
+  if (!key) return fail(openssl_error(Code::internal, "make an ECDSA key"));
+  TRY(const std::string names, alternative_names({host}));
+  TRY(const Certificate certificate, blank(host, now, kValidationLife, key.get()));
+  X509* x = certificate.get();
+  X509_set_issuer_name(x, X509_get_subject_name(x));
+  TRY_VOID(add_extension(x, x, NID_subject_alt_name, names));
+  TRY_VOID(add_acme_identifier(x, digest));
+  if (X509_sign(x, key.get(), EVP_sha256()) == 0) {
+    return fail(openssl_error(Code::internal, "sign the validation of " + host));
+  }
+  return to_pem(x, key.get());
 }
 
 Result<std::string> issue_requested(const KeyPair& ca, std::string_view request_pem,

@@ -39,6 +39,18 @@ Result<std::string> issue_requested(const KeyPair& ca, std::string_view request_
                                     const std::vector<std::string>& names, WallTime now,
                                     Duration life);
 
+// Which signatures a certificate's key makes.
+enum class KeyType { ecdsa, rsa };
+std::string_view name(KeyType type);  // "ecdsa"
+Result<KeyType> parse_key_type(std::string_view text);
+// A key (P-256, or RSA of 2048 bits), and a request for a public authority, which names `host`.
+Result<RequestedKey> request_host_certificate(const std::string& host, KeyType type);
+// A key (P-256) of an account with such an authority, as PEM.
+Result<std::string> create_account_key();
+// The self-signed certificate that proves to an authority whose `host` is (RFC 8737, section 3).
+// `digest`: SHA-256 of the key authorization, 32 bytes.
+Result<KeyPair> create_validation(const std::string& host, std::string_view digest, WallTime now);
+
 // SHA-256 of the certificate (of the first in the text), in hex.
 Result<std::string> fingerprint(std::string_view certificate_pem);
 Result<WallTime> not_after(std::string_view certificate_pem);

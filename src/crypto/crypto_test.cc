@@ -213,6 +213,39 @@ TEST_CASE_FIXTURE(Fixture, "a wildcard serves one label") {
   CHECK_FALSE(loop().run(handshake(*this, *client, "x.y.wild.test")).client.has_value());
 }
 
+TEST_CASE_FIXTURE(Fixture, "an authority that comes for acme-tls/1 sees what is for it alone") {
+  const auto at = [&](const std::string& name, const Protocols& protocols) {
+    client = *TlsClient::create("", TlsClient::Verify::no, protocols);
+    return loop().run(handshake(*this, *client, name));
+  };
+  const KeyPair proof = *create_validation("b.test", std::string(32, 'd'), wall_now());
+  REQUIRE(server->set_validation("b.test", proof).has_value());
+  const Pair asked = at("B.test", {"acme-tls/1"});
+  REQUIRE_MESSAGE(asked.client.has_value(), asked.client.error().context);
+  CHECK(agreed_protocol(**asked.client) == "acme-tls/1");
+  REQUIRE_FALSE(asked.server.has_value());  // nothing follows
+  CHECK(asked.server.error().code == Code::cancelled);
+  CHECK_FALSE(at("b.test", {"http/1.1"}).client.has_value());
+  CHECK_FALSE(at("b.test", {"acme-tls/1", "http/1.1"}).client.has_value());
+  CHECK_FALSE(at("a.test", {"acme-tls/1"}).client.has_value());
+  CHECK(at("a.test", {"http/1.1"}).server.has_value());
+  server->remove_validation("b.test");
+  CHECK_FALSE(at("b.test", {"acme-tls/1"}).client.has_value());
+}
+
+TEST_CASE_FIXTURE(Fixture, "certificates of both kinds of key stand side by side") {
+  const RequestedKey request = *request_host_certificate("a.test", KeyType::rsa);
+  const KeyPair rsa_ca = *create_ca("second CA", wall_now());
+  const KeyPair rsa{
+      .certificate_pem = *issue_requested(rsa_ca, request.request_pem, {"a.test"}, wall_now(), 24h),
+      .private_key_pem = request.private_key_pem};
+  REQUIRE(server->set_certificates("a.test", std::array{rsa, a}).has_value());
+  CHECK(loop().run(handshake(*this, *client, "a.test")).client.has_value());  // ECDSA is cheaper
+  const std::array mixed{KeyPair{rsa.certificate_pem, a.private_key_pem}, a};
+  CHECK_FALSE(server->set_certificates("a.test", mixed).has_value());
+  CHECK(loop().run(handshake(*this, *client, "a.test")).client.has_value());
+}
+
 async::Task<Result<void>> send_raw(Fixture& f, std::string bytes) {
   CO_TRY(auto stream, co_await f.host->host().network.connect(f.listener->local(), f.soon()));
   CO_TRY_VOID(co_await stream->write(bytes));

@@ -3,6 +3,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/text.h"
 
@@ -99,6 +101,17 @@ Result<std::string> base64_decode(std::string_view text) {
   }
   if (group != 0) return fail(Code::invalid_argument, "base64: bits after the end");
   return out;
+}
+
+Result<std::string> base64url_decode(std::string_view text) {
+  if (text.find_first_of("+/=") != std::string_view::npos) {
+    return fail(Code::invalid_argument, "not base64url");
+  }
+  std::string usual(text);
+  std::ranges::replace(usual, '-', '+');
+  std::ranges::replace(usual, '_', '/');
+  usual.append((4 - usual.size() % 4) % 4, '=');
+  return base64_decode(usual);
 }
 
 }  // namespace perigee::crypto

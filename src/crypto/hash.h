@@ -32,4 +32,7 @@ bool equal_constant_time(std::string_view a, std::string_view b);
 std::string base64_encode(std::string_view data);
 Result<std::string> base64_decode(std::string_view text);
 
+// Its form for URLs, without padding (RFC 4648 section 5, RFC 7515 appendix C).
+Result<std::string> base64url_decode(std::string_view text);
+
 }  // namespace perigee::crypto

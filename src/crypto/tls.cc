@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "crypto/aead.h"
 #include "crypto/openssl_error.h"
 #include "crypto/session_tickets.h"
 #include "crypto/tls_stream.h"
@@ -40,6 +41,10 @@ constexpr const char* kCiphers12 = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL";
 constexpr const char* kCiphers13 =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr std::size_t kMaxChain = 10;
+constexpr std::string_view kAcmeProtocol = "acme-tls/1";
+constexpr std::string_view kAcmeList =
+    "\x0a"
+    "acme-tls/1";  // as TLS has it
 
 Bio reader(std::string_view text) {
   return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
@@ -99,6 +104,38 @@ int select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size,
   return SSL_TLSEXT_ERR_OK;
 }
 
+// Of a ClientHello that is being read: an extension's content.
+std::string_view extension_in_hello(SSL* ssl, unsigned int type) {
+  const unsigned char* data = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl, type, &data, &size) != 1) return {};
+  return {reinterpret_cast<const char*>(data), size};
+}
+
+// RFC 8737, section 3: the one name of the list, behind the list's length.
+bool offers_acme_alone(SSL* ssl) {
+  const std::string_view alpn =
+      extension_in_hello(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation);
+  return alpn.size() == kAcmeList.size() + 2 && alpn.ends_with(kAcmeList);
+}
+
+// RFC 6066, section 3: the list's length, the name's type (0) and length, the name. Empty: none.
+std::string_view name_in_hello(SSL* ssl) {
+  constexpr std::size_t kBefore = 5;
+  const std::string_view content = extension_in_hello(ssl, TLSEXT_TYPE_server_name);
+  if (content.size() <= kBefore || content[2] != 0) return {};
+  return content.substr(kBefore);
+}
+
+int select_acme(SSL*, const unsigned char** out, unsigned char* out_size,
+                const unsigned char* offered, unsigned int offered_size, void*) {
+  PERIGEE_CHECK(offered_size == kAcmeList.size());  // offers_acme_alone
+  *out = offered + 1;
+  *out_size = static_cast<unsigned char>(kAcmeProtocol.size());
+  return SSL_TLSEXT_ERR_OK;
+}
+
+// The certificates after the leaf belong to it: a context has a chain for each kind of key.
 Result<void> use_chain(SSL_CTX* context, std::string_view chain_pem) {
   const Bio bio = reader(chain_pem);
   const Certificate leaf(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
@@ -117,6 +154,7 @@ Result<void> use_chain(SSL_CTX* context, std::string_view chain_pem) {
 Result<void> use_key(SSL_CTX* context, std::string_view key_pem) {
   const std::unique_ptr<EVP_PKEY, KeyFree> key(
       PEM_read_bio_PrivateKey(reader(key_pem).get(), nullptr, nullptr, nullptr));
+  // Just the certificate before: that of another kind of key stays.
   if (!key || SSL_CTX_use_PrivateKey(context, key.get()) != 1 ||
       SSL_CTX_check_private_key(context) != 1) {
     return fail(openssl_error(Code::invalid_argument, "PEM private key"));
@@ -141,6 +179,12 @@ Result<void> trust(SSL_CTX* context, std::string_view ca_pem) {
   return {};
 }
 
+// "*.example.com" of "www.example.com"; empty where it has no parent.
+std::string parent_wildcard(const std::string& host) {
+  const auto dot = host.find('.');
+  return dot == std::string::npos ? std::string() : "*" + host.substr(dot);
+}
+
 class Server : public TlsServer {
  public:
   Server(Context base, const Protocols& protocols)
@@ -148,18 +192,26 @@ class Server : public TlsServer {
     SSL_CTX_set_alpn_select_cb(base_.get(), select_alpn, &alpn_);
     SSL_CTX_set_tlsext_servername_callback(base_.get(), choose);
     SSL_CTX_set_tlsext_servername_arg(base_.get(), this);
+    SSL_CTX_set_client_hello_cb(base_.get(), look_for_acme, this);
   }
 
-  Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
-                               std::string_view key_pem) override {
-    TRY_AS(Context context, make_server_context(), fmt::format("certificate of {}", host));
+  Result<void> set_certificates(std::string_view host,
+                                std::span<const KeyPair> certificates) override {
+    PERIGEE_CHECK(!certificates.empty());
+    TRY_AS(Context context, context_of(certificates), fmt::format("certificate of {}", host));
     SSL_CTX_set_alpn_select_cb(context.get(), select_alpn, &alpn_);
-    TRY_VOID_AS(use_chain(context.get(), chain_pem), fmt::format("certificate of {}", host));
-    TRY_VOID_AS(use_key(context.get(), key_pem), fmt::format("certificate of {}", host));
     if (!clients_ca_.empty()) TRY_VOID(trust(context.get(), clients_ca_));
     contexts_.insert_or_assign(to_lower(host), std::move(context));
     return {};
   }
+  void remove_certificate(std::string_view host) override { contexts_.erase(to_lower(host)); }
+  Result<void> set_validation(std::string_view host, const KeyPair& certificate) override {
+    TRY_AS(Context context, context_of({&certificate, 1}), fmt::format("validation of {}", host));
+    SSL_CTX_set_alpn_select_cb(context.get(), select_acme, nullptr);
+    validations_.insert_or_assign(to_lower(host), std::move(context));
+    return {};
+  }
+  void remove_validation(std::string_view host) override { validations_.erase(to_lower(host)); }
   // A resumed session would show yesterday's certificate: each connection shows its own.
   Result<void> ask_clients(std::string_view ca_pem) override {
     TRY_VOID(trust(base_.get(), ca_pem));
@@ -169,7 +221,6 @@ class Server : public TlsServer {
     SSL_CTX_set_num_tickets(base_.get(), 0);
     return {};
   }
-  void remove_certificate(std::string_view host) override { contexts_.erase(to_lower(host)); }
   // OpenSSL asks the context that a connection began with, whichever its name chose.
   void set_ticket_keys(std::vector<TicketKey> keys) override {
     tickets_.set(std::move(keys));
@@ -184,6 +235,7 @@ class Server : public TlsServer {
     tickets_.attach(ssl.get());
     auto tls = std::make_unique<TlsStream>(std::move(ssl), std::move(stream));
     CO_TRY_VOID(co_await tls->handshake());
+    CO_TRY_VOID(check_has_more(*tls));
     co_return std::move(tls);
   }
 
@@ -199,6 +251,7 @@ class Server : public TlsServer {
     auto tls = std::make_unique<TlsStream>(std::move(ssl), std::move(stream));
     CO_TRY_VOID(co_await tls->handshake());
     SSL_set_app_data(raw, nullptr);
+    CO_TRY_VOID(check_has_more(*tls));
     co_return std::move(tls);
   }
 
@@ -210,12 +263,42 @@ class Server : public TlsServer {
   }
 
  private:
+  static Result<Context> context_of(std::span<const KeyPair> certificates) {
+    TRY(Context context, make_server_context());
+    for (const KeyPair& each : certificates) {
+      TRY_VOID(use_chain(context.get(), each.certificate_pem));
+      TRY_VOID(use_key(context.get(), each.private_key_pem));
+    }
+    return context;
+  }
+
+  // RFC 8737, section 3: nothing follows the handshake.
+  static Result<void> check_has_more(const TlsStream& tls) {
+    if (tls.agreed_protocol() != kAcmeProtocol) return {};
+    return fail(Code::cancelled, "answered an authority about {}", tls.server_name());
+  }
+
+  // Before OpenSSL looks at anything else. An authority's handshake gets the certificate that it is
+  // there for, whatever the host's is.
+  static int look_for_acme(SSL* ssl, int*, void* self) {
+    const auto& validations = static_cast<Server*>(self)->validations_;
+    if (validations.empty() || !offers_acme_alone(ssl)) return SSL_CLIENT_HELLO_SUCCESS;
+    const auto found = validations.find(to_lower(name_in_hello(ssl)));
+    if (found != validations.end()) SSL_set_SSL_CTX(ssl, found->second.get());
+    return SSL_CLIENT_HELLO_SUCCESS;
+  }
+
   // Also called for clients that send no name.
   static int choose(SSL* ssl, int* alert, void* self) {
+    const bool decided = SSL_get_SSL_CTX(ssl) != static_cast<Server*>(self)->base_.get();
+    if (decided) return SSL_TLSEXT_ERR_OK;
     const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     std::string host = name == nullptr ? std::string() : to_lower(name);
     if (const TlsTerms* terms = terms_of(ssl); terms != nullptr && !terms->hosts.empty()) {
-      if (std::ranges::count(terms->hosts, host) == 0) host = terms->hosts.front();
+      const bool theirs = std::ranges::any_of(
+          std::array{host, parent_wildcard(host)},
+          [terms](const std::string& each) { return std::ranges::count(terms->hosts, each) > 0; });
+      if (!theirs) host = terms->hosts.front();
     }
     SSL_CTX* context = host.empty() ? nullptr : static_cast<Server*>(self)->find(host);
     if (context == nullptr) {
@@ -229,11 +312,7 @@ class Server : public TlsServer {
   // The host itself, else "*.parent".
   SSL_CTX* find(const std::string& host) {
     auto found = contexts_.find(host);
-    if (found == contexts_.end()) {
-      const auto dot = host.find('.');
-      if (dot == std::string::npos) return nullptr;
-      found = contexts_.find("*" + host.substr(dot));
-    }
+    if (found == contexts_.end()) found = contexts_.find(parent_wildcard(host));
     return found == contexts_.end() ? nullptr : found->second.get();
   }
 
@@ -242,6 +321,7 @@ class Server : public TlsServer {
   Context base_;
   std::string clients_ca_;
   std::unordered_map<std::string, Context> contexts_;
+  std::unordered_map<std::string, Context> validations_;
 };
 
 bool is_ip(const std::string& name) {
@@ -284,6 +364,14 @@ class Client : public TlsClient {
 };
 
 }  // namespace
+
+Result<void> TlsServer::set_certificate(std::string_view host, std::string_view chain_pem,
+                                        std::string_view key_pem) {
+  KeyPair pair{.certificate_pem = std::string(chain_pem), .private_key_pem = std::string(key_pem)};
+  const Result<void> done = set_certificates(host, {&pair, 1});
+  wipe(pair.private_key_pem);
+  return done;
+}
 
 Result<std::unique_ptr<TlsServer>> TlsServer::create(const Protocols& protocols) {
   TRY(Context base, Server::make_server_context());

@@ -1,13 +1,14 @@
 // TLS over any Stream (OpenSSL 3, seen by tls.cc alone), TLS 1.2 and 1.3.
 //
-// TlsServer holds the certificates by host name and may be updated at any time: running
-// connections keep theirs, new handshakes see the new set. Between nodes both ends show a
-// certificate of the fleet's CA (mutual TLS).
+// TlsServer holds the certificates by host name, several for one where their keys differ in kind,
+// and may be updated at any time: running connections keep theirs, new handshakes see the new set.
+// Between nodes both ends show a certificate of the fleet's CA (mutual TLS).
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,10 +57,17 @@ class TlsServer : public TlsAcceptor {
  public:
   // A client that offers protocols, and none of these, is refused (alert no_application_protocol).
   static Result<std::unique_ptr<TlsServer>> create(const Protocols& protocols = {"http/1.1"});
-  // PEM chain (leaf first) and key. Replaces the one of that host.
-  virtual Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
-                                       std::string_view key_pem) = 0;
+  // PEM chains (leaf first) with their keys, one for each kind of key: a client is shown that whose
+  // signatures it can check. They replace those of that host, "www.example.com" or "*.example.com".
+  virtual Result<void> set_certificates(std::string_view host,
+                                        std::span<const KeyPair> certificates) = 0;
+  Result<void> set_certificate(std::string_view host, std::string_view chain_pem,
+                               std::string_view key_pem);
   virtual void remove_certificate(std::string_view host) = 0;
+  // What a client is shown that comes for acme-tls/1 (RFC 8737) at that host. Its handshake is all
+  // that it gets: `accept` ends it with `cancelled`.
+  virtual Result<void> set_validation(std::string_view host, const KeyPair& certificate) = 0;
+  virtual void remove_validation(std::string_view host) = 0;
   // Of TLS 1.3: the first seals from now on, all open. Servers with the same keys go on with each
   // other's sessions. Until it is called a server's tickets are its own.
   virtual void set_ticket_keys(std::vector<TicketKey> keys) = 0;

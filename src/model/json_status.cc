@@ -199,15 +199,19 @@ json::Value to_json(const AppRoute& route) {
   services.services = route.services;
   json::Value targets = json::array();
   for (const RouteTarget& target : route.targets) targets.push(to_json(target));
+  json::Value certificates = json::array();
+  json::Value challenges = json::array();
   json::Value out = json::object({{"app", route.app.str()},
                                   {"hosts", json::strings(route.hosts)},
                                   {"services", *to_json(services).find("services")},
                                   {"targets", std::move(targets)},
-                                  {"certificate_pem", route.certificate_pem},
-                                  {"private_key", route.private_key},
                                   {"reason", route.reason}});
   if (!route.addresses.empty()) out.set("addresses", json::strings(route.addresses));
   if (!route.shared_ports.empty()) out.set("shared_ports", json::strings(route.shared_ports));
+  for (const RouteCertificate& each : route.certificates) certificates.push(to_json(each));
+  for (const RouteChallenge& each : route.challenges) challenges.push(to_json(each));
+  if (!route.certificates.empty()) out.set("certificates", std::move(certificates));
+  if (!route.challenges.empty()) out.set("challenges", std::move(challenges));
   return out;
 }
 
@@ -220,8 +224,10 @@ Result<AppRoute> app_route_from(const json::Value& value) {
   TRY(route.addresses, value.optional_strings("addresses"));
   TRY(route.shared_ports, value.optional_strings("shared_ports"));
   TRY(route.targets, list_of<RouteTarget>(value, "targets", kMaxMachinesPerNode, target_from));
-  TRY(route.certificate_pem, value.optional_string("certificate_pem"));
-  TRY(route.private_key, value.optional_string("private_key"));
+  TRY(route.certificates, list_of<RouteCertificate>(value, "certificates", kMaxRouteCertificates,
+                                                    route_certificate_from));
+  TRY(route.challenges,
+      list_of<RouteChallenge>(value, "challenges", kMaxHosts, route_challenge_from));
   TRY(route.reason, value.optional_string("reason"));
   return route;
 }

@@ -137,20 +137,22 @@ TEST_CASE("every document survives a round trip") {
                   .events = {{.at = {1}, .kind = "step", .message = "m"}},
                   .created_at = {2}};
   check_round_trip(release, release_from);
-  AppRoute route{.app = AppName("a"),
-                 .hosts = {"a.localhost"},
-                 .services = sample_config().services,
-                 .targets = {{.machine = MachineId("m"),
-                              .instance_id = "i",
-                              .region = RegionCode("iad"),
-                              .node = NodeId("n"),
-                              .address = "10.0.0.2",
-                              .state = MachineState::started,
-                              .listening = true,
-                              .wakeable = true}},
-                 .certificate_pem = "c",
-                 .private_key = "k",
-                 .reason = "r"};
+  AppRoute route{
+      .app = AppName("a"),
+      .hosts = {"a.localhost"},
+      .services = sample_config().services,
+      .targets = {{.machine = MachineId("m"),
+                   .instance_id = "i",
+                   .region = RegionCode("iad"),
+                   .node = NodeId("n"),
+                   .address = "10.0.0.2",
+                   .state = MachineState::started,
+                   .listening = true,
+                   .wakeable = true}},
+      .certificates = {{.hosts = {"a.localhost", "b"}, .chain_pem = "c", .private_key = "k"}},
+      .challenges =
+          {{.host = "b", .type = ChallengeType::tls_alpn_01, .token = "t", .answer = "w"}},
+      .reason = "r"};
   check_round_trip(route, app_route_from);
 }
 

@@ -13,6 +13,7 @@
 #include "base/id.h"
 #include "base/time.h"
 #include "model/port.h"
+#include "model/route_certificate.h"
 #include "model/scale.h"
 #include "model/volume.h"
 
@@ -344,14 +345,14 @@ struct RouteTarget {
 
 struct AppRoute {
   AppName app;
-  std::vector<std::string> hosts;  // "hello.localhost"
+  std::vector<std::string> hosts;  // "hello.localhost", "*.example.com"
   std::vector<Service> services;
   std::vector<RouteTarget> targets;
   std::vector<std::string> addresses = {};     // as App has them
   std::vector<std::string> shared_ports = {};  // likewise
-  std::string certificate_pem;                 // chain, leaf first; empty: no TLS for its hosts
-  std::string private_key;                     // sealed for the first host (docs/formats/sealed.md)
-  std::string reason;                          // why there are no targets, for the error page
+  std::vector<RouteCertificate> certificates = {};
+  std::vector<RouteChallenge> challenges = {};
+  std::string reason;  // why there are no targets, for the error page
   bool operator==(const AppRoute&) const = default;
 };
 

@@ -1,10 +1,15 @@
 #include "router/certificate_keeper.h"
 
+#include <set>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "async/combine.h"
 #include "base/log.h"
 #include "crypto/aead.h"
+#include "crypto/certificate.h"
+#include "crypto/hash.h"
 #include "router/limits.h"
 #include "router/ticket_keys.h"
 
@@ -13,10 +18,44 @@ namespace {
 
 constexpr std::string_view kPath = "/internal/v1/keys/certificate-key";
 
-bool same_certificate(const routing::RoutePtr& a, const routing::RoutePtr& b) {
-  return a == b || (a != nullptr && b != nullptr && a->hosts == b->hosts &&
-                    a->certificate_pem == b->certificate_pem && a->private_key == b->private_key);
+bool same_certificates(const routing::RoutePtr& a, const routing::RoutePtr& b) {
+  return a == b || (a != nullptr && b != nullptr && a->certificates == b->certificates &&
+                    a->challenges == b->challenges);
 }
+
+std::set<std::string> certified_hosts(const model::AppRoute& route) {
+  std::set<std::string> out;
+  for (const model::RouteCertificate& each : route.certificates) {
+    out.insert(each.hosts.begin(), each.hosts.end());
+  }
+  return out;
+}
+
+std::set<std::string> validated_hosts(const model::AppRoute& route) {
+  std::set<std::string> out;
+  for (const model::RouteChallenge& each : route.challenges) {
+    if (each.type == model::ChallengeType::tls_alpn_01) out.insert(each.host);
+  }
+  return out;
+}
+
+// Of one host, for each kind of key.
+class Pairs {
+ public:
+  Pairs() = default;
+  Pairs(const Pairs&) = delete;
+  Pairs& operator=(const Pairs&) = delete;
+  ~Pairs() {
+    for (crypto::KeyPair& each : pairs_) crypto::wipe(each.private_key_pem);
+  }
+  void add(std::string chain, std::string key) {
+    pairs_.push_back({.certificate_pem = std::move(chain), .private_key_pem = std::move(key)});
+  }
+  std::span<const crypto::KeyPair> all() const { return pairs_; }
+
+ private:
+  std::vector<crypto::KeyPair> pairs_;
+};
 
 }  // namespace
 
@@ -35,34 +74,69 @@ void CertificateKeeper::update(const routing::RouteTable& before,
   using Route = const routing::RoutePtr*;
   routing::RouteMap::differences(
       before.apps(), after.apps(), [this](const std::string& name, Route old, Route now) {
-        if (old == nullptr || (now != nullptr && same_certificate(*old, *now))) return;
+        if (old == nullptr || (now != nullptr && same_certificates(*old, *now))) return;
         waiting_.erase(name);
-        if (now != nullptr && (*now)->hosts == (*old)->hosts && !(*now)->certificate_pem.empty())
-          return;
-        for (const std::string& host : (*old)->hosts) tls_.remove_certificate(host);
+        give_up(**old, now == nullptr ? nullptr : *now);
       });
   routing::RouteMap::differences(before.apps(), after.apps(),
                                  [this](const std::string&, Route old, Route now) {
-                                   if (now == nullptr || (*now)->certificate_pem.empty()) return;
-                                   if (old == nullptr || !same_certificate(*old, *now))
-                                     install(*now);
+                                   if (now == nullptr) return;
+                                   if (old != nullptr && same_certificates(*old, *now)) return;
+                                   install(*now);
+                                   install_validations(**now);
                                  });
 }
 
-void CertificateKeeper::install(const routing::RoutePtr& route) {
-  if (route->hosts.empty()) return;
-  auto key = keys_.open(route->hosts.front(), route->private_key);
-  if (!key && key.error().code == Code::not_found) {
-    waiting_[route->app.str()] = route;
-    awaited_.notify_all();
-    return;
+void CertificateKeeper::give_up(const model::AppRoute& old, const routing::RoutePtr& now) {
+  static const model::AppRoute kNothing;
+  const model::AppRoute& left = now == nullptr ? kNothing : *now;
+  const auto certified = certified_hosts(left);
+  for (const std::string& host : certified_hosts(old)) {
+    if (!certified.contains(host)) tls_.remove_certificate(host);
   }
-  if (!key) return log_warning("router", "{}", key.error().context);
-  for (const std::string& host : route->hosts) {
-    const auto set = tls_.set_certificate(host, route->certificate_pem, *key);
+  const auto validated = validated_hosts(left);
+  for (const std::string& host : validated_hosts(old)) {
+    if (!validated.contains(host)) tls_.remove_validation(host);
+  }
+}
+
+// All of an app's certificates, or, where keys are missing, what there was.
+void CertificateKeeper::install(const routing::RoutePtr& route) {
+  std::map<std::string, Pairs> by_host;
+  for (const model::RouteCertificate& each : route->certificates) {
+    auto key = keys_.open(each.hosts.front(), each.private_key);
+    if (!key && key.error().code == Code::not_found) {
+      waiting_[route->app.str()] = route;
+      awaited_.notify_all();
+      return;
+    }
+    if (!key) {
+      log_warning("router", "{}", key.error().context);
+      continue;
+    }
+    for (const std::string& host : each.hosts) by_host[host].add(each.chain_pem, *key);
+    crypto::wipe(*key);
+  }
+  for (const auto& [host, pairs] : by_host) {
+    const auto set = tls_.set_certificates(host, pairs.all());
     if (!set) log_warning("router", "{}", set.error().context);
   }
-  crypto::wipe(*key);
+}
+
+void CertificateKeeper::install_validations(const model::AppRoute& route) {
+  for (const model::RouteChallenge& each : route.challenges) {
+    if (each.type != model::ChallengeType::tls_alpn_01) continue;
+    const auto set = validate(each);
+    if (!set) log_warning("router", "validation of {}: {}", each.host, set.error().context);
+  }
+}
+
+Result<void> CertificateKeeper::validate(const model::RouteChallenge& challenge) {
+  TRY(const std::string digest, crypto::base64url_decode(challenge.answer));
+  TRY(crypto::KeyPair pair, crypto::create_validation(challenge.host, digest, host_.clock.wall()));
+  const Result<void> set = tls_.set_validation(challenge.host, pair);
+  crypto::wipe(pair.private_key_pem);
+  return set;
 }
 
 async::Task<void> CertificateKeeper::run() {

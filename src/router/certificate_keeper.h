@@ -1,4 +1,5 @@
-// CertificateKeeper: has the TLS server know the certificates of the routes.
+// CertificateKeeper: has the TLS server know the certificates of the routes, and what it shows an
+// authority that asks by acme-tls/1 whose a host is (made here: the routes have the answer alone).
 //
 // Their keys come sealed, by the feed and from disk; the router holds what opens keys of
 // certificates and nothing else. A key that is sealed with one it does not have (the ring was
@@ -25,7 +26,7 @@ class CertificateKeeper {
   CertificateKeeper(sys::Host& host, sys::Address control, secrets::KindKeys keys,
                     crypto::TlsServer& tls);
 
-  // Installs the certificates that changed, and removes those of hosts that are gone.
+  // Installs what changed, and removes what is of hosts that are gone.
   void update(const routing::RouteTable& before, const routing::RouteTable& after);
   // Asks control for keys whenever some are missing; for ever.
   async::Task<void> run();
@@ -33,7 +34,10 @@ class CertificateKeeper {
   async::Task<void> change_ticket_keys();
 
  private:
+  void give_up(const model::AppRoute& old, const routing::RoutePtr& now);
   void install(const routing::RoutePtr& route);
+  void install_validations(const model::AppRoute& route);
+  Result<void> validate(const model::RouteChallenge& challenge);
   async::Task<Result<void>> fetch_keys();
 
   sys::Host& host_;

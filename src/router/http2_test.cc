@@ -12,8 +12,7 @@ struct Users : Fixture {
     const WallTime now = h().clock.wall();
     ca = *crypto::create_ca("test", now);
     const auto leaf = *crypto::issue(ca, {"hello.test"}, now, 30);
-    route.certificate_pem = leaf.certificate_pem;
-    route.private_key = sealed_key("hello.test", leaf.private_key_pem);
+    route.certificates = {sealed_certificate("hello.test", leaf)};
   }
   ~Users() { connections.cancel_all(); }
 

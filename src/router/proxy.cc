@@ -6,6 +6,7 @@
 #include "http2/fields.h"
 #include "router/affinity.h"
 #include "router/body_stream.h"
+#include "router/challenge_page.h"
 #include "router/compression.h"
 #include "router/forwarding.h"
 #include "router/grpc.h"
@@ -44,6 +45,10 @@ async::Task<void> Proxy::transact(http::Request& request, http::ResponseWriter& 
                 .begun = host_.loop.now(),
                 .entrance = entrance};
   t.client = request.peer.host();
+  if (const auto page = challenge_page(*state_.table, request)) {
+    co_await answer_authority(t, *page);
+    co_return finish(t);
+  }
   t.protocol = http::requested_protocol(request.head);
   const auto timeout = http2::is_grpc(request.head.headers) ? grpc::timeout(request.head.headers)
                                                             : std::optional<Duration>();
@@ -104,6 +109,17 @@ Proxy::Phase Proxy::find_owner(Transaction& t) {
   if (!t.leg.wish.machine_only) t.leg.preferred = t.leg.wish.machine;
   prefer_former(t.port->http_options.affinity, t.request.head, t.leg.wish);
   return {};
+}
+
+// A certificate authority that asks whose the host is.
+async::Task<void> Proxy::answer_authority(Transaction& t, std::string page) {
+  http::ResponseHead head{.status = 200};
+  head.headers.add("Content-Type", "application/octet-stream");  // RFC 8555, section 8.3
+  head.headers.add("perigee-request-id", t.request.request_id);
+  t.status = head.status;
+  t.host = host_of(t.request);
+  t.reason = "acme_challenge";
+  std::ignore = co_await t.response.send(std::move(head), std::move(page));
 }
 
 // force_https: 301, or 308 where the method must stay. True: answered.

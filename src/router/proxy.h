@@ -2,6 +2,7 @@
 //
 //   find_owner → (redirect) → reach: choose, attempt, try again → (replay) → respond → log
 //
+// An authority's question (challenge_page.h) is answered before all of them.
 // A request to change the protocol (WebSocket) takes the same way; once its machine has agreed, the
 // connection's bytes are carried both ways unread.
 // A gRPC call ends at its deadline at the latest, whatever it waits for.
@@ -55,6 +56,7 @@ class Proxy : public http::Handler {
                              Entrance entrance);
   async::Task<void> serve(Transaction& t);
   Phase find_owner(Transaction& t);
+  async::Task<void> answer_authority(Transaction& t, std::string page);
   async::Task<bool> redirect(Transaction& t);
   async::Task<void> reach_and_respond(Transaction& t);
   async::Task<Phase> replay(Transaction& t, Replaying& replaying, Reached reached);

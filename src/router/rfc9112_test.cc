@@ -427,8 +427,7 @@ TEST_CASE("RFC 9112, 9.8: the router ends a TLS connection by a closure alert") 
   const WallTime now = fixture.h().clock.wall();
   const crypto::KeyPair ca = *crypto::create_ca("test", now);
   const auto leaf = *crypto::issue(ca, {"hello.test"}, now, 30);
-  fixture.route.certificate_pem = leaf.certificate_pem;
-  fixture.route.private_key = fixture.sealed_key("hello.test", leaf.private_key_pem);
+  fixture.route.certificates = {fixture.sealed_certificate("hello.test", leaf)};
   fixture.start_all();
   struct Go {
     static async::Task<Result<std::string>> run(Fixture& f, std::string authority) {

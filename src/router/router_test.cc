@@ -131,8 +131,7 @@ TEST_CASE_FIXTURE(Fixture, "https with the certificate that the feed brings, and
   target("m1", "127.0.0.1");
   const auto ca = *crypto::create_ca("test", h().clock.wall());
   const auto leaf = *crypto::issue(ca, {"hello.test"}, h().clock.wall(), 30);
-  route.certificate_pem = leaf.certificate_pem;
-  route.private_key = sealed_key("hello.test", leaf.private_key_pem);
+  route.certificates = {sealed_certificate("hello.test", leaf)};
   start_all();
   auto tls = *crypto::TlsClient::create(ca.certificate_pem);
   const auto answer = loop().run(GetSecurely::run(*this, *tls));
@@ -144,6 +143,52 @@ TEST_CASE_FIXTURE(Fixture, "https with the certificate that the feed brings, and
   feed.add(R"({"revision":2,"key":"/routes/hello","value":null})");
   sleep(50ms);
   CHECK_FALSE(loop().run(GetSecurely::run(*this, *tls)).has_value());
+}
+
+TEST_CASE_FIXTURE(Fixture, "an authority's question is answered before any redirect") {
+  start_machine("m1", "127.0.0.1");
+  target("m1", "127.0.0.1");
+  route_line(1);  // fills the services
+  route.services[0].ports[0].force_https = true;
+  route.hosts = {"hello.test", "*.shop.test"};
+  route.challenges = {{.host = "hello.test",
+                       .type = model::ChallengeType::http_01,
+                       .token = "tok",
+                       .answer = "tok.thumb"}};
+  start_all();
+  const std::string page = "/.well-known/acme-challenge/";
+  CHECK(get(page + "tok").status == 200);
+  CHECK(get(page + "tok").body == "tok.thumb");
+  CHECK(get(page + "other").status == 301);
+  CHECK(get(page).status == 301);
+  CHECK(get_host("www.shop.test").status == 301);
+  CHECK(get_host("a.www.shop.test").status == 404);
+}
+
+// What is agreed on by who comes as an authority does; "refused".
+struct ComeForAcme {
+  static async::Task<std::string> run(Fixture& f) {
+    const auto tls = *crypto::TlsClient::create("", crypto::TlsClient::Verify::no, {"acme-tls/1"});
+    auto stream = co_await f.h().network.connect(f.https_address, f.soon());
+    if (!stream) co_return "no connection";
+    const auto secure = co_await tls->connect(*std::move(stream), "hello.test");
+    co_return secure ? crypto::agreed_protocol(**secure) : "refused";
+  }
+};
+
+TEST_CASE_FIXTURE(Fixture, "an authority that comes by TLS is shown what the router makes for it") {
+  start_machine("m1", "127.0.0.1");
+  target("m1", "127.0.0.1");
+  route.challenges = {{.host = "hello.test",
+                       .type = model::ChallengeType::tls_alpn_01,
+                       .token = "tok",
+                       .answer = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"}};
+  start_all();
+  CHECK(loop().run(ComeForAcme::run(*this)) == "acme-tls/1");
+  route.challenges.clear();
+  feed.add(route_line(2));
+  sleep(50ms);
+  CHECK(loop().run(ComeForAcme::run(*this)) == "refused");
 }
 
 TEST_CASE_FIXTURE(Fixture,
@@ -158,8 +203,7 @@ TEST_CASE_FIXTURE(Fixture,
   start_router();
   wait_for_routes();
   REQUIRE(ring.rotate(h().entropy, {}).has_value());
-  route.certificate_pem = leaf.certificate_pem;
-  route.private_key = sealed_key("hello.test", leaf.private_key_pem);
+  route.certificates = {sealed_certificate("hello.test", leaf)};
   feed.add(route_line(2));
   sleep(50ms);
   CHECK_FALSE(loop().run(GetSecurely::run(*this, **tls)).has_value());

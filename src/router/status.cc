@@ -25,7 +25,7 @@ json::Value route_json(const model::AppRoute& route, const Loads& loads) {
   for (const model::RouteTarget& target : route.targets) targets.push(target_json(target, loads));
   return json::object({{"app", route.app.str()},
                        {"hosts", json::strings(route.hosts)},
-                       {"tls", !route.certificate_pem.empty()},
+                       {"tls", !route.certificates.empty()},
                        {"targets", std::move(targets)},
                        {"reason", route.reason}});
 }

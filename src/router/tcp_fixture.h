@@ -63,8 +63,7 @@ struct TcpFixture : Fixture {
   std::string certify() {
     const auto ca = *crypto::create_ca("test", h().clock.wall());
     const auto leaf = *crypto::issue(ca, {"hello.test"}, h().clock.wall(), 10);
-    route.certificate_pem = leaf.certificate_pem;
-    route.private_key = sealed_key("hello.test", leaf.private_key_pem);
+    route.certificates = {sealed_certificate("hello.test", leaf)};
     return ca.certificate_pem;
   }
 

@@ -184,8 +184,12 @@ struct Fixture {
     feed_server = std::make_unique<http::Server>(h(), feed, http::ServerLimits{});
     tasks.spawn(feed_server->serve(*h().network.listen(control)));
   }
-  std::string sealed_key(const std::string& host_name, std::string_view pem) {
-    return *ring.seal({secrets::Kind::certificate_key, host_name}, pem, h().entropy);
+  model::RouteCertificate sealed_certificate(const std::string& host_name,
+                                             const crypto::KeyPair& pair) {
+    const secrets::Place place{secrets::Kind::certificate_key, host_name};
+    return {.hosts = {host_name},
+            .chain_pem = pair.certificate_pem,
+            .private_key = *ring.seal(place, pair.private_key_pem, h().entropy)};
   }
   secrets::KindKeys keys() const { return ring.keys_of(secrets::Kind::certificate_key); }
   void start_router() {
@@ -243,7 +247,7 @@ struct Fixture {
   }
   std::string route_line(int revision) {
     route.app = AppName("hello");
-    route.hosts = {"hello.test"};
+    if (route.hosts.empty()) route.hosts = {"hello.test"};
     if (route.services.empty()) {
       model::Service service;
       service.ports = {{.port = 80, .handlers = {model::Handler::http}},

@@ -87,7 +87,10 @@ void RouteTable::erase_node(const std::string& node) {
 }
 
 RoutePtr RouteTable::find_host(std::string_view host) const {
-  return first(hosts_, host);
+  RoutePtr exact = first(hosts_, host);
+  const auto dot = host.find('.');
+  if (exact != nullptr || dot == std::string_view::npos) return exact;
+  return first(hosts_, fmt::format("*{}", host.substr(dot)));
 }
 
 RoutePtr RouteTable::find_address(std::string_view address) const {

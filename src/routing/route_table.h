@@ -36,8 +36,8 @@ class RouteTable {
   void set_node(model::RouteNode node);
   void erase_node(const std::string& node);
 
-  // `host` as normal_host gives it. Null: no app answers there. Where two apps claim a host, the
-  // first by name has it.
+  // `host` as normal_host gives it; the app of just that host, else of "*.parent". Null: no app
+  // answers there. Where two apps claim a host, the first by name has it.
   RoutePtr find_host(std::string_view host) const;
   // The app that an address of ours belongs to; null: it is the nodes'.
   RoutePtr find_address(std::string_view address) const;
