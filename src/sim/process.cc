@@ -81,6 +81,10 @@ Result<std::unique_ptr<sys::Process>> SimProcesses::spawn(const sys::Spawn& spaw
   return std::make_unique<Handle>(loop_, std::move(running));
 }
 
+Result<std::unique_ptr<sys::Conversation>> SimProcesses::converse(sys::Spawn spawn) {
+  return fail(Code::unsupported, "{}: nobody talks with a script", spawn.argv.front());
+}
+
 Result<std::unique_ptr<sys::Process>> SimProcesses::adopt(pid_t pid) {
   const auto found = running_.find(pid);
   if (found == running_.end() || found->second->over(loop_.now())) {

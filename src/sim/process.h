@@ -25,6 +25,8 @@ class SimProcesses : public sys::Processes {
   void script(std::string program, Script script);
 
   Result<std::unique_ptr<sys::Process>> spawn(const sys::Spawn& spawn) override;
+  // `unsupported`: a script does not listen.
+  Result<std::unique_ptr<sys::Conversation>> converse(sys::Spawn spawn) override;
   Result<std::unique_ptr<sys::Process>> adopt(pid_t pid) override;
   async::Task<Result<sys::Completed>> run(sys::Spawn spawn, std::string input,
                                           Deadline deadline) override;

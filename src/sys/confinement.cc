@@ -23,6 +23,7 @@ constexpr std::array<const char*, 7> kSystemFolders{"usr",   "bin",   "sbin",  "
                                                     "lib32", "lib64", "libx32"};
 constexpr mode_t kFolderMode = 0755;
 constexpr unsigned long kReadOnly = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV;
+constexpr unsigned long kWritable = MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 constexpr mode_t kDeviceMode = 0600;
 constexpr const char* kRootOptions = "mode=0755,size=64k,nr_inodes=128";
 
@@ -46,9 +47,9 @@ Result<ConfinementPlan> ConfinementPlan::make(const Confinement& confinement) {
   }
   ConfinementPlan plan(confinement);
   TRY_VOID(plan.plan_system_folders());
-  for (const auto& [from, to] : confinement.directories) {
-    plan.folders_.push_back(confinement.root + to);
-    plan.binds_.push_back({from, confinement.root + to});
+  for (const auto& [from, to] : confinement.directories) plan.plan_directory(from, to, kReadOnly);
+  for (const auto& [from, to] : confinement.writable_directories) {
+    plan.plan_directory(from, to, kWritable);
   }
   plan.plan_devices();
   plan.proc_ = confinement.root + "/proc";
@@ -57,6 +58,12 @@ Result<ConfinementPlan> ConfinementPlan::make(const Confinement& confinement) {
     plan.cgroup_files_.push_back(group + "/cgroup.procs");
   }
   return plan;
+}
+
+void ConfinementPlan::plan_directory(const std::string& from, const std::string& to,
+                                     unsigned long flags) {
+  folders_.push_back(confinement_.root + to);
+  binds_.push_back({from, confinement_.root + to, flags});
 }
 
 Result<void> ConfinementPlan::plan_system_folders() {
@@ -70,8 +77,7 @@ Result<void> ConfinementPlan::plan_system_folders() {
       if (error) return fail(errno_error(error.value(), "read " + path.string()));
       symlinks_.emplace_back(target.string(), inside);
     } else if (std::filesystem::is_directory(status)) {
-      folders_.push_back(inside);
-      binds_.push_back({path.string(), inside});
+      plan_directory(path.string(), path.string(), kReadOnly);
     }
   }
   return {};
@@ -86,8 +92,9 @@ void ConfinementPlan::plan_devices() {
   }
 }
 
-int ConfinementPlan::namespaces() {
-  return CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+int ConfinementPlan::namespaces() const {
+  const bool closed = confinement_.network == Confinement::Network::none;
+  return CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (closed ? CLONE_NEWNET : 0);
 }
 
 const char* ConfinementPlan::apply() const {
@@ -126,7 +133,7 @@ const char* ConfinementPlan::fill_root() const {
   }
   for (const Mount& bind : binds_) {
     if (::mount(bind.from.c_str(), bind.to.c_str(), nullptr, MS_BIND, nullptr) < 0 ||
-        ::mount(nullptr, bind.to.c_str(), nullptr, kReadOnly, nullptr) < 0) {
+        ::mount(nullptr, bind.to.c_str(), nullptr, bind.flags, nullptr) < 0) {
       return "mount a folder in its root";
     }
   }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -73,6 +74,57 @@ TEST_CASE_FIXTURE(Fixture, "a confined program sees its own root, processes and 
   CHECK(run("echo x >/dev/null") == "");
   CHECK(run("ls /etc 2>&1 >/dev/null | grep -c 'No such file'") == "1\n");
   CHECK(fs::is_empty(directory + "/root"));  // mounted for the program alone
+}
+
+TEST_CASE_FIXTURE(Fixture, "a confined program writes where it may, and runs nothing from there") {
+  if (!may_confine()) return;
+  fs::create_directories(directory + "/own");
+  fs::permissions(directory + "/own", fs::perms(0777));
+  confinement.writable_directories = {{directory + "/own", "/own"}};
+  CHECK(run("echo kept >/own/file; cp /bin/true /own/true; /own/true 2>/dev/null || echo no") ==
+        "no\n");
+  std::string word;
+  std::ifstream(directory + "/own/file") >> word;
+  CHECK(word == "kept");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a confined program has the host's network where it may") {
+  if (!may_confine()) return;
+  const auto network = [&] { return run("readlink /proc/self/ns/net"); };
+  std::string here = fs::read_symlink("/proc/self/ns/net").string() + "\n";
+  CHECK(network() != here);
+  confinement.network = Confinement::Network::of_host;
+  CHECK(network() == here);
+}
+
+async::Task<Result<std::string>> ask(PosixHost& host, Spawn spawn, std::string line) {
+  CO_TRY(const auto talk, host.host().processes.converse(std::move(spawn)));
+  CO_TRY_VOID(co_await talk->stream().write(line));
+  std::string all;
+  std::array<char, 256> buffer{};
+  for (;;) {
+    CO_TRY(const std::size_t n, co_await talk->stream().read(buffer));
+    if (n == 0) break;
+    all.append(buffer.data(), n);
+  }
+  co_return all + (co_await talk->wait()).str();
+}
+
+TEST_CASE_FIXTURE(Fixture, "a program is talked with, and ends with its conversation") {
+  const Spawn echo{.argv = {"/bin/sh", "-c", "read -r word; echo $word; echo oops >&2; exit 3"}};
+  CHECK(host->loop().run(ask(*host, echo, "hello\n")) == "hello\noops\nexit code 3");
+  std::string root;  // of the program's child, as long as it runs
+  {
+    const Spawn waiting{.argv = {"/bin/sh", "-c", "sleep 100 & echo $!; wait"}};
+    const auto talk = *host->host().processes.converse(waiting);
+    std::array<char, 64> buffer{};
+    const auto n = host->loop().run(talk->stream().read(buffer));
+    REQUIRE(n.has_value());
+    root = fmt::format("/proc/{}/root/bin", std::stoi(std::string(buffer.data(), *n)));
+    CHECK(fs::exists(root));
+  }
+  for (int i = 0; i < 500 && fs::exists(root); ++i) ::usleep(10'000);
+  CHECK_FALSE(fs::exists(root));
 }
 
 TEST_CASE_FIXTURE(Fixture, "what keeps a program from being confined is named") {

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,7 +123,7 @@ void reset_signals(const std::vector<int>& held) {
 // library does around fork(2); the child makes system calls alone until it is another program.
 pid_t fork_for(const Image& image) {
   if (!image.confinement) return ::fork();
-  const auto flags = static_cast<unsigned long>(ConfinementPlan::namespaces() | SIGCHLD);
+  const auto flags = static_cast<unsigned long>(image.confinement->namespaces() | SIGCHLD);
   return static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr));
 }
 
@@ -234,6 +235,24 @@ class KillGuard {
   pid_t pid_;
 };
 
+class PosixConversation : public Conversation {
+ public:
+  PosixConversation(std::unique_ptr<Process> process, std::unique_ptr<PosixStream> stream)
+      : process_(std::move(process)), stream_(std::move(stream)), guard_(process_->pid()) {}
+
+  Stream& stream() override { return *stream_; }
+  async::Task<ExitStatus> wait() override {
+    const ExitStatus status = co_await process_->wait();
+    guard_.disarm();
+    co_return status;
+  }
+
+ private:
+  std::unique_ptr<Process> process_;
+  std::unique_ptr<PosixStream> stream_;
+  KillGuard guard_;
+};
+
 async::Task<Result<void>> finish(async::TaskGroup& pumps, Process& process, Completed& completed) {
   completed.status = co_await process.wait();
   co_await pumps.drained();
@@ -265,6 +284,21 @@ Result<std::unique_ptr<Process>> PosixProcesses::spawn(const Spawn& spawn) {
   }
   TRY(Fd pidfd, own(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), "pidfd_open"));
   return std::make_unique<PosixProcess>(port_, loop_, pid, std::move(pidfd), Relation::child);
+}
+
+Result<std::unique_ptr<Conversation>> PosixProcesses::converse(Spawn spawn) {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0) {
+    return fail(errno_error(errno, "socketpair"));
+  }
+  Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
+  TRY_VOID(set_nonblocking(ours.get()));
+  for (const int number : {0, 1, 2}) spawn.descriptors.emplace_back(theirs.get(), number);
+  spawn.new_session = true;
+  TRY(std::unique_ptr<Process> process, this->spawn(spawn));
+  return std::make_unique<PosixConversation>(
+      std::move(process), std::make_unique<PosixStream>(port_, loop_, std::move(ours)));
 }
 
 Result<std::string> find_program(const std::string& name) {

@@ -10,6 +10,7 @@ class PosixProcesses : public Processes {
  public:
   PosixProcesses(EpollPort& port, async::Loop& loop) : port_(port), loop_(loop) {}
   Result<std::unique_ptr<Process>> spawn(const Spawn& spawn) override;
+  Result<std::unique_ptr<Conversation>> converse(Spawn spawn) override;
   Result<std::unique_ptr<Process>> adopt(pid_t pid) override;
   async::Task<Result<Completed>> run(Spawn spawn, std::string input, Deadline deadline) override;
 

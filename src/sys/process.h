@@ -17,6 +17,8 @@
 
 namespace perigee::sys {
 
+class Stream;
+
 // How a process ended. An adopted process (not our child) ends as `unknown`.
 struct ExitStatus {
   enum class Kind { exited, signaled, unknown } kind = Kind::unknown;
@@ -50,6 +52,14 @@ class Process {
   virtual Result<void> signal(int number) = 0;  // not_found once it has ended
 };
 
+// A program that one talks with. It is killed with this, and its session with it.
+class Conversation {
+ public:
+  virtual ~Conversation() = default;
+  virtual Stream& stream() = 0;                // its standard input, output and error
+  virtual async::Task<ExitStatus> wait() = 0;  // best once the stream has ended
+};
+
 struct Completed {
   ExitStatus status;
   std::string out;
@@ -60,6 +70,7 @@ class Processes {
  public:
   virtual ~Processes() = default;
   virtual Result<std::unique_ptr<Process>> spawn(const Spawn& spawn) = 0;
+  virtual Result<std::unique_ptr<Conversation>> converse(Spawn spawn) = 0;
   // A running process that is not our child (after our own restart).
   virtual Result<std::unique_ptr<Process>> adopt(pid_t pid) = 0;
   // Runs to the end with `input` on standard input; output is bounded. Kills it at the deadline.
