@@ -235,6 +235,7 @@ Result<NodeConfig> parse_node_config(std::string_view text, std::string_view fil
   TRY_VOID(read_logs(top, config));
   TRY_VOID(read_metrics(top, config));
   TRY(config.store, read_store_config(top));
+  TRY(config.acme, read_acme_config(top));
   top.warn_unknown();
   config.warnings = std::move(reading.warnings);
   return config;

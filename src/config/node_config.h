@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "config/acme_config.h"
 #include "config/store_config.h"
 
 namespace perigee::config {
@@ -66,6 +67,7 @@ struct NodeConfig {
   int log_destroyed_mib = 256;  // [logs] destroyed_mib: of all machines that are gone
 
   StoreConfig store;  // [store]
+  AcmeConfig acme;    // [acme]
 
   std::vector<std::string> warnings;  // unknown keys
   bool runs(std::string_view role) const;

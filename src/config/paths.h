@@ -31,6 +31,7 @@ struct Paths {
   std::string socket(std::string_view role) const;  // run/<role>.sock
   // Control's in a fleet, where control.sock is the link's.
   std::string own_control_socket() const { return socket("own-control"); }
+  std::string acme() const { return run + "/acme"; }  // of orders for certificates
   std::string vm_sockets() const { return run + "/vm"; }
   std::string role_log(std::string_view role) const;
   std::string down_marker() const { return run + "/down"; }

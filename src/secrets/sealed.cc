@@ -28,6 +28,8 @@ std::string_view name(Kind kind) {
       return "volume-key";
     case Kind::node_key:
       return "node-key";
+    case Kind::acme_account:
+      return "acme-account";
   }
   return "unknown";
 }

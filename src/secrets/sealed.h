@@ -24,10 +24,11 @@ enum class Kind {
   registry_password,  // named by the registry
   volume_key,         // named by the volume's id
   node_key,           // named by node and purpose
+  acme_account,       // named "account"
 };
-inline constexpr std::array kAllKinds{Kind::app_secret, Kind::certificate_key,
-                                      Kind::ca_key,     Kind::registry_password,
-                                      Kind::volume_key, Kind::node_key};
+inline constexpr std::array kAllKinds{
+    Kind::app_secret, Kind::certificate_key, Kind::ca_key,      Kind::registry_password,
+    Kind::volume_key, Kind::node_key,        Kind::acme_account};
 std::string_view name(Kind kind);  // "app-secret"
 std::optional<Kind> kind_of(std::string_view name);
 
