@@ -15,6 +15,7 @@ Result<void> control_main(RoleContext context) {
   config.router_uid = context.node.router_uid;
   TRY(config.address_prefixes, prefixes_of(context.node.address_prefixes));
   config.store = context.node.store;
+  config.acme = context.node.acme;
   config.autostop_idle = context.node.autostop_idle;
   config.times.listen = context.node.listen_timeout;
   config.times.elsewhere = context.node.wrong_port_timeout;

@@ -29,6 +29,12 @@ async::Task<Result<void>> run_ips_list(Session& session);
 async::Task<Result<void>> run_ips_allocate_v4(Session& session);
 async::Task<Result<void>> run_ips_allocate_v6(Session& session);
 async::Task<Result<void>> run_ips_release(Session& session);
+async::Task<Result<void>> run_certs_list(Session& session);
+async::Task<Result<void>> run_certs_show(Session& session);
+async::Task<Result<void>> run_certs_add(Session& session);
+async::Task<Result<void>> run_certs_import(Session& session);
+async::Task<Result<void>> run_certs_check(Session& session);
+async::Task<Result<void>> run_certs_remove(Session& session);
 
 async::Task<Result<void>> run_machine_list(Session& session);
 async::Task<Result<void>> run_machine_status(Session& session);

@@ -109,6 +109,36 @@ void add_ip_commands(CLI::App& app, Options& o, Verbs& verbs) {
   release->add_option("ADDRESS", o.address, "As `perigee ips list` shows it")->required();
 }
 
+void add_cert_commands(CLI::App& app, Options& o, Verbs& verbs) {
+  CLI::App* certs = app.add_subcommand("certs", "An app's own host names and their certificates");
+  certs->require_subcommand(1);
+  const auto of_host = [&](Verb verb, const char* name, const char* words, const char* examples) {
+    CLI::App* sub = command(*certs, verbs, verb, name, words, examples);
+    sub->add_option("HOST", o.certificate.host, "Such as www.example.com, or *.example.com")
+        ->required();
+    return sub;
+  };
+  command(*certs, verbs, Verb::certs_list, "list", "List an app's hosts: state, expiry, last error",
+          "");
+  CLI::App* add = of_host(Verb::certs_add, "add",
+                          "Give an app a host; its certificate is got by ACME, and renewed",
+                          "  perigee certs add www.example.com -a shop");
+  add->add_flag("--detach", o.detach, "Don't wait: the order goes on on the server");
+  CLI::App* import = of_host(Verb::certs_import, "import",
+                             "Give an app a host with a certificate of your own (again: another)",
+                             "  perigee certs import '*.example.com' --fullchain fullchain.pem "
+                             "--private-key privkey.pem -a shop");
+  import->add_option("--fullchain", o.certificate.fullchain_file, "PEM: the leaf, then its issuers")
+      ->required();
+  import->add_option("--private-key", o.certificate.private_key_file, "PEM, without a passphrase")
+      ->required();
+  of_host(Verb::certs_show, "show", "Show a host, its certificates and the DNS records it needs",
+          "");
+  of_host(Verb::certs_check, "check",
+          "Look whether DNS leads here, and have a failed order placed again soon", "");
+  of_host(Verb::certs_remove, "remove", "Take a host and its certificates from an app", "");
+}
+
 void add_explain_command(CLI::App& app, Options& o, Verbs& verbs) {
   CLI::App* explain = command(app, verbs, Verb::explain, "explain",
                               "Say why a request went to its machine, or where one would go now",
@@ -419,6 +449,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_explain_command(app, options, verbs);
   add_egress_commands(app, options, verbs);
   add_ip_commands(app, options, verbs);
+  add_cert_commands(app, options, verbs);
   add_machine_commands(app, options, verbs);
   add_volume_commands(app, options, verbs);
   add_exec_commands(app, options, verbs);

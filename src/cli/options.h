@@ -35,6 +35,12 @@ enum class Verb {
   ips_allocate_v4,
   ips_allocate_v6,
   ips_release,
+  certs_list,
+  certs_show,
+  certs_add,
+  certs_import,
+  certs_check,
+  certs_remove,
   machine_list,
   machine_status,
   machine_wait,
@@ -123,6 +129,12 @@ struct MachineOptions {
   bool skip_launch = false;             // run, clone, update
 };
 
+struct CertificateOptions {
+  std::string host;              // certs …
+  std::string fullchain_file;    // certs import
+  std::string private_key_file;  // certs import
+};
+
 struct Options {
   Verb verb = Verb::version;
   // everywhere
@@ -133,7 +145,7 @@ struct Options {
   std::string token;
   // some
   bool self_test = false;      // doctor
-  bool detach = false;         // deploy, secrets …
+  bool detach = false;         // deploy, secrets …, certs add
   bool stage = false;          // secrets set, import, unset
   bool yes = false;            // destroy, volumes destroy
   bool no_deploy = false;      // launch
@@ -169,6 +181,7 @@ struct Options {
   std::string registry;            // registry login, logout
   std::string username;            // registry login
   bool password_stdin = false;     // likewise
+  CertificateOptions certificate;
   LabOptions lab;
   StoreOptions store;
   FleetOptions fleet;

@@ -87,6 +87,14 @@ class Client {
   async::Task<Result<json::Value>> addresses(std::string app);
   async::Task<Result<json::Value>> allocate_address(std::string app, std::string type);
   async::Task<Result<void>> release_address(std::string app, std::string address);
+  // As the API has them: {"certificates": […]}, one of them. `body`: {"hostname", "fullchain",
+  // "private_key"}.
+  async::Task<Result<json::Value>> certificates(std::string app);
+  async::Task<Result<json::Value>> certificate(std::string app, std::string host);
+  async::Task<Result<json::Value>> add_certificate(std::string app, std::string host);
+  async::Task<Result<json::Value>> import_certificate(std::string app, json::Value body);
+  async::Task<Result<json::Value>> check_certificate(std::string app, std::string host);
+  async::Task<Result<void>> remove_certificate(std::string app, std::string host);
   async::Task<Result<std::vector<MachineInfo>>> machines(std::string app);
   async::Task<Result<MachineInfo>> machine(std::string app, std::string id);
   // CPU and memory of guest and VMM, now.

@@ -107,6 +107,9 @@ async::Task<Result<api::Reply>> AppApi::destroy(api::Call& call) {
     transaction.remove(address_key(each.address));
   }
   transaction.remove(certificate_key(context_.publisher.host_of(name)));
+  for (const std::string& host : context_.desired.hosts_of(name)) {
+    transaction.remove(host_key(host));
+  }
   for (auto at = context_.desired.releases().lower_bound({name, 0});
        at != context_.desired.releases().end() && at->first.first == name; ++at)
     transaction.remove(release_key(name, at->first.second));

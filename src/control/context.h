@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "acme/client.h"
 #include "control/certificates.h"
 #include "control/desired_table.h"
 #include "control/drains.h"
@@ -14,6 +15,7 @@
 #include "control/node_health.h"
 #include "control/observed_table.h"
 #include "control/publisher.h"
+#include "control/renewal_plan.h"
 #include "control/route_sharing.h"
 #include "control/router_link.h"
 #include "control/wake_refusals.h"
@@ -23,7 +25,7 @@
 
 namespace perigee::control {
 
-// Times of a deploy, and of a key's end; tests shorten them.
+// Times of a deploy, of an order for a certificate, and of a key's end; tests shorten them.
 struct DeployTimes {
   Duration start = 600s;  // from a machine's creation to its app running: pull, disks, boot
   // From the app running to its port answering.
@@ -31,6 +33,7 @@ struct DeployTimes {
   Duration elsewhere = 45s;       // the same for an app that is known to listen, but not there
   Duration stable = 2s;           // an app without services must run this long to count as well
   Duration drain = 2s;            // between the switch of routes and the end of the old machines
+  Duration challenge = 5s;        // for routers to have heard of an authority's question
   Duration key_retirement = 10s;  // unused for so long: longer than nodes take to report
 };
 
@@ -53,6 +56,8 @@ struct Context {
   Duration autostop_idle;
   SilenceTimes silence;
   DeployTimes times;
+  acme::Client* authority = nullptr;  // null: none is configured
+  AcmePolicy acme = {};
   const Fence* fence = nullptr;  // of the background task that uses this; API calls have none
 
   // Commits what the fence lets pass, and waits until `desired` shows it.

@@ -7,6 +7,7 @@
 #include "control/app_api.h"
 #include "control/blob_api.h"
 #include "control/callers.h"
+#include "control/certificate_api.h"
 #include "control/egress_api.h"
 #include "control/exec_api.h"
 #include "control/explain_api.h"
@@ -73,6 +74,7 @@ struct Control::Parts {
   AppApi apps{context};
   EgressApi egress{context};
   IpApi ips;
+  CertificateApi certificates;
   MachineApi machines{context};
   MachineOrderApi machine_orders{context};
   MachineWatchApi machine_watch{context};
@@ -119,11 +121,28 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
       sharing(peers, desired, drains, publisher, changes.notify()),
       key_sharing(peers, given.keys, given.certificates),
       images(given.images, peers),
-      context{
-          h,      desired,      observed,      changes.notify(),     publisher,      sharing,
-          images, given.worker, given.routers, given.certificates,   given.keys,     key_sharing,
-          loads,  drains,       refusals,      config.autostop_idle, config.silence, config.times},
+      context{h,
+              desired,
+              observed,
+              changes.notify(),
+              publisher,
+              sharing,
+              images,
+              given.worker,
+              given.routers,
+              given.certificates,
+              given.keys,
+              key_sharing,
+              loads,
+              drains,
+              refusals,
+              config.autostop_idle,
+              config.silence,
+              config.times,
+              given.authority,
+              policy_of(config.acme)},
       ips(context, config.address_prefixes),
+      certificates(context, config.domain),
       callers(desired, {.own = config.own_uid, .router = config.router_uid}),
       fleet(context, config.certificate_life,
             is_alone(config) ? Fleet::Store::of_one_control : Fleet::Store::shared),
@@ -135,6 +154,7 @@ Control::Parts::Parts(sys::Host& h, const ControlConfig& config, ControlParts gi
   apps.add_routes(public_routes, token);
   egress.add_routes(public_routes, token);
   ips.add_routes(public_routes, token);
+  certificates.add_routes(public_routes, token);
   machines.add_routes(public_routes, token);
   machine_orders.add_routes(public_routes, token);
   machine_watch.add_routes(public_routes, token);

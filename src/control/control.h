@@ -37,6 +37,7 @@ struct ControlConfig {
   Duration autostop_idle = kAutostopIdle;        // without requests, before a machine may rest
   SilenceTimes silence;
   DeployTimes times;
+  config::AcmeConfig acme;  // how often, and with what, `authority` is asked
 };
 
 struct ControlParts {
@@ -46,6 +47,7 @@ struct ControlParts {
   RouterLink& routers;
   Certificates& certificates;
   secrets::KeyFile& keys;
+  acme::Client* authority = nullptr;  // null: no certificates by ACME
 };
 
 class Control {

@@ -173,8 +173,12 @@ struct ControlFixture {
         *loop().run(Certificates::open(h(), *keys, directory + "/ca.pem", directory + "/ca.key"));
     config.own_uid = ::getuid();
     config.router_uid = ::getuid();
-    config.times = {
-        .start = 60s, .listen = 60s, .stable = 50ms, .drain = 20ms, .key_retirement = 100ms};
+    config.times = {.start = 60s,
+                    .listen = 60s,
+                    .stable = 50ms,
+                    .drain = 20ms,
+                    .challenge = 20ms,
+                    .key_retirement = 100ms};
     start();
   }
   ~ControlFixture() {
@@ -186,7 +190,8 @@ struct ControlFixture {
   // Also after kill(): a new control over the same store.
   void start() {
     control = std::make_unique<Control>(
-        h(), config, ControlParts{store, images, worker_link, router_link, *certificates, *keys});
+        h(), config,
+        ControlParts{store, images, worker_link, router_link, *certificates, *keys, authority});
     REQUIRE(loop().run(control->load("secret")).has_value());
     auto api = *h().network.listen(*sys::Address::parse("127.0.0.1:0"));
     auto internal = *h().network.listen(*sys::Address::unix_path(directory + "/control.sock"));
@@ -354,6 +359,7 @@ struct ControlFixture {
   async::TaskGroup worker_group{host->loop()};
   std::unique_ptr<secrets::KeyFile> keys;
   std::unique_ptr<Certificates> certificates;
+  acme::Client* authority = nullptr;
   ControlConfig config;
   http::Client client{host->host(), {}};
   sys::Address api_address;

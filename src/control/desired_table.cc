@@ -80,6 +80,9 @@ void DesiredTable::clear() {
   releases_.clear();
   unfinished_.clear();
   certificates_.clear();
+  hosts_.clear();
+  hosts_of_.clear();
+  acme_account_.reset();
   secrets_.clear();
   registries_.clear();
   tokens_.clear();
@@ -225,6 +228,22 @@ Result<void> DesiredTable::apply_release(ReleaseId id, const std::optional<std::
   return done;
 }
 
+// Its routes are its app's, and those of the app that had it before.
+Result<void> DesiredTable::apply_host(const std::string& host,
+                                      const std::optional<std::string>& text,
+                                      store::Revision revision) {
+  if (const auto former = hosts_.find(host); former != hosts_.end()) {
+    changes_.app(former->second.value.app);
+    hosts_of_.remove(former->second.value.app, host);
+  }
+  Result<void> done = store_in(hosts_, host, text, revision, host_record_from);
+  if (const auto now = hosts_.find(host); now != hosts_.end()) {
+    changes_.app(now->second.value.app);
+    hosts_of_.add(now->second.value.app, host);
+  }
+  return done;
+}
+
 void DesiredTable::apply(const std::string& key, const std::optional<std::string>& text,
                          store::Revision revision) {
   const auto slash = key.find('/', 1);
@@ -243,6 +262,10 @@ void DesiredTable::apply(const std::string& key, const std::optional<std::string
   } else if (kind == "certs") {
     changes_.host(name);
     done = store_in(certificates_, std::move(name), text, revision, certificate_record_from);
+  } else if (kind == "hosts") {
+    done = apply_host(name, text, revision);
+  } else if (key == kAcmeAccountKey) {
+    done = store_in(acme_account_, text, revision, acme_account_record_from);
   } else if (kind == "registries") {
     changes_.everything();
     done = store_in(registries_, std::move(name), text, revision, model::registry_login_from);
@@ -352,6 +375,11 @@ void put(store::Transaction& t, const AppName& app, std::string_view name,
 void put(store::Transaction& t, const model::RegistryLogin& login, store::Revision expected) {
   t.expect(registry_key(login.registry), expected);
   t.put(registry_key(login.registry), model::to_json(login).dump());
+}
+
+void put(store::Transaction& t, const HostRecord& host, store::Revision expected) {
+  t.expect(host_key(host.host), expected);
+  t.put(host_key(host.host), to_json(host).dump());
 }
 
 void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected) {

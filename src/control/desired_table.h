@@ -14,6 +14,7 @@
 
 #include "async/event.h"
 #include "control/changes.h"
+#include "control/host_records.h"
 #include "control/node_use.h"
 #include "control/owner_index.h"
 #include "control/records.h"
@@ -79,6 +80,10 @@ class DesiredTable {
   const std::map<std::string, Stored<CertificateRecord>>& certificates() const {
     return certificates_;
   }
+  // Hosts that apps have beside <app>.<domain>.
+  const std::map<std::string, Stored<HostRecord>>& hosts() const { return hosts_; }
+  const std::set<std::string>& hosts_of(const AppName& app) const { return hosts_of_.of(app); }
+  const std::optional<Stored<AcmeAccountRecord>>& acme_account() const { return acme_account_; }
   const std::map<SecretId, Stored<SecretRecord>>& secrets() const { return secrets_; }
   const std::map<std::string, Stored<model::RegistryLogin>>& registries() const {
     return registries_;
@@ -102,6 +107,8 @@ class DesiredTable {
   void strike(const MachineId& id);
   Result<void> apply_volume(const VolumeId& id, const std::optional<std::string>& text,
                             store::Revision revision);
+  Result<void> apply_host(const std::string& host, const std::optional<std::string>& text,
+                          store::Revision revision);
   Result<void> apply_release(ReleaseId id, const std::optional<std::string>& text,
                              store::Revision revision);
   async::Task<Result<void>> follow_once();
@@ -126,6 +133,9 @@ class DesiredTable {
   std::map<ReleaseId, Stored<ReleaseRecord>> releases_;
   std::set<ReleaseId> unfinished_;
   std::map<std::string, Stored<CertificateRecord>> certificates_;
+  std::map<std::string, Stored<HostRecord>> hosts_;
+  OwnerIndex<AppName, std::string> hosts_of_;
+  std::optional<Stored<AcmeAccountRecord>> acme_account_;
   std::map<SecretId, Stored<SecretRecord>> secrets_;
   std::map<std::string, Stored<model::RegistryLogin>> registries_;
   std::map<std::string, Stored<TokenRecord>> tokens_;
@@ -143,6 +153,7 @@ void put(store::Transaction& t, const model::Volume& volume, store::Revision exp
 void put(store::Transaction& t, const AppName& app, std::string_view name,
          const SecretRecord& secret, store::Revision expected);
 void put(store::Transaction& t, const model::RegistryLogin& login, store::Revision expected);
+void put(store::Transaction& t, const HostRecord& host, store::Revision expected);
 void put(store::Transaction& t, const ReleaseRecord& release, store::Revision expected);
 
 }  // namespace perigee::control

@@ -5,6 +5,7 @@
 
 #include "control/app_numbers.h"
 #include "control/autostopper.h"
+#include "control/certificate_renewer.h"
 #include "control/housekeeping.h"
 #include "control/release_reconciler.h"
 #include "control/resealer.h"
@@ -44,6 +45,11 @@ async::Task<void> keep_scale(const Context& context, Fleet&) {
   co_await reconciler.run();
 }
 
+async::Task<void> keep_certificates(const Context& context, Fleet&) {
+  CertificateRenewer renewer(context);
+  co_await renewer.run();
+}
+
 async::Task<void> reseal(const Context& context, Fleet& fleet) {
   Resealer resealer(context, fleet);
   co_await resealer.run();
@@ -56,12 +62,13 @@ LedTasks::LedTasks(const Context& context, store::Store& store, Fleet& fleet,
     : context_(context), fleet_(fleet), leadership_(context.host.loop, store, std::move(config)) {}
 
 async::Task<void> LedTasks::run() {
-  constexpr std::array<std::pair<const char*, Work>, 6> kTasks{{
+  constexpr std::array<std::pair<const char*, Work>, 7> kTasks{{
       {"releases", carry_out_releases},
       {"autostop", put_to_rest},
       {"housekeeping", keep_house},
       {"schedules", start_on_time},
       {"scale", keep_scale},
+      {"certificates", keep_certificates},
       {"keys", reseal},
   }};
   async::TaskGroup tasks(context_.host.loop);

@@ -3,6 +3,7 @@
 //   releases      carries out deploys               housekeeping  forgets, expires, renews
 //   autostop      puts machines to rest             schedules     starts machines on time
 //   keys          seals anew and retires keys   scale         keeps regions and counts
+//   certificates  gets them for apps' hosts
 //
 // A task is made when this control becomes its leader and destroyed when it is none any more; all
 // that it writes is fenced. Owned by Control, on its loop.

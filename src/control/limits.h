@@ -106,4 +106,13 @@ inline constexpr Duration kCertificateRenewal = 24h * 30;  // before its end
 inline constexpr Duration kCertificateCheck = 1h;
 inline constexpr Duration kSnapshotCheck = 1h;
 
+// Hosts of apps' own and their certificates.
+inline constexpr std::size_t kMaxHostsOfFleet = 10'000;
+inline constexpr std::size_t kMaxOrders = 4;          // by ACME, at once
+inline constexpr Duration kOrderBound = 5min;         // one of them
+inline constexpr Duration kMostAcmeRetry = 12h;       // between two orders that fail
+inline constexpr Duration kCertificateLook = 60s;     // at least so often
+inline constexpr Duration kCertificatePause = 200ms;  // between two looks
+inline constexpr Duration kAlarmAgain = 24h;          // of a certificate that nears its end
+
 }  // namespace perigee::control

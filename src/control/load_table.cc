@@ -96,6 +96,10 @@ Duration LoadTable::idle(const MachineId& machine) const {
 
 bool LoadTable::is_quiet(const MachineId& machine,
                          const std::map<std::string, std::int64_t>& marks) const {
+  return have_followed(marks) && in_flight(machine) == 0;
+}
+
+bool LoadTable::have_followed(const std::map<std::string, std::int64_t>& marks) const {
   bool any = false;
   for (const auto& [id, router] : routers_) {
     if (!is_live(router)) continue;
@@ -103,7 +107,7 @@ bool LoadTable::is_quiet(const MachineId& machine,
     const auto mark = marks.find(router.report.epoch);
     if (mark == marks.end() || router.report.revision < mark->second) return false;
   }
-  return any && in_flight(machine) == 0;
+  return any;
 }
 
 void LoadTable::keep_only(const std::function<bool(const MachineId&)>& known) {

@@ -42,6 +42,8 @@ class LoadTable {
   // Every router that reports has followed its control's routes up to the revision of that epoch in
   // `marks`, and has no request there.
   bool is_quiet(const MachineId& machine, const std::map<std::string, std::int64_t>& marks) const;
+  // The first half of that.
+  bool have_followed(const std::map<std::string, std::int64_t>& marks) const;
   // Drops what is known of machines that are gone.
   void keep_only(const std::function<bool(const MachineId&)>& known);
 

@@ -278,6 +278,9 @@ void Publisher::publish_route(const AppName& app) {
   input.host = host_of(app);
   const auto certificate = desired_.certificates().find(input.host);
   if (certificate != desired_.certificates().end()) input.certificate = &certificate->second.value;
+  for (const std::string& host : desired_.hosts_of(app)) {
+    input.hosts.push_back(&desired_.hosts().at(host).value);
+  }
   for (const MachineId& id : desired_.machine_ids_of(app)) {
     const model::Machine& machine = desired_.machines().at(id).value;
     if (machine.desired == model::DesiredState::destroyed) continue;

@@ -4,6 +4,7 @@
 
 #include "async/combine.h"
 #include "base/log.h"
+#include "control/certificate_order.h"
 #include "control/limits.h"
 #include "control/registry_logins.h"
 #include "control/volume_frontend.h"
@@ -105,6 +106,8 @@ store::Transaction Resealer::next_batch() const {
   store::Transaction transaction;
   add_secrets(transaction);
   add_certificates(transaction);
+  add_hosts(transaction);
+  add_acme_account(transaction);
   add_machines(transaction);
   add_volumes(transaction);
   add_registries(transaction);
@@ -147,6 +150,27 @@ void Resealer::add_certificates(store::Transaction& transaction) const {
     transaction.expect(certificate_key(host), stored.revision);
     transaction.put(certificate_key(host), to_json(record).dump());
   }
+}
+
+void Resealer::add_hosts(store::Transaction& transaction) const {
+  for (const auto& [host, stored] : context_.desired.hosts()) {
+    if (is_full(transaction)) return;
+    HostRecord record = stored.value;
+    for (HostCertificate& each : record.certificates) {
+      const auto anew = sealed_anew(Certificates::place_of(host), each.private_key);
+      if (anew) each.private_key = *anew;
+    }
+    if (record != stored.value) put(transaction, record, stored.revision);
+  }
+}
+
+void Resealer::add_acme_account(store::Transaction& transaction) const {
+  const auto& account = context_.desired.acme_account();
+  if (!account || is_full(transaction)) return;
+  const auto anew = sealed_anew(acme_account_place(), account->value.key);
+  if (!anew || *anew == account->value.key) return;
+  transaction.expect(std::string(kAcmeAccountKey), account->revision);
+  transaction.put(std::string(kAcmeAccountKey), to_json(AcmeAccountRecord{*anew}).dump());
 }
 
 void Resealer::add_machines(store::Transaction& transaction) const {
@@ -192,6 +216,10 @@ std::map<std::string, std::int64_t> Resealer::uses() const {
   for (const auto& [id, stored] : context_.desired.secrets()) count(stored.value.sealed);
   for (const auto& [host, stored] : context_.desired.certificates())
     count(stored.value.private_key);
+  for (const auto& [host, stored] : context_.desired.hosts()) {
+    for (const HostCertificate& each : stored.value.certificates) count(each.private_key);
+  }
+  if (context_.desired.acme_account()) count(context_.desired.acme_account()->value.key);
   for (const auto& [id, stored] : context_.desired.machines()) {
     for (const auto& [name, sealed] : stored.value.secrets) count(sealed);
   }

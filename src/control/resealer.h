@@ -32,6 +32,8 @@ class Resealer {
   store::Transaction next_batch() const;
   void add_secrets(store::Transaction& transaction) const;
   void add_certificates(store::Transaction& transaction) const;
+  void add_hosts(store::Transaction& transaction) const;
+  void add_acme_account(store::Transaction& transaction) const;
   void add_machines(store::Transaction& transaction) const;
   void add_volumes(store::Transaction& transaction) const;
   void add_registries(store::Transaction& transaction) const;

@@ -1,4 +1,5 @@
 // run_control: the role's parts over a state directory, composed.
+#include "acme/uacme.h"
 #include "base/text.h"
 #include "config/paths.h"
 #include "control/control.h"
@@ -6,6 +7,18 @@
 #include "store/open.h"
 
 namespace perigee::control {
+namespace {
+
+acme::UacmeSettings settings_of(const config::AcmeConfig& config, const config::Paths& paths) {
+  return {.directory_url = config.directory_url,
+          .contact = config.contact,
+          .roots_file = config.ca_file,
+          .folder = paths.acme(),
+          .uid = config.uid,
+          .gid = config.gid};
+}
+
+}  // namespace
 
 async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, ControlConfig config,
                                       ControlListeners listeners) {
@@ -23,7 +36,13 @@ async::Task<Result<void>> run_control(sys::Host& host, config::Paths paths, Cont
       host, {.own = config.node, .worker = paths.socket("worker"), .link = paths.socket("link")});
   RouterLink routers(
       host, {.own = config.node, .router = paths.socket("router"), .link = paths.socket("link")});
-  Control control(host, std::move(config), {*store, images, worker, routers, *certificates, *keys});
+  std::unique_ptr<acme::Uacme> authority;
+  if (!config.acme.directory_url.empty()) {
+    authority = std::make_unique<acme::Uacme>(host, settings_of(config.acme, paths));
+    CO_TRY_VOID(co_await authority->clear());
+  }
+  Control control(host, std::move(config),
+                  {*store, images, worker, routers, *certificates, *keys, authority.get()});
   CO_TRY_VOID(co_await control.load(std::string(trim(token))));
   co_await control.run(std::move(listeners.api), std::move(listeners.internal));
   co_return Result<void>();

@@ -98,6 +98,15 @@ std::string reason_of(const RouteInput& input, const std::vector<model::Service>
   return "no machine serves its ports";
 }
 
+void add_host(model::AppRoute& route, const HostRecord& record) {
+  route.hosts.push_back(record.host);
+  for (const HostCertificate& each : record.certificates) {
+    route.certificates.push_back(
+        {.hosts = {record.host}, .chain_pem = each.chain_pem, .private_key = each.private_key});
+  }
+  if (record.challenge) route.challenges.push_back(*record.challenge);
+}
+
 }  // namespace
 
 model::AppRoute derive_route(const RouteInput& input) {
@@ -114,6 +123,7 @@ model::AppRoute derive_route(const RouteInput& input) {
                                   .chain_pem = input.certificate->certificate_pem,
                                   .private_key = input.certificate->private_key});
   }
+  for (const HostRecord* each : input.hosts) add_host(route, *each);
   for (const RouteMachine& each : input.machines) {
     if (each.machine.cordoned || each.leaving || each.node_lost) continue;
     if (each.status == nullptr) continue;

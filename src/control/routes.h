@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "control/host_records.h"
 #include "control/records.h"
 #include "model/types.h"
 
@@ -20,11 +21,12 @@ struct RouteMachine {
 
 struct RouteInput {
   model::App app;
-  const model::Release* current = nullptr;  // the release that serves; null: none yet
-  const model::Release* last = nullptr;     // the newest, for the reason
-  std::vector<RouteMachine> machines;       // of the app, those to be destroyed left out
-  const CertificateRecord* certificate = nullptr;
-  std::string host;  // "hello.localhost"
+  const model::Release* current = nullptr;         // the release that serves; null: none yet
+  const model::Release* last = nullptr;            // the newest, for the reason
+  std::vector<RouteMachine> machines;              // of the app, those to be destroyed left out
+  const CertificateRecord* certificate = nullptr;  // of `host`
+  std::string host;                                // "hello.localhost"
+  std::vector<const HostRecord*> hosts;            // that it has beside that one
 };
 
 // Targets are the machines that serve the route's services, are not cordoned, have an address and
