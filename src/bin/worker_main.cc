@@ -125,6 +125,12 @@ vm::MonitorDriverConfig driver_config(const RoleContext& context) {
           .cgroup = vm::node_cgroup(context.paths.state)};
 }
 
+// Control's own socket: in a fleet control.sock is the link's.
+Result<sys::Address> own_control_of(const RoleContext& context) {
+  return sys::Address::unix_path(context.node.in_fleet ? context.paths.own_control_socket()
+                                                       : context.paths.socket("control"));
+}
+
 worker::Config worker_config(const RoleContext& context) {
   worker::Config config;
   config.node = context.node.node;
@@ -206,8 +212,11 @@ Result<void> worker_main(RoleContext context) {
   worker::HttpControlLink link(host, control, context.node.node);
   TRY(const auto worker, worker::Worker::make(host, config, *driver, images, disks, fabric, link));
   TRY(auto scraped, context.take_listeners("metrics"));
-  worker::MetricsServer metrics(host, *worker, *driver,
-                                [run = context.paths.run] { return running_daemons(run); });
+  TRY(const sys::Address own_control, own_control_of(context));
+  worker::CertificateSource certificates(host, own_control);
+  worker::MetricsServer metrics(
+      host, *worker, *driver, [run = context.paths.run] { return running_daemons(run); },
+      context.node.runs("control") ? &certificates : nullptr);
   Result<void> result;
   async::Loop& loop = context.host.loop();
   async::TaskGroup serving(loop);

@@ -35,8 +35,23 @@ void InternalApi::add_routes(api::RouteTable& table) {
                [this](api::Call& call) { return share_routes(call); });
   table.answer("GET", "/internal/v1/keys/certificate-key", all,
                [this](api::Call&) { return certificate_keys(); });
+  table.answer("GET", "/internal/v1/certificates", callers_.local_daemons(),
+               [this](api::Call&) { return certificates(); });
   table.answer("POST", "/internal/v1/nodes/{node}/report", daemons,
                [this](api::Call& call) { return report(call); });
+}
+
+// For this node's metrics.
+async::Task<Result<api::Reply>> InternalApi::certificates() {
+  json::Value hosts = json::array();
+  for (const auto& [host, stored] : context_.desired.hosts()) {
+    const auto end = end_of(stored.value);
+    hosts.push(json::object({{"host", host},
+                             {"app", stored.value.app.str()},
+                             {"end_seconds", end ? end->ns / 1'000'000'000 : std::int64_t{0}},
+                             {"failed_orders", stored.value.failures}}));
+  }
+  co_return api::Reply{200, json::object({{"hosts", std::move(hosts)}})};
 }
 
 async::Task<Result<void>> InternalApi::node_feed(api::Call& call, http::ResponseWriter& response) {

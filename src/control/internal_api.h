@@ -24,6 +24,7 @@ class InternalApi {
   async::Task<Result<void>> fleet_feed(api::Call& call, http::ResponseWriter& response);
   async::Task<Result<void>> blob(Images& images, api::Call& call, http::ResponseWriter& response);
   async::Task<Result<api::Reply>> certificate_keys();
+  async::Task<Result<api::Reply>> certificates();
   async::Task<Result<api::Reply>> report(api::Call& call);
   async::Task<Result<api::Reply>> reports();
   async::Task<Result<api::Reply>> share_routes(api::Call& call);

@@ -79,4 +79,8 @@ inline constexpr std::uint64_t kMaxArchivedFile = 1 << 30;  // of one machine th
 inline constexpr std::size_t kMaxArchivedShown = 20;        // machines of one app, the newest
 inline constexpr Duration kPruneInterval = 10min;
 
+// What control says of certificates, for Prometheus: of 10,000 hosts at most.
+inline constexpr Duration kCertificatesTimeout = 2s;
+inline constexpr std::size_t kMaxCertificatesAnswer = 8 * 1024 * 1024;
+
 }  // namespace perigee::worker

@@ -337,6 +337,24 @@ void write_daemons(Exposition& out, const std::vector<DaemonSample>& daemons) {
   }
 }
 
+void write_certificates(Exposition& out, const std::vector<CertificateSample>& certificates) {
+  const auto labels = [](const CertificateSample& each) {
+    return Labels{{"app", each.app}, {"host", each.host}};
+  };
+  out.family("perigee_certificate_end_seconds", Type::gauge,
+             "Unix time when a certificate of an app's own host ends.");
+  for (const CertificateSample& each : certificates) {
+    if (each.end_seconds > 0) {
+      out.sample(labels(each), static_cast<std::uint64_t>(each.end_seconds));
+    }
+  }
+  out.family("perigee_certificate_failed_orders", Type::gauge,
+             "Orders for a certificate of the host that have failed in a row.");
+  for (const CertificateSample& each : certificates) {
+    out.sample(labels(each), static_cast<std::uint64_t>(each.failed_orders));
+  }
+}
+
 json::Value process_json(const sys::ProcessUsage& usage) {
   return json::object({{"cpu_seconds", to_seconds(usage.cpu)},
                        {"resident_bytes", usage.resident_bytes},
@@ -374,6 +392,7 @@ std::string metrics_text(const NodeSample& sample) {
   write_fly_table(out, machines, "net", channel::kNetworkFields, "device", networks_of);
   write_fly_table(out, machines, "filesystem", channel::kFilesystemFields, "mount", filesystems_of);
   write_daemons(out, sample.daemons);
+  write_certificates(out, sample.certificates);
   return std::move(out).text();
 }
 

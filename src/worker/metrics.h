@@ -34,9 +34,18 @@ struct DaemonSample {
   sys::ProcessUsage usage;
 };
 
+// Of a host of an app's own.
+struct CertificateSample {
+  std::string host;
+  std::string app;
+  std::int64_t end_seconds = 0;    // Unix time when the first of its certificates ends; 0: none
+  std::int64_t failed_orders = 0;  // in a row
+};
+
 struct NodeSample {
   std::vector<MachineSample> machines;
   std::vector<DaemonSample> daemons;
+  std::vector<CertificateSample> certificates = {};  // of the fleet, where control runs
 };
 
 std::string metrics_text(const NodeSample& sample);

@@ -20,11 +20,12 @@ std::vector<DaemonSample> usage_of(const std::vector<std::pair<std::string, pid_
 }  // namespace
 
 MetricsServer::MetricsServer(sys::Host& host, const Worker& worker, vm::Driver& driver,
-                             Daemons daemons)
+                             Daemons daemons, CertificateSource* certificates)
     : host_(host),
       worker_(worker),
       driver_(driver),
       daemons_(std::move(daemons)),
+      certificates_(certificates),
       one_(host.loop, 1),
       server_(host, *this, {.max_connections = kMaxScrapers}) {}
 
@@ -69,6 +70,7 @@ async::Task<NodeSample> MetricsServer::sample() {
   sample.machines = co_await async::all_of(host_.loop, std::move(tasks), kMaxConcurrentSamples);
   sample.daemons =
       co_await host_.pool.run(host_.loop, [daemons = daemons_()] { return usage_of(daemons); });
+  if (certificates_ != nullptr) sample.certificates = co_await certificates_->sample();
   co_return sample;
 }
 

@@ -18,6 +18,7 @@
 #include "http/server.h"
 #include "sys/host.h"
 #include "vm/driver.h"
+#include "worker/certificate_source.h"
 #include "worker/metrics.h"
 
 namespace perigee::worker {
@@ -28,7 +29,9 @@ class MetricsServer : private http::Handler {
  public:
   // The node's daemons that run now, by role.
   using Daemons = std::function<std::vector<std::pair<std::string, pid_t>>()>;
-  MetricsServer(sys::Host& host, const Worker& worker, vm::Driver& driver, Daemons daemons);
+  // `certificates`: null where no control runs on the node.
+  MetricsServer(sys::Host& host, const Worker& worker, vm::Driver& driver, Daemons daemons,
+                CertificateSource* certificates = nullptr);
 
   async::Task<void> serve(std::vector<std::unique_ptr<sys::Listener>> listeners);
   async::Task<std::string> text();
@@ -41,6 +44,7 @@ class MetricsServer : private http::Handler {
   const Worker& worker_;
   vm::Driver& driver_;
   Daemons daemons_;
+  CertificateSource* certificates_;
   async::Semaphore one_;  // scrape samples at a time
   std::optional<MonotonicTime> taken_at_;
   std::string taken_;

@@ -159,5 +159,17 @@ TEST_CASE("a scrape asks the guests that run, and leaves out those that don't") 
   CHECK(bench.simulation.run(metrics.text()) == text);  // a second scrape shares the samples
 }
 
+TEST_CASE("the end of a host's certificate is told, and how often no other was got") {
+  NodeSample sample;
+  sample.certificates = {
+      {.host = "a.test", .app = "shop", .end_seconds = 1'800'000'000, .failed_orders = 3},
+      {.host = "b.test", .app = "shop"}};
+  const std::string text = metrics_text(sample);
+  CHECK(text.find("perigee_certificate_end_seconds{app=\"shop\",host=\"a.test\"} 1800000000\n") !=
+        std::string::npos);
+  CHECK(text.find("end_seconds{app=\"shop\",host=\"b.test\"}") == std::string::npos);
+  CHECK(text.find("failed_orders{app=\"shop\",host=\"a.test\"} 3\n") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace perigee::worker
