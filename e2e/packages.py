@@ -29,6 +29,7 @@ WIRE = ['redis-server', 'redis-tools', 'libc6', 'libatomic1', 'libjemalloc2', 'l
         'libpython3.11-minimal', 'busybox-static']
 WS = ['node-ws']  # the WebSocket library alone: Node.js is the host's
 PROMETHEUS = ['prometheus']  # promtool is in it
+PEBBLE = ['pebble']  # a certificate authority, and a DNS server for it
 # What `./dev bench-router` compares with, and what they load beside nginx's.
 PEERS = ['haproxy', 'h2o', 'liblua5.3-0', 'libopentracing-c-wrapper0', 'libopentracing1',
          'libsystemd0', 'libyaml-0-2', 'libcap2']
@@ -93,6 +94,12 @@ def etcd_program():
     return unpack(ETCD, ROOT / 'build/cache/etcd') / 'usr/bin/etcd'
 
 
+def pebble_programs():
+    """The folder of pebble and pebble-challtestsrv."""
+    fetch(PEBBLE)
+    return unpack(PEBBLE, ROOT / 'build/cache/pebble') / 'usr/bin'
+
+
 def main():
     if sys.argv[1:] == ['--registry']:
         print(registry_program())
@@ -101,7 +108,7 @@ def main():
     elif sys.argv[1:]:
         sys.exit(__doc__)
     else:
-        fetch(NGINX + REGISTRY + POSTGRES + PROMETHEUS + WIRE + WS)
+        fetch(NGINX + REGISTRY + POSTGRES + PROMETHEUS + WIRE + WS + PEBBLE)
         etcd_program()
 
 

@@ -179,6 +179,7 @@ internal_port = {self.port}
                         '-subj', '/CN=rsa', '-addext', f'subjectAltName=DNS:{HOST}', '-keyout',
                         self.folder / 'rsa.key', '-out', self.folder / 'rsa.pem'], check=True,
                        capture_output=True)
+        (self.folder / 'rsa.key').chmod(0o644)
         self.write(['127.0.0.1'])
         text = self.file.read_text()
         for one, two in (('"cert.pem"', '"rsa.pem"'), ('"key.pem"', '"rsa.key"')):
