@@ -25,13 +25,19 @@ void DatagramLink::set_nodes(const std::map<std::string, model::RouteNode>& node
   }
   const auto own = addresses_.find(own_node_);
   const std::string text = own == addresses_.end() ? std::string() : own->second.str();
-  if (text == own_address_) return;
+  if (text == own_address_ || closed_) return;
   own_address_ = text;
   running_.reset();
   socket_.reset();
   if (text.empty()) return;
   running_ = run(own->second);
   running_.start();
+}
+
+void DatagramLink::close() {
+  closed_ = true;
+  running_.reset();
+  socket_.reset();
 }
 
 async::Task<void> DatagramLink::run(sys::Address at) {

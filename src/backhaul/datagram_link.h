@@ -46,6 +46,8 @@ class DatagramLink {
   void set_nodes(const std::map<std::string, model::RouteNode>& nodes);  // by name
   // To this node itself too, without a socket.
   bool send(const std::string& node, Datagram datagram, std::string_view payload);
+  // For good: another router of this node is to have the socket. Nothing crosses any more.
+  void close();
 
  private:
   async::Task<void> run(sys::Address at);
@@ -63,6 +65,7 @@ class DatagramLink {
   std::map<std::string, sys::Address> addresses_;  // by node
   std::map<std::string, std::string> names_;       // of nodes, by their addresses' text
   std::string own_address_;
+  bool closed_ = false;
   std::unique_ptr<sys::Datagrams> socket_;  // null: this node has no mesh address yet
   async::Task<void> running_;               // last: uses the others
 };

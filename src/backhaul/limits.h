@@ -42,11 +42,12 @@ inline constexpr Duration kSpliceLinger = 5s;  // for what was said by one that 
 // to a router crosses, in two packets where the mesh's are smaller.
 inline constexpr std::size_t kMaxDatagram = 1472;
 inline constexpr std::size_t kDatagramBurst = 32;  // taken before others have their turn
-inline constexpr Duration kReopen = 1s;            // after a socket that could not be bound
+inline constexpr Duration kReopen = 250ms;         // after a socket that could not be bound
 
 // The server.
 inline constexpr std::size_t kMaxInbound = 16384;       // connections, tunnels included
 inline constexpr Duration kGreeting = kBusyTime + 30s;  // to its first bytes; spares have none
+inline constexpr Duration kLastGreeting = 500ms;        // the same, once nothing more is accepted
 inline constexpr Duration kAcceptPause = 50ms;          // after a failed accept
 inline constexpr std::size_t kMaxNameBytes = 256;       // of a name in a hop's fields
 

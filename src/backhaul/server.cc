@@ -21,6 +21,11 @@ async::Task<void> greeting(async::Loop& loop, sys::Stream& stream, std::string& 
 async::Task<void> sleep_until(async::Loop& loop, MonotonicTime at) {
   co_await loop.sleep_until(at);
 }
+// What a router says at once on a connection that it has made just now is still heard.
+async::Task<void> soon_after(async::Loop& loop, async::Event& draining) {
+  co_await draining.wait();
+  co_await loop.sleep(kLastGreeting);
+}
 
 }  // namespace
 
@@ -58,7 +63,7 @@ async::Task<void> Server::serve(std::unique_ptr<sys::Listener> listener) {
 async::Task<void> Server::serve_connection(std::unique_ptr<sys::Stream> stream) {
   std::string ahead;
   co_await async::first_of(host_.loop, greeting(host_.loop, *stream, ahead),
-                           context_.draining.wait());
+                           soon_after(host_.loop, context_.draining));
   if (ahead.empty()) co_return;
   if (ahead[0] != proxy_protocol::kSignature[0]) {
     co_return co_await serve_http(std::move(stream), std::move(ahead));
@@ -99,6 +104,7 @@ async::Task<Result<void>> Server::serve_tunnel(sys::Stream& stream, std::string 
 
 async::Task<void> Server::drain(Deadline deadline) {
   context_.draining.set();
+  co_await host_.loop.yield();  // who has accepted a connection just now begins to serve it
   co_await async::first_of(host_.loop, tasks_.drained(), sleep_until(host_.loop, deadline.at));
   tasks_.cancel_all();
 }

@@ -302,6 +302,36 @@ TEST_CASE_FIXTURE(Fixture, "drain lets requests end, closes idle connections, ac
   CHECK(tasks.size() == 0);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a drain with patience answers who is about to ask, for the last time") {
+  struct Go {
+    static async::Task<Result<std::string>> run(Fixture& f, async::TaskGroup& group) {
+      CO_TRY(const auto asking, co_await f.h().network.connect(f.address, f.soon()));
+      CO_TRY(const auto silent, co_await f.h().network.connect(f.address, f.soon()));
+      co_await f.loop().sleep(20ms);
+      group.spawn(f.server->drain(f.soon(), 300ms));
+      CO_TRY_VOID(co_await asking->write(req("GET /hello")));
+      std::string answer;
+      std::array<char, 1000> buffer;
+      for (std::size_t n = 1; n != 0;) {
+        CO_TRY(n, co_await asking->read(buffer));
+        answer.append(buffer.data(), n);
+      }
+      CO_TRY(const std::size_t end, co_await silent->read(buffer));
+      CHECK(end == 0);
+      co_return answer;
+    }
+  };
+  async::TaskGroup group(loop());
+  const MonotonicTime begin = loop().now();
+  const auto answer =
+      loop().run(async::with_deadline(loop(), soon(), Go::run(*this, group), "answer"));
+  REQUIRE(answer.has_value());
+  CHECK(answer->find("\r\nConnection: close\r\n") != std::string::npos);
+  CHECK(answer->ends_with("hello"));
+  CHECK(loop().now() - begin >= 300ms);
+  loop().run(group.drained());
+}
+
 // ---- client ----
 
 struct Answer {

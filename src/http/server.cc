@@ -1,5 +1,7 @@
 #include "http/server.h"
 
+#include <algorithm>
+
 #include "async/combine.h"
 #include "async/event.h"
 #include "base/log.h"
@@ -17,6 +19,10 @@ async::Task<void> accept_into(sys::Listener& listener, std::optional<StreamResul
   result.emplace(co_await listener.accept());
 }
 
+async::Task<void> sleep_until(async::Loop& loop, MonotonicTime at) {
+  co_await loop.sleep_until(at);
+}
+
 }  // namespace
 
 struct Server::Parts {
@@ -26,23 +32,23 @@ struct Server::Parts {
         clients(limits.max_per_client, Loopback::exempt),
         handshakes(limits.max_handshakes_per_client, Loopback::exempt),
         slots(host.loop, limits.max_connections),
+        accepted(host.loop),
         connections(host.loop, limits.max_connections) {
     own.spawn(context.idle.run());
   }
+
+  class Accepting;
 
   ServerContext context;
   Protocol* other;  // may be null
   ClientSlots clients;
   ClientSlots handshakes;
   async::Semaphore slots;
+  std::size_t accepting = 0;  // loops that do
+  async::Notify accepted;     // one of them has ended
   async::TaskGroup connections;
   async::TaskGroup own{context.host.loop};
 
-  // Those between two requests end at once.
-  void begin_drain() {
-    context.draining.set();
-    context.idle.end_all();
-  }
   static async::Task<void> accept_loop(std::shared_ptr<Parts> parts,
                                        std::unique_ptr<sys::Listener> listener,
                                        crypto::TlsAcceptor* tls);
@@ -51,6 +57,11 @@ struct Server::Parts {
     async::Semaphore::Permit permit;
     ClientSlots::Slot client;
   };
+  // All that was accepted has ended, while draining.
+  async::Task<void> over();
+  // `tls`: null without.
+  void serve(std::unique_ptr<sys::Stream> stream, async::Semaphore::Permit permit,
+             crypto::TlsAcceptor* tls);
   static async::Task<void> run_plain(Parts& parts, std::unique_ptr<sys::Stream> stream,
                                      Place place);
   static async::Task<void> run_tls(Parts& parts, std::unique_ptr<sys::Stream> stream, Place place,
@@ -63,7 +74,8 @@ Server::Server(sys::Host& host, Handler& handler, ServerLimits limits, Protocol*
     : parts_(std::make_shared<Parts>(host, handler, limits, other)) {}
 
 Server::~Server() {
-  parts_->begin_drain();
+  parts_->context.draining.set();
+  parts_->context.idle.end_all();
   parts_->connections.cancel_all();
   parts_->own.cancel_all();
 }
@@ -111,29 +123,64 @@ async::Task<void> Server::Parts::run_tls(Parts& parts, std::unique_ptr<sys::Stre
   co_await connection.run();
 }
 
-// Accepts until the server drains. A full server leaves new connections in the backlog.
+// Counts a loop that accepts.
+class Server::Parts::Accepting {
+ public:
+  explicit Accepting(Parts& parts) : parts_(parts) { ++parts_.accepting; }
+  ~Accepting() {
+    --parts_.accepting;
+    parts_.accepted.notify_all();
+  }
+  Accepting(const Accepting&) = delete;
+  Accepting& operator=(const Accepting&) = delete;
+
+ private:
+  Parts& parts_;
+};
+
+async::Task<void> Server::Parts::over() {
+  while (accepting > 0) co_await accepted.wait();
+  co_await connections.drained();
+}
+
+// A client that has as many as it may is closed.
+void Server::Parts::serve(std::unique_ptr<sys::Stream> stream, async::Semaphore::Permit permit,
+                          crypto::TlsAcceptor* tls) {
+  Place place{.permit = std::move(permit), .client = clients.take(stream->peer())};
+  if (!place.client) return;
+  if (tls != nullptr) {
+    connections.spawn(run_tls(*this, std::move(stream), std::move(place), *tls));
+  } else {
+    connections.spawn(run_plain(*this, std::move(stream), std::move(place)));
+  }
+}
+
+// Accepts until the server drains, and then what the listener has taken before. A full server
+// leaves new connections in the backlog.
 async::Task<void> Server::Parts::accept_loop(std::shared_ptr<Parts> parts,
                                              std::unique_ptr<sys::Listener> listener,
                                              crypto::TlsAcceptor* tls) {
+  const Accepting counted(*parts);
   ServerContext& context = parts->context;
   async::Loop& loop = context.host.loop;
   while (!context.draining.is_set()) {
     auto permit = co_await parts->slots.acquire();
     std::optional<StreamResult> accepted;
     co_await async::first_of(loop, accept_into(*listener, accepted), context.draining.wait());
-    if (!accepted || context.draining.is_set()) co_return;
-    if (!*accepted) {
+    if (!accepted) break;
+    if (*accepted) {
+      parts->serve(**std::move(accepted), std::move(permit), tls);
+    } else {
       log_warning("http", "{}: {}", listener->local(), accepted->error().context);
       co_await loop.sleep(kAcceptPause);
-      continue;
     }
-    Place place{.permit = std::move(permit), .client = parts->clients.take((**accepted)->peer())};
-    if (!place.client) continue;  // it has as many as it may: this one is closed
-    if (tls != nullptr) {
-      parts->connections.spawn(run_tls(*parts, **std::move(accepted), std::move(place), *tls));
-    } else {
-      parts->connections.spawn(run_plain(*parts, **std::move(accepted), std::move(place)));
-    }
+  }
+  if (listener->stop() == sys::Listener::Left::nothing) co_return;
+  for (;;) {
+    auto permit = co_await parts->slots.acquire();
+    StreamResult accepted = co_await listener->accept();
+    if (!accepted) co_return;
+    parts->serve(*std::move(accepted), std::move(permit), tls);
   }
 }
 
@@ -146,13 +193,14 @@ async::Task<void> Server::serve_tls(std::unique_ptr<sys::Listener> listener,
   return Parts::accept_loop(parts_, std::move(listener), &tls);
 }
 
-async::Task<void> Server::drain(Deadline deadline) {
-  parts_->begin_drain();
-  async::Loop& loop = parts_->context.host.loop;
-  struct Sleep {
-    static async::Task<void> run(async::Loop& l, MonotonicTime at) { co_await l.sleep_until(at); }
-  };
-  co_await async::first_of(loop, parts_->connections.drained(), Sleep::run(loop, deadline.at));
+async::Task<void> Server::drain(Deadline deadline, Duration patience) {
+  ServerContext& context = parts_->context;
+  async::Loop& loop = context.host.loop;
+  context.draining.set();
+  const MonotonicTime end_of_patience = std::min(deadline.at, loop.now() + patience);
+  co_await async::first_of(loop, parts_->over(), sleep_until(loop, end_of_patience));
+  context.idle.end_all();
+  co_await async::first_of(loop, parts_->over(), sleep_until(loop, deadline.at));
   parts_->connections.cancel_all();
 }
 

@@ -6,7 +6,7 @@
 //   co_await server.serve_tls(std::move(listener), tls);   // TLS, certificate by SNI
 //
 // Destroying it cancels all connections and ends `serve`; `drain` stops accepting, lets requests
-// end, then returns.
+// end, then returns. A connection that was accepted before is served.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,9 @@ class Server {
 
   async::Task<void> serve(std::unique_ptr<sys::Listener> listener);
   async::Task<void> serve_tls(std::unique_ptr<sys::Listener> listener, crypto::TlsAcceptor& tls);
-  async::Task<void> drain(Deadline deadline);
+  // Connections on which nothing is asked end after `patience`: a client that is about to ask is
+  // answered, and told that it was the last time.
+  async::Task<void> drain(Deadline deadline, Duration patience = {});
   std::size_t connections() const;
 
  private:

@@ -84,12 +84,15 @@ async::Task<ServerConnection::Next> ServerConnection::serve_one() {
   co_return co_await handle(*std::move(head), *framing);
 }
 
-// Waits between requests. False: the client has gone, the time is up, or the server drains.
+// Waits between requests. False: the client has gone, the time is up, or the server ends. What came
+// in that very moment is served.
 async::Task<bool> ServerConnection::await_first_byte() {
   while (input_.empty()) {
     input_.release();
-    if (input_.ended() || !co_await context_.idle.wait(*stream_)) co_return false;
+    if (input_.ended()) co_return false;
+    const bool goes_on = co_await context_.idle.wait(*stream_);
     if (!input_.take_ready(kIdleRoom)) co_return false;
+    if (!goes_on && input_.empty()) co_return false;
   }
   co_return true;
 }

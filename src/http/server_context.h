@@ -21,7 +21,7 @@ struct ServerContext {
   sys::Host& host;
   Handler& handler;
   ServerLimits limits;
-  async::Event draining;
+  async::Event draining;  // nothing more is accepted, and each answer says that it is the last
   IdleConnections idle;
 
  private:

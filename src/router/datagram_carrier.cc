@@ -22,6 +22,11 @@ async::Task<void> DatagramCarrier::run() {
   }
 }
 
+void DatagramCarrier::hand_over() {
+  users_.stop();
+  link_.close();
+}
+
 void DatagramCarrier::on_datagram(const std::string& from, const Datagram& datagram,
                                   std::string_view payload) {
   if (datagram.kind == DatagramKind::from_machine) return users_.answered(datagram, payload);

@@ -28,6 +28,9 @@ class DatagramCarrier : public backhaul::DatagramReceiver {
     return users_.serve(std::move(socket));
   }
   async::Task<void> run();
+  // Another router of this node takes what users and other nodes send from now on. What machines of
+  // this node answer still goes back.
+  void hand_over();
   void on_datagram(const std::string& from, const backhaul::Datagram& datagram,
                    std::string_view payload) override;
 

@@ -104,6 +104,11 @@ inline constexpr Duration kKeysRetry = 1s;
 inline constexpr Duration kTicketKeysCheck = 1min;  // whether the time has come for others
 inline constexpr std::size_t kMaxKeysAnswer = 64 * 1024;
 
+// The hand-over to a successor.
+inline constexpr Duration kFirstRoutes = 3s;    // for control to tell the routes as they are now
+inline constexpr Duration kRoutesPoll = 20ms;   // whether it has
+inline constexpr Duration kDrainPatience = 5s;  // with a connection on which nothing is asked
+
 // Calls to control.
 inline constexpr Duration kWakeTimeout = 5s;          // one call
 inline constexpr Duration kWakeInterval = 250ms;      // between two calls for one app, and

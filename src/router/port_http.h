@@ -31,7 +31,9 @@ class PortHttp {
   HttpDoors doors() const { return doors_; }
   async::Task<void> serve_plain();
   async::Task<void> serve_tls();
-  async::Task<void> drain(Deadline deadline) { return server_.drain(deadline); }
+  async::Task<void> drain(Deadline deadline, Duration patience) {
+    return server_.drain(deadline, patience);
+  }
   std::size_t connections() const { return server_.connections(); }
 
  private:

@@ -9,6 +9,7 @@ PreparedListener::PreparedListener(async::Loop& loop, std::unique_ptr<sys::Liste
       prepare_(std::move(prepare)),
       places_(loop, kMaxOpening),
       ready_(loop, kMaxOpening),
+      fed_(loop),
       preparations_(loop, kMaxOpening),
       feeding_(feed(*this)) {
   feeding_.start();
@@ -16,7 +17,24 @@ PreparedListener::PreparedListener(async::Loop& loop, std::unique_ptr<sys::Liste
 
 async::Task<Result<PreparedListener::Streams>> PreparedListener::accept() {
   auto ready = co_await ready_.pop();
-  co_return std::move(ready->item);  // never closed
+  if (!ready) co_return fail(Code::cancelled, "nothing more is accepted");
+  co_return std::move(ready->item);
+}
+
+sys::Listener::Left PreparedListener::stop() {
+  if (inner_->stop() == Left::nothing) {
+    feeding_.reset();
+    fed_.set();
+  }
+  finishing_ = finish(*this);
+  finishing_.start();
+  return Left::some;
+}
+
+async::Task<void> PreparedListener::finish(PreparedListener& self) {
+  co_await self.fed_.wait();
+  co_await self.preparations_.drained();
+  self.ready_.close();
 }
 
 async::Task<void> PreparedListener::feed(PreparedListener& self) {
@@ -25,6 +43,8 @@ async::Task<void> PreparedListener::feed(PreparedListener& self) {
     auto accepted = co_await self.inner_->accept();
     if (accepted) {
       self.preparations_.spawn(prepare(self, *std::move(accepted), std::move(permit)));
+    } else if (accepted.error().code == Code::cancelled) {
+      co_return self.fed_.set();
     } else {
       self.ready_.push({.item = fail(std::move(accepted).error()), .permit = std::move(permit)});
       co_await self.loop_.sleep(kAcceptPause);

@@ -27,6 +27,7 @@ class RouteStore {
   // Where a feed goes on: "<epoch>-<revision>", empty: from the start.
   std::string position() const;
   std::int64_t revision() const { return revision_; }
+  bool in_snapshot() const { return in_snapshot_; }  // whose end has not come yet
   const std::string& epoch() const { return epoch_; }
   routing::TablePtr table() const;
 

@@ -77,6 +77,7 @@ struct Router::Parts {
         log(h, config.access_log, state.counters.log_lines_dropped),
         http2(state.http2),
         stopped(h.loop),
+        chores(h.loop),
         tasks(h.loop) {
     state.loads.on_change([this](const std::string& machine) {
       teller.changed(machine);
@@ -103,7 +104,9 @@ struct Router::Parts {
     if (server == nullptr) return 0;
     return server->connections() + port_http->connections() + tcp->connections();
   }
+  async::Task<void> routes_of_now();
   async::Task<void> drain(Deadline deadline);
+  async::Task<void> hand_over(Deadline deadline);
 
   sys::Host& host;
   Config config;
@@ -132,7 +135,8 @@ struct Router::Parts {
   std::unique_ptr<http::Server> server;
   std::unique_ptr<http::Server> status_server;
   async::Event stopped;
-  async::TaskGroup tasks;  // last: uses the others
+  async::TaskGroup chores;  // what one router of a node does: reports, the routes' file
+  async::TaskGroup tasks;   // last: uses the others
 };
 
 Router::Router(sys::Host& host, Config config)
@@ -140,6 +144,7 @@ Router::Router(sys::Host& host, Config config)
 
 Router::~Router() {
   parts_->tasks.cancel_all();
+  parts_->chores.cancel_all();
   parts_->server.reset();
   parts_->port_http.reset();
   parts_->tcp.reset();
@@ -171,9 +176,12 @@ async::Task<void> Router::Parts::run(std::shared_ptr<Parts> parts, Listeners lis
       self.host, self.control(), std::move(self.config.certificate_keys), *self.tls);
   co_await self.load_routes();
   if (self.stopped.is_set()) co_return;
-  self.start_servers(listeners);
   self.tasks.spawn(self.certificates->change_ticket_keys());
   if (self.config.control) self.follow_control();
+  co_await self.routes_of_now();
+  if (self.stopped.is_set()) co_return;
+  self.start_servers(listeners);
+  if (self.config.on_serving) self.config.on_serving();
   self.tasks.spawn(backhaul::LoadTeller::run(self.teller));
   co_await self.stopped.wait();
 }
@@ -187,8 +195,17 @@ void Router::Parts::follow_control() {
       });
   tasks.spawn(feed->run());
   tasks.spawn(certificates->run());
-  tasks.spawn(loads.run());
-  tasks.spawn(file.keep());
+  chores.spawn(loads.run());
+  chores.spawn(file.keep());
+}
+
+// Until control has told the routes, or what has changed since those of the disk; not for ever.
+async::Task<void> Router::Parts::routes_of_now() {
+  const MonotonicTime end = host.loop.now() + config.routes_patience;
+  const auto told = [this] { return state.feed_connected && !store.in_snapshot(); };
+  while (config.control && !told() && host.loop.now() < end) {
+    co_await host.loop.sleep(kRoutesPoll);
+  }
 }
 
 void Router::Parts::start_servers(Listeners& listeners) {
@@ -248,7 +265,8 @@ std::unique_ptr<sys::Listener> Router::Parts::told(std::unique_ptr<sys::Listener
 std::unique_ptr<sys::Listener> Router::Parts::beside_passages(
     std::unique_ptr<sys::Listener> listener) {
   return std::make_unique<PreparedListener>(
-      host.loop, std::move(listener), [this](std::unique_ptr<sys::Stream> stream) {
+      host.loop, std::move(listener),
+      [this, source = tcp->source()](std::unique_ptr<sys::Stream> stream) {
         return past_passages(host, state, *tcp, std::move(stream));
       });
 }
@@ -305,21 +323,42 @@ async::Task<void> Router::Parts::load_routes() {
   log_info("router", "{} routes from {}", state.table->apps().size(), config.snapshot_path);
 }
 
-async::Task<void> Router::drain(Deadline deadline) {
-  if (parts_->server) co_await parts_->drain(deadline);
-  parts_->teller.end();
-  co_await parts_->backhaul_server.drain(deadline);
+async::Task<void> Router::drain(Deadline deadline, Successor successor) {
+  if (parts_->server != nullptr && successor == Successor::serves) {
+    co_await parts_->hand_over(deadline);
+  } else {
+    co_await parts_->drain(deadline);
+  }
   co_await parts_->log.flush();
-  co_await parts_->file.save();
   parts_->stopped.set();
 }
 
-// Nothing is accepted any more from its start; one wait for all that runs.
+// Nothing is accepted any more from its start; one wait for all that runs. Other nodes' requests
+// are served until users' have ended: nobody here would take them.
 async::Task<void> Router::Parts::drain(Deadline deadline) {
+  if (server != nullptr) {
+    async::TaskGroup draining(host.loop);
+    draining.spawn(server->drain(deadline));
+    draining.spawn(port_http->drain(deadline, {}));
+    draining.spawn(tcp->drain(deadline));
+    co_await draining.drained();
+  }
+  teller.end();
+  co_await backhaul_server.drain(deadline);
+  co_await file.save();
+}
+
+// The successor accepts already: everybody is told at once to turn to it.
+async::Task<void> Router::Parts::hand_over(Deadline deadline) {
+  chores.cancel_all();
+  datagrams.hand_over();
+  teller.end();
   async::TaskGroup draining(host.loop);
-  draining.spawn(server->drain(deadline));
-  draining.spawn(port_http->drain(deadline));
+  draining.spawn(server->drain(deadline, kDrainPatience));
+  draining.spawn(port_http->drain(deadline, kDrainPatience));
   draining.spawn(tcp->drain(deadline));
+  draining.spawn(backhaul_server.drain(deadline));
+  if (status_server != nullptr) draining.spawn(status_server->drain(deadline));
   co_await draining.drained();
 }
 

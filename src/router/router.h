@@ -13,6 +13,7 @@
 // theirs unless the config says otherwise. One thread: the host's loop.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,7 +53,15 @@ struct Config {
   // Of HTTP; those of programs of this machine are not counted.
   std::size_t connections_per_client = kMaxHttpPerClient;
   Duration tcp_idle = kTcpIdle;  // a connection of TCP on which nothing is said ends
+  // How long it waits for control's routes before it serves those of the disk: while another one
+  // serves, there is no hurry.
+  Duration routes_patience = {};
+  std::function<void()> on_serving{};  // called once, when it serves
 };
+
+// Who serves users once this router drains: nobody here, or another router that serves the same
+// listeners already.
+enum class Successor { none, serves };
 
 struct Listeners {
   std::vector<std::unique_ptr<sys::Listener>> http{};
@@ -71,7 +80,9 @@ class Router {
   // Loads the saved routes, then follows the feed and serves. Once.
   async::Task<void> run(Listeners listeners);
   // Stops accepting, lets requests end (the rest is cut at `deadline`), saves; `run` then ends.
-  async::Task<void> drain(Deadline deadline);
+  // With a successor nothing that arrives is lost: what was accepted is served, clients and other
+  // nodes' routers are told to ask anew, and the routes' file, the reports and UDP are left to it.
+  async::Task<void> drain(Deadline deadline, Successor successor = Successor::none);
 
   // Of a router without a control: takes effect at once, requests under way keep what they have.
   void set_routes(routing::TablePtr routes);

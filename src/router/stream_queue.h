@@ -26,6 +26,8 @@ class StreamQueue : public sys::Listener {
     co_return *std::move(item);
   }
   sys::Address local() const override { return {}; }  // it has none of its own
+  // Whoever fills the queue closes it.
+  Left stop() override { return Left::some; }
 
  private:
   std::shared_ptr<Streams> streams_;

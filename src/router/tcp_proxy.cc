@@ -106,30 +106,57 @@ TcpProxy::TcpProxy(sys::Host& host, State& state, Dialer& dialer, crypto::TlsSer
       settings_(std::move(settings)),
       clients_(kMaxTcpPerClient, http::Loopback::counted),
       draining_(host.loop),
+      source_gone_(host.loop),
       tasks_(host.loop, kMaxTcpConnections) {}
 
 TcpProxy::~TcpProxy() {
   tasks_.cancel_all();
 }
 
+// Where connections come from.
+class TcpProxy::Source {
+ public:
+  explicit Source(TcpProxy& proxy) : proxy_(proxy) { ++proxy_.sources_; }
+  ~Source() {
+    --proxy_.sources_;
+    proxy_.source_gone_.notify_all();
+  }
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+ private:
+  TcpProxy& proxy_;
+};
+
+std::shared_ptr<TcpProxy::Source> TcpProxy::source() {
+  return std::make_shared<Source>(*this);
+}
+
 async::Task<void> TcpProxy::serve(std::unique_ptr<sys::Listener> listener) {
+  const Source counted(*this);
   while (!draining_.is_set()) {
     std::optional<Opened> accepted;
     co_await async::first_of(host_.loop, accept_into(*listener, accepted), draining_.wait());
-    if (!accepted) co_return;
-    if (!*accepted) {
+    if (!accepted) break;
+    if (*accepted) {
+      accept(**std::move(accepted));
+    } else {
       log_warning("tcp", "{}: {}", listener->local(), accepted->error().context);
       co_await host_.loop.sleep(kAcceptPause);
-      continue;
-    }
-    const sys::Address local = (**accepted)->local();
-    const auto owner = state_.table->find_owner(model::Protocol::tcp, local.host(), local.port());
-    if (owner) {
-      take(**std::move(accepted), *owner);
-    } else {
-      ++state_.tcp.no_service;
     }
   }
+  if (listener->stop() == sys::Listener::Left::nothing) co_return;
+  while (auto accepted = co_await listener->accept()) accept(*std::move(accepted));
+}
+
+void TcpProxy::accept(std::unique_ptr<sys::Stream> stream) {
+  const sys::Address local = stream->local();
+  const auto owner = state_.table->find_owner(model::Protocol::tcp, local.host(), local.port());
+  if (!owner) {
+    ++state_.tcp.no_service;
+    return;
+  }
+  take(std::move(stream), *owner);
 }
 
 void TcpProxy::take(std::unique_ptr<sys::Stream> stream, routing::PortOwner owner) {
@@ -270,8 +297,15 @@ void TcpProxy::finish(const Connection& c) {
 
 async::Task<void> TcpProxy::drain(Deadline deadline) {
   draining_.set();
-  co_await async::first_of(host_.loop, tasks_.drained(), sleep_until(host_.loop, deadline.at));
+  co_await async::first_of(host_.loop, drained(), sleep_until(host_.loop, deadline.at));
   tasks_.cancel_all();
+}
+
+async::Task<void> TcpProxy::drained() {
+  while (sources_ > 0) co_await source_gone_.wait();
+  doors_.plain->close();
+  doors_.tls->close();
+  co_await tasks_.drained();
 }
 
 }  // namespace perigee::router

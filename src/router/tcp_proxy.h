@@ -50,14 +50,19 @@ class TcpProxy {
 
   // Connections to ports of apps, found by the address and port that they came to. Until drained.
   async::Task<void> serve(std::unique_ptr<sys::Listener> listener);
-  // A connection whose owner was found otherwise.
+  // A connection whose owner was found otherwise. A drain waits until nobody holds a Source who
+  // may come with one.
   void take(std::unique_ptr<sys::Stream> stream, routing::PortOwner owner);
-  // Accepts no more, and lets connections end until then.
+  class Source;
+  std::shared_ptr<Source> source();
+  // Accepts no more, has nothing more to hand over, and lets connections end until then.
   async::Task<void> drain(Deadline deadline);
   std::size_t connections() const { return tasks_.size(); }
 
  private:
   struct Connection;
+  void accept(std::unique_ptr<sys::Stream> stream);
+  async::Task<void> drained();
   async::Task<void> run(std::unique_ptr<sys::Stream> stream, routing::PortOwner owner);
   void hand_over(std::unique_ptr<sys::Stream> stream, const routing::PortOwner& owner);
   async::Task<Result<void>> pass(Connection& c, std::unique_ptr<sys::Stream> stream);
@@ -78,6 +83,8 @@ class TcpProxy {
   Settings settings_;
   http::ClientSlots clients_;
   async::Event draining_;
+  std::size_t sources_ = 0;
+  async::Notify source_gone_;
   async::TaskGroup tasks_;  // last: uses the others
 };
 

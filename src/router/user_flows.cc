@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "async/combine.h"
 #include "backhaul/limits.h"
 #include "base/log.h"
 #include "routing/choose.h"
@@ -47,7 +48,8 @@ UserFlows::UserFlows(sys::Host& host, State& state, backhaul::Client& nodes,
       link_(link),
       waker_(waker),
       own_node_(std::move(own_node)),
-      candidates_(host.loop, state, nodes, own_node_) {}
+      candidates_(host.loop, state, nodes, own_node_),
+      stopped_(host.loop) {}
 UserFlows::~UserFlows() = default;
 
 async::Task<void> UserFlows::serve(std::unique_ptr<sys::Datagrams> socket) {
@@ -59,11 +61,16 @@ async::Task<void> UserFlows::serve(std::unique_ptr<sys::Datagrams> socket) {
     }
   };
   const Guard guard{*this, socket.get()};
+  co_await async::first_of(host_.loop, receive_all(*socket), stopped_.wait());
+  while (flows_.size() > 0) co_await host_.loop.sleep(kFlowSweep);
+}
+
+async::Task<void> UserFlows::receive_all(sys::Datagrams& socket) {
   std::string buffer(backhaul::kMaxDatagram + 1, '\0');
   for (std::size_t count = 1;; ++count) {
-    const auto received = co_await socket->receive(buffer);
+    const auto received = co_await socket.receive(buffer);
     if (received) {
-      take(*socket, *received, std::string_view(buffer).substr(0, received->size));
+      take(socket, *received, std::string_view(buffer).substr(0, received->size));
     } else {
       log_warning("datagrams", "{}", received.error().context);
       co_await host_.loop.sleep(kDatagramErrorPause);

@@ -30,16 +30,19 @@ class UserFlows {
             Waker& waker, std::string own_node);
   ~UserFlows();
 
-  // What users send to one port of ours, or to many. Until cancelled.
+  // What users send to one port of ours, or to many. Until cancelled, or stopped and all flows are
+  // over.
   async::Task<void> serve(std::unique_ptr<sys::Datagrams> socket);
   // What a machine said, or what its router gave back.
   void answered(const backhaul::Datagram& datagram, std::string_view payload);
   void refused(const backhaul::Datagram& datagram, std::string_view payload);
   void expire();
+  void stop() { stopped_.set(); }  // takes nothing more from users
   std::size_t size() const { return flows_.size(); }
 
  private:
   struct Flow;
+  async::Task<void> receive_all(sys::Datagrams& socket);
   void take(sys::Datagrams& socket, const sys::Datagrams::Received& received,
             std::string_view payload);
   Flow* flow_of(sys::Datagrams& socket, const sys::Datagrams::Received& received);
@@ -56,6 +59,7 @@ class UserFlows {
   Waker& waker_;
   std::string own_node_;
   Candidates candidates_;
+  async::Event stopped_;
   FlowTable<Flow> flows_{kMaxUserFlows, kMaxFlowsPerClient};
 };
 

@@ -48,6 +48,11 @@ class Listener {
   virtual ~Listener() = default;
   virtual async::Task<Result<std::unique_ptr<Stream>>> accept() = 0;
   virtual Address local() const = 0;
+  // Takes no more connections; those of its queue wait for whoever else has the socket.
+  //   nothing: that was all; nobody may wait in `accept`
+  //   some: `accept` still gives what was taken before, then `cancelled`
+  enum class Left { nothing, some };
+  virtual Left stop() { return Left::nothing; }
 };
 
 // coming: the address may not be this machine's yet.
