@@ -82,6 +82,10 @@ class FleetLab(Lab):
                        lambda control=control: wanted.items() <= self.states(control).items(),
                        pause=0.5)
 
+    def reload(self, city):
+        """Everything of the city's node anew, in order."""
+        self.cli('exec', city, '--', 'perigeed', 'reload')
+
     # ---- users ----
 
     def users(self, app, rate, cities=None):

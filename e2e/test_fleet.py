@@ -23,7 +23,6 @@ OUTAGE_S = float(os.environ.get('PERIGEE_OUTAGE_S', '60'))
 CUT_S = float(os.environ.get('PERIGEE_CUT_S', '20'))
 RATE = 4  # requests a second and city
 DETECTION_S = 2.0  # until nothing is sent to a node that is dead or cut off
-ROUTER_BACK_S = 1.0
 SETTLE_S = 60
 LOST_S = 20  # a node that says nothing for 15 s is lost
 
@@ -103,7 +102,6 @@ class FleetTest(unittest.TestCase):
         self.assertIn(words, done.stdout + done.stderr)
 
     def scenario_fleet_without_control_and_etcd_no_request_fails_routers_restarted_meanwhile(self):
-        restarts = {}
         with self.lab.users('there', RATE) as users:
             time.sleep(3)
             start = time.monotonic()
@@ -115,8 +113,7 @@ class FleetTest(unittest.TestCase):
             self.no_control_answers()
             for number, city in enumerate(CITIES, 1):
                 time.sleep(max(0, start + OUTAGE_S * number / (len(CITIES) + 1) - time.monotonic()))
-                restarts[city] = time.monotonic()
-                self.assertEqual(len(self.lab.kill(city, 'perigeed', ' router ')), 1)
+                self.lab.reload(city)
             time.sleep(max(0, start + OUTAGE_S - time.monotonic()))
             self.no_control_answers()
             self.lab.cli('up')
@@ -125,8 +122,7 @@ class FleetTest(unittest.TestCase):
             time.sleep(2)
         self.assertGreater(users.asked(), 0.9 * OUTAGE_S * RATE * len(CITIES), 'they did ask')
         for city in CITIES:
-            moment = restarts[city]
-            self.none_failed(users, city, [(moment - 0.1, moment + ROUTER_BACK_S)], start)
+            self.none_failed(users, city, since=start)
         self.agree()
 
     def scenario_fleet_a_node_that_dies_costs_the_requests_of_its_detection_alone(self):

@@ -8,21 +8,30 @@
 #include <iterator>
 
 #include "async/combine.h"
+#include "async/task_group.h"
 #include "base/log.h"
+#include "bin/lone_sockets.h"
+#include "bin/reload.h"
 #include "bin/role.h"
 #include "bin/router_drain.h"
 #include "config/router_config.h"
 #include "crypto/aead.h"
 #include "router/router.h"
 #include "secrets/key_ring.h"
+#include "supervisor/successor.h"
+#include "supervisor/supervisor.h"
 #include "sys/open_files.h"
 #include "sys/posix_host.h"
+#include "sys/service_manager.h"
 
 namespace perigee::bin {
 namespace {
 
 constexpr std::size_t kPoolThreads = 2;
-constexpr int kBacklog = 4096;
+
+std::vector<int> signals() {
+  return {SIGTERM, SIGINT, SIGHUP, SIGUSR2, supervisor::kHandOver};
+}
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -86,65 +95,6 @@ class FixedRoutes {
   secrets::KeyRing ring_;
 };
 
-Result<std::vector<sys::Fd>> open_listeners(const std::vector<std::string>& addresses) {
-  std::vector<sys::Fd> out;
-  for (const std::string& text : addresses) {
-    TRY(const sys::Address address, sys::Address::parse(text));
-    TRY(sys::Fd fd, sys::listen_socket(address, kBacklog));
-    out.push_back(std::move(fd));
-  }
-  return out;
-}
-
-Result<std::vector<sys::Fd>> open_datagram_sockets(const std::vector<std::string>& addresses) {
-  std::vector<sys::Fd> out;
-  for (const std::string& text : addresses) {
-    TRY(const sys::Address address, sys::Address::parse(text));
-    TRY(sys::Fd fd, sys::datagram_socket(address));
-    out.push_back(std::move(fd));
-  }
-  return out;
-}
-
-// What it listens on, opened while it may bind low ports.
-struct Opened {
-  std::vector<sys::Fd> http;
-  std::vector<sys::Fd> https;
-  std::vector<sys::Fd> tcp;
-  std::vector<sys::Fd> udp;
-};
-
-Result<Opened> open_all(const config::RouterConfig& file) {
-  Opened out;
-  TRY(out.http, open_listeners(file.http));
-  TRY(out.https, open_listeners(file.https));
-  TRY(out.tcp, open_listeners(file.tcp));
-  TRY(out.udp, open_datagram_sockets(file.udp));
-  return out;
-}
-
-Result<std::vector<std::unique_ptr<sys::Listener>>> adopt(sys::PosixHost& host,
-                                                          std::vector<sys::Fd> fds) {
-  std::vector<std::unique_ptr<sys::Listener>> out;
-  for (sys::Fd& fd : fds) {
-    TRY(auto listener, host.adopt_listener(std::move(fd)));
-    out.push_back(std::move(listener));
-  }
-  return out;
-}
-
-Result<router::Listeners> adopt_all(sys::PosixHost& host, Opened opened) {
-  router::Listeners out;
-  TRY(out.http, adopt(host, std::move(opened.http)));
-  TRY(out.https, adopt(host, std::move(opened.https)));
-  TRY(out.tcp, adopt(host, std::move(opened.tcp)));
-  for (sys::Fd& fd : opened.udp) {
-    TRY(auto socket, host.adopt_datagrams(std::move(fd)));
-    out.udp.push_back(std::move(socket));
-  }
-  return out;
-}
-
 // A file with a mistake changes nothing.
 Result<void> reload(const std::string& path, const FixedRoutes& routes, router::Router& router) {
   TRY(const config::RouterConfig config, config::load_router_config(path));
@@ -164,20 +114,60 @@ async::Task<void> reload_on_signal(sys::PosixHost& host, const std::string& path
   }
 }
 
-async::Task<void> live(sys::PosixHost& host, const std::string& path, const FixedRoutes& routes,
-                       router::Router& router) {
-  co_await async::first_of(host.loop(), drain_on_signal(host, router),
-                           reload_on_signal(host, path, routes, router));
+// Runs the program anew, beside this process.
+sys::Spawn spawn_of(const std::string& program, const std::string& config_file,
+                    const LoneSockets& sockets) {
+  sys::Spawn spawn{.argv = {program, "router", "--config", config_file}};
+  spawn.held_signals = signals();
+  sockets.pass_to(spawn);
+  return spawn;
+}
+
+// Until a successor serves.
+async::Task<void> succeed_on_signal(sys::PosixHost& host, const sys::Spawn& spawn) {
+  for (;;) {
+    co_await host.wait_for_signal({SIGUSR2});
+    log_info("router", "starting {} to take over", spawn.argv.front());
+    const auto successor = co_await supervisor::start_successor(host, spawn);
+    if (successor) {
+      sys::tell_service_manager(fmt::format("MAINPID={}", (*successor)->pid()));
+      co_return;
+    }
+    log_error("router", "{}: {}; process {} serves on", spawn.argv.front(),
+              successor.error().context, ::getpid());
+  }
+}
+
+struct Life {
+  sys::PosixHost& host;
+  const std::string& config_file;
+  const FixedRoutes& routes;
+  const LoneSockets& sockets;
+  router::Router& router;
+  std::string program;
+  Duration drain;
+};
+
+async::Task<void> live(const Life& life) {
+  const sys::Spawn spawn = spawn_of(life.program, life.config_file, life.sockets);
+  async::TaskGroup reloading(life.host.loop());
+  reloading.spawn(reload_on_signal(life.host, life.config_file, life.routes, life.router));
+  const auto ended = co_await async::first_of(life.host.loop(),
+                                              drain_on_signal(life.host, life.router, life.drain),
+                                              succeed_on_signal(life.host, spawn));
+  if (ended == async::Winner::second) co_await hand_over(life.host, life.router, life.drain);
 }
 
 }  // namespace
 
 Result<void> lone_router_main(const std::string& config_file) {
+  sys::hold_signals(signals());
+  const std::string program = own_program();
   TRY(const config::RouterConfig file, config::load_router_config(config_file));
   for (const std::string& warning : file.warnings) log_warning("router", "{}", warning);
   TRY(const auto host, sys::PosixHost::open(kPoolThreads));
   TRY_VOID(sys::raise_open_files());
-  TRY(Opened opened, open_all(file));
+  TRY(const LoneSockets sockets, LoneSockets::open(file));
   TRY_VOID(drop_privileges(file.uid, file.gid));
   const NodeId node(host_name());
   const FixedRoutes routes(host->host(), node);
@@ -187,16 +177,20 @@ Result<void> lone_router_main(const std::string& config_file) {
   config.domain = file.domain;
   config.access_log = file.access_log;
   config.certificate_keys = routes.keys();
+  config.on_serving = [] {
+    supervisor::report_ready();
+    sys::tell_service_manager("READY=1");
+  };
   TRY(config.routes, routes.table(file));
   TRY(config.proxy_from, prefixes_of(file.proxy_from));
   if (file.connections_per_client > 0) {
     config.connections_per_client = static_cast<std::size_t>(file.connections_per_client);
   }
-  TRY(router::Listeners listeners, adopt_all(*host, std::move(opened)));
+  TRY(router::Listeners listeners, sockets.listeners(*host));
   log_info("router", "{} apps of {}", file.apps.size(), config_file);
   router::Router router(host->host(), std::move(config));
-  host->loop().run(async::first_of(host->loop(), router.run(std::move(listeners)),
-                                   live(*host, config_file, routes, router)));
+  const Life life{*host, config_file, routes, sockets, router, program, file.drain};
+  host->loop().run(async::first_of(host->loop(), router.run(std::move(listeners)), live(life)));
   return {};
 }
 

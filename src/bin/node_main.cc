@@ -12,6 +12,7 @@
 #include "async/combine.h"
 #include "backhaul/limits.h"
 #include "base/log.h"
+#include "bin/reload.h"
 #include "bin/role.h"
 #include "secrets/key_file.h"
 #include "supervisor/supervisor.h"
@@ -99,10 +100,8 @@ std::vector<std::string> backhaul_of(const config::NodeConfig& node) {
 Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Paths& paths,
                                        const config::NodeConfig& node,
                                        const std::string& config_file) {
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   supervisor::RoleSpec role{.name = name,
-                            .argv = {program.string(), name, "--config", config_file},
+                            .argv = {own_program(), name, "--config", config_file},
                             .listeners = {},
                             .log_path = paths.role_log(name)};
   // Who may say what on control.sock is decided by the peer's user id, not by the path's mode. In a
@@ -116,6 +115,7 @@ Result<supervisor::RoleSpec> role_spec(const std::string& name, const config::Pa
   role.listeners.push_back({.name = "internal", .address = internal, .mode = mode});
   if (name == "control") TRY_VOID(add_listeners(role, "api", node.api_listen));
   if (name == "worker") TRY_VOID(add_listeners(role, "metrics", node.metrics_listen));
+  if (name == "router") role.drain = node.router_drain;
   if (name == "router") TRY_VOID(add_users_listeners(role, node));
   if (name == "router") {  // the mesh may come up later than the router
     TRY_VOID(add_listeners(role, "backhaul", backhaul_of(node), sys::Binding::coming));
@@ -141,11 +141,6 @@ Result<supervisor::Config> supervisor_config(const config::Paths& paths,
     config.roles.push_back(std::move(role));
   }
   return config;
-}
-
-async::Task<void> await_signal(sys::PosixHost& host) {
-  const int number = co_await host.wait_for_signal({SIGTERM, SIGINT});
-  log_info("perigeed", "ending on signal {}", number);
 }
 
 Result<void> mark_down(const config::Paths& paths) {
@@ -176,6 +171,7 @@ Result<void> node_main(const config::Paths& paths, const config::NodeConfig& nod
                 "perigeed needs root (taps, VMs): run it with sudo or as a system service");
   }
   ::umask(022);
+  sys::hold_signals({SIGTERM, SIGINT, SIGHUP});
   TRY(const auto host, sys::PosixHost::open(2));
   TRY_VOID(make_directories(paths, node));
   TRY_VOID(host->loop().run(ensure_secrets(host->host(), paths)));
@@ -183,7 +179,7 @@ Result<void> node_main(const config::Paths& paths, const config::NodeConfig& nod
   supervisor::Supervisor supervisor(*host, std::move(config));
   TRY_VOID(supervisor.start());
   async::Loop& loop = host->loop();
-  loop.run(async::first_of(loop, supervisor.run(), await_signal(*host)));
+  loop.run(async::first_of(loop, supervisor.run(), live(*host, supervisor, paths, config_file)));
   loop.run(supervisor.stop());
   ::unlink(paths.down_marker().c_str());
   return {};

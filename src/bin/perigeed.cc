@@ -12,6 +12,7 @@
 #include "bin/join_main.h"
 #include "bin/lone_router.h"
 #include "bin/node_main.h"
+#include "bin/reload.h"
 #include "bin/role.h"
 #include "supervisor/listeners.h"
 #include "supervisor/pid_file.h"
@@ -32,21 +33,24 @@ usage: perigeed [--config FILE]            supervise the roles of this node
                                            plain `perigeed` is enough. FILE -: the token is on
                                            standard input. Or it is in PERIGEE_JOIN_TOKEN, or in
                                            --token TOKEN, where all users of the server see it
+       perigeed reload                     have the perigeed that runs become this program, with
+                                           its configuration read anew; machines and requests go on
        perigeed down [--keep-machines]     end the node, its machines too unless told otherwise
        perigeed control|worker|router|link be that role (started by the supervisor)
        perigeed router --config FILE       a router alone, without a node around it: it serves what
                                            FILE says (docs/router-alone.md) and reads it anew on
-                                           SIGHUP
+                                           SIGHUP; on SIGUSR2 the program is started anew and takes
+                                           over, without a lost request
        perigeed --version | --help
 
 The configuration is /etc/perigee/perigeed.toml; a missing file means all defaults. PERIGEE_ROOT
 moves it and all state, sockets and logs under one directory. `perigee up` starts perigeed in the
 background; under systemd, run it in the foreground with KillMode=process and Restart=on-failure:
-machines survive its restarts.
+machines survive its restarts. SIGHUP is `reload` with the program that it was started from.
 )";
 
 struct Arguments {
-  std::string verb;  // "", "down", a role
+  std::string verb;  // "", "down", "reload", a role
   std::string config_file;
   Machines machines = Machines::stop;
   JoinOptions join;  // `control` empty: no
@@ -119,6 +123,7 @@ Result<void> dispatch(const Arguments& arguments, const config::Paths& paths) {
     for (const std::string& warning : node.warnings) log_warning("perigeed", "{}", warning);
     return node_main(paths, node, arguments.config_file);
   }
+  if (arguments.verb == "reload") return reload_main(paths);
   if (arguments.verb == "down") {
     return down_main(paths, node, arguments.config_file, arguments.machines);
   }

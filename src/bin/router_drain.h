@@ -7,7 +7,10 @@
 
 namespace perigee::bin {
 
-// At SIGTERM or SIGINT: no new connections, and time for the requests under way.
-async::Task<void> drain_on_signal(sys::PosixHost& host, router::Router& router);
+// At SIGTERM or SIGINT: no new connections, and a little time for the requests under way. At
+// supervisor::kHandOver, which says that a successor serves: as hand_over().
+async::Task<void> drain_on_signal(sys::PosixHost& host, router::Router& router, Duration drain);
+// A successor serves: lets what is under way end, for so long at most, or until SIGTERM or SIGINT.
+async::Task<void> hand_over(sys::PosixHost& host, router::Router& router, Duration drain);
 
 }  // namespace perigee::bin

@@ -7,6 +7,7 @@
 #include "bin/router_drain.h"
 #include "router/router.h"
 #include "secrets/key_file.h"
+#include "supervisor/successor.h"
 #include "sys/open_files.h"
 
 namespace perigee::bin {
@@ -41,6 +42,8 @@ Result<void> router_main(RoleContext context) {
   if (const int bound = context.node.connections_per_client; bound > 0) {
     config.connections_per_client = static_cast<std::size_t>(bound);
   }
+  if (supervisor::takes_over()) config.routes_patience = router::kFirstRoutes;
+  config.on_serving = supervisor::report_ready;
   router::Listeners listeners;
   TRY(listeners.http, context.take_listeners("http"));
   TRY(listeners.https, context.take_listeners("https"));
@@ -51,7 +54,7 @@ Result<void> router_main(RoleContext context) {
   router::Router router(context.host.host(), std::move(config));
   async::Loop& loop = context.host.loop();
   loop.run(async::first_of(loop, router.run(std::move(listeners)),
-                           drain_on_signal(context.host, router)));
+                           drain_on_signal(context.host, router, context.node.router_drain)));
   return {};
 }
 

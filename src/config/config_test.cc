@@ -35,6 +35,7 @@ http = ["0.0.0.0:80"]
 https = []
 backhaul = ["[fd00::1]:4282"]
 domain = "example.net"
+drain = "2m"
 uid = 5
 gid = 6
 [control]
@@ -60,6 +61,7 @@ destroyed_mib = 0
   CHECK(config->https_listen.empty());
   CHECK(config->backhaul_listen == std::vector<std::string>{"[fd00::1]:4282"});
   CHECK(config->metrics_listen.size() == 2);
+  CHECK(config->router_drain == 120s);
   CHECK(config->router_uid == 5);
   CHECK(config->memory_mib == 4096);
   CHECK(config->autostop_idle == 90s);
@@ -82,6 +84,7 @@ TEST_CASE("a wrong key fails with file and line, an unknown one warns") {
       {"[control]\nautostop_idle = 0", "perigeed.toml:2: control.autostop_idle: from 1s to 24h"},
       {"roles = [\"king\"]", "perigeed.toml:1: roles: 'king' is not control, worker or router"},
       {"node = 5", "perigeed.toml:1: node: expected a string, found a whole number"},
+      {"[router]\ndrain = 0", "perigeed.toml:2: router.drain: from 1s to 1h"},
       {"[router]\nuid = 0", "perigeed.toml:2: router.uid: 0 is not from 1 to 4000000000"},
       {"[api]\nlisten = [1]",
        "perigeed.toml:2: api.listen: expected a list of strings, found a whole number in it"},

@@ -112,6 +112,7 @@ Result<void> read_router(Section& top, NodeConfig& config) {
   constexpr std::int64_t kMaxPerClient = 1'000'000;
   TRY(auto router, top.section("router"));
   if (!router) return {};
+  TRY_VOID(read_duration(*router, "drain", config.router_drain, {1s, "1s"}, {1h, "1h"}));
   TRY(auto http, router->strings("http"));
   TRY(auto https, router->strings("https"));
   TRY(auto tcp, router->strings("tcp"));

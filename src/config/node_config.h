@@ -41,8 +41,10 @@ struct NodeConfig {
   int connections_per_client = 0;                           // [router]; 0: as usual
   std::vector<std::string> backhaul_listen;                 // [router] backhaul
   std::string domain = "localhost";                         // [router] domain
-  uid_t router_uid = 64990;                                 // [router] uid
-  gid_t router_gid = 64990;                                 // [router] gid
+  // [router] drain: what a router may still serve that has handed over
+  Duration router_drain = 30s;
+  uid_t router_uid = 64990;  // [router] uid
+  gid_t router_gid = 64990;  // [router] gid
 
   std::vector<std::string> metrics_listen{"127.0.0.1:9280"};  // [metrics] listen
 

@@ -16,6 +16,8 @@ namespace perigee::config {
 namespace {
 
 constexpr std::int64_t kMaxUid = 4'000'000'000;
+constexpr Duration kLeastDrain = 1s;
+constexpr Duration kMostDrain = 1h;
 constexpr std::size_t kMaxApps = 10'000;
 constexpr std::size_t kMaxMachines = 256;    // of an app
 constexpr std::size_t kMaxHosts = 256;       // of an app
@@ -161,6 +163,7 @@ Result<void> read_top(Section& top, RouterConfig& config) {
   TRY(const auto uid, top.integer("uid", 1, kMaxUid));
   TRY(const auto gid, top.integer("gid", 1, kMaxUid));
   TRY(const auto region, top.string("region"));
+  TRY(const auto drain, top.duration("drain"));
   take(config.http, std::move(http));
   take(config.https, std::move(https));
   take(config.tcp, std::move(tcp));
@@ -173,6 +176,10 @@ Result<void> read_top(Section& top, RouterConfig& config) {
   if (per_client) config.connections_per_client = static_cast<int>(*per_client);
   take(config.domain, std::move(domain));
   take(config.access_log, std::move(log));
+  take(config.drain, drain);
+  if (config.drain < kLeastDrain || config.drain > kMostDrain) {
+    return top.wrong("drain", "from 1s to 1h");
+  }
   if (uid) config.uid = static_cast<uid_t>(*uid);
   if (gid) config.gid = static_cast<gid_t>(*gid);
   if (config.http.empty() && config.https.empty() && config.tcp.empty() && config.udp.empty()) {

@@ -31,6 +31,7 @@ https = ["0.0.0.0:443", "[::]:443"]
 region = "fra"
 domain = "example.net"
 access_log = "log/access.log"
+drain = "90s"
 uid = 5
 gid = 6
 
@@ -51,6 +52,7 @@ soft_limit = 100
   CHECK(config->region == RegionCode("fra"));
   CHECK(config->domain == "example.net");
   CHECK(config->access_log == "log/access.log");
+  CHECK(config->drain == 90s);
   CHECK(config->uid == 5);
   CHECK(config->gid == 6);
   REQUIRE(config->apps.size() == 1);
@@ -105,6 +107,8 @@ TEST_CASE("a wrong file is refused with file and line") {
   CHECK_FALSE(parse(fmt::format("[[app]]\n{0}\n{1}[[app]]\n{0}\n{1}", good, kService)).has_value());
   CHECK_FALSE(parse("http = []").has_value());
   CHECK_FALSE(parse("uid = 0").has_value());
+  CHECK_FALSE(parse("drain = \"0s\"").has_value());
+  CHECK_FALSE(parse("drain = \"2h\"").has_value());
   CHECK(parse("htps = []").value().warnings.size() == 1);
 }
 

@@ -32,6 +32,13 @@ struct Handover : Fixture {
     tasks.spawn(made->run(std::move(listeners)));
     return made;
   }
+  // Notes when it serves.
+  Config watched(Duration patience) {
+    Config config;
+    config.routes_patience = patience;
+    config.on_serving = [this] { serves = true; };
+    return config;
+  }
   void start() {
     publish();
     start_control();
@@ -39,7 +46,7 @@ struct Handover : Fixture {
     wait_for_routes();
   }
   void hand_over() {
-    successor = serve({.routes_patience = 10s, .on_serving = [this] { serves = true; }});
+    successor = serve(watched(10s));
     for (int i = 0; i < 500 && !serves; ++i) sleep(10ms);
     REQUIRE(serves);
     tasks.spawn(drain());
@@ -158,7 +165,7 @@ TEST_CASE_FIXTURE(Handover, "a successor waits for the routes as they are now, b
   target("m1", "127.0.0.1");
   feed.add(R"({"version":1,"epoch":"e","revision":1,"snapshot":true})");
   start_control();
-  successor = serve({.routes_patience = 10s, .on_serving = [this] { serves = true; }});
+  successor = serve(watched(10s));
   sleep(200ms);
   CHECK_FALSE(serves);
   feed.add(route_line(1));
@@ -168,7 +175,7 @@ TEST_CASE_FIXTURE(Handover, "a successor waits for the routes as they are now, b
   CHECK(exchange(*connect()).ends_with("m1:"));
   serves = false;
   feed_server.reset();  // control is gone
-  router = serve({.routes_patience = 300ms, .on_serving = [this] { serves = true; }});
+  router = serve(watched(300ms));
   for (int i = 0; i < 500 && !serves; ++i) sleep(10ms);
   CHECK(serves);
 }

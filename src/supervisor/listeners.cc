@@ -92,8 +92,31 @@ bool started_by_supervisor() {
   return std::getenv(kListenersVariable) != nullptr;
 }
 
-Result<std::multimap<std::string, sys::Fd>> inherited_listeners() {
-  const char* text = std::getenv(kListenersVariable);
+void pass_listeners(sys::Spawn& spawn, const std::vector<NamedDescriptor>& ours,
+                    const char* variable) {
+  std::vector<NamedDescriptor> theirs;
+  for (const auto& [name, fd] : ours) {
+    const int number = kFirstListener + static_cast<int>(theirs.size());
+    theirs.push_back({name, number});
+    spawn.descriptors.emplace_back(fd, number);
+  }
+  set_variable(spawn, variable, format_listeners(theirs));
+}
+
+void set_variable(sys::Spawn& spawn, const std::string& name, std::string value) {
+  if (!spawn.env) {
+    spawn.env.emplace();
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+      const auto pair = split_once(*entry, '=');
+      if (pair) spawn.env->emplace_back(pair->first, pair->second);
+    }
+  }
+  std::erase_if(*spawn.env, [&](const auto& each) { return each.first == name; });
+  spawn.env->emplace_back(name, std::move(value));
+}
+
+Result<std::multimap<std::string, sys::Fd>> inherited_listeners(const char* variable) {
+  const char* text = std::getenv(variable);
   TRY(const std::vector<NamedDescriptor> named, parse_listeners(text == nullptr ? "" : text));
   std::multimap<std::string, sys::Fd> out;
   for (const auto& [name, fd] : named) {

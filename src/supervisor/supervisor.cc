@@ -12,12 +12,14 @@
 #include <filesystem>
 #include <ranges>
 #include <thread>
+#include <utility>
 
 #include "async/combine.h"
 #include "base/log.h"
 #include "supervisor/listeners.h"
 #include "supervisor/pid_file.h"
 #include "supervisor/prefix_sockets.h"
+#include "supervisor/successor.h"
 
 namespace perigee::supervisor {
 namespace {
@@ -28,6 +30,11 @@ constexpr Duration kStable = 10s;   // a role that ran this long starts with no 
 constexpr Duration kNewcomer = 3s;  // from a role's fork to its pid file
 constexpr Duration kNewcomerPause = 20ms;
 constexpr std::uintmax_t kMaxLogBytes = 64 * 1024 * 1024;
+
+// Of a process that still serves beside its successor.
+std::string predecessor_path(const std::string& run_directory, std::string_view name) {
+  return pid_path(run_directory, fmt::format("{}.predecessor", name));
+}
 
 // There while a role is being started: between the fork and its pid file.
 std::string starting_path(const std::string& run_directory, std::string_view name) {
@@ -67,15 +74,35 @@ async::Task<Result<sys::ExitStatus>> ended(sys::Process& process) {
   co_return co_await process.wait();
 }
 
+async::Task<void> note_end(sys::Process& process, std::optional<sys::ExitStatus>& status) {
+  status = co_await process.wait();
+}
+
+async::Task<void> sleep_for(async::Loop& loop, Duration time) {
+  co_await loop.sleep(time);
+}
+
 }  // namespace
 
 struct Supervisor::Role {
+  Role(async::Loop& loop, RoleSpec s) : spec(std::move(s)), changed(loop) {}
+
   RoleSpec spec;
   std::vector<std::string> names;  // of its listeners: those of the spec, then of its prefixes
   std::vector<sys::Fd> listeners;
   std::unique_ptr<sys::Process> process;
+  std::uint64_t generation = 0;  // of `process`
+  // Still serves what it had before `process` came.
+  std::unique_ptr<sys::Process> predecessor;
+  bool handing_over = false;  // a successor of `process` is on its way
+  async::Notify changed;      // one of these four
   MonotonicTime started;
   Duration backoff = 0s;
+
+  // Until another process has taken the place of that one.
+  async::Task<void> replaced(std::uint64_t old) {
+    while (generation == old) co_await changed.wait();
+  }
 };
 
 Supervisor::Supervisor(sys::PosixHost& host, Config config)
@@ -96,8 +123,7 @@ Result<void> Supervisor::lock() {
 Result<void> Supervisor::start() {
   TRY_VOID(lock());
   for (const RoleSpec& spec : config_.roles) {
-    roles_.push_back(std::make_unique<Role>());
-    roles_.back()->spec = spec;
+    roles_.push_back(std::make_unique<Role>(host_.loop(), spec));
     TRY_VOID_AS(take_up(*roles_.back()), spec.name);
   }
   return {};
@@ -121,17 +147,19 @@ Result<void> Supervisor::take_up(Role& role) {
   return launch(role);
 }
 
-// One that runs and can't be adopted is ended.
+// One that runs and can't be adopted is ended. A role may have died when its predecessor had not
+// been told yet: then that is the role.
 bool Supervisor::adopt(Role& role) {
-  const auto pid = read_live_pid(pid_path(config_.run_directory, role.spec.name));
+  auto pid = read_live_pid(pid_path(config_.run_directory, role.spec.name));
+  if (!pid) pid = read_live_pid(predecessor_path(config_.run_directory, role.spec.name));
   if (!pid) return false;
   auto copies = copy_listeners_of(*pid, role.names);
   auto process = host_.host().processes.adopt(*pid);
   if (copies && process) {
     log_info("supervisor", "{} adopted (process {})", role.spec.name, *pid);
     role.listeners = *std::move(copies);
-    role.process = *std::move(process);
-    role.started = host_.loop().now();
+    begin(role, *std::move(process));
+    adopt_predecessor(role);
     return true;
   }
   log_warning("supervisor", "{} (process {}) can't be adopted, replacing it: {}", role.spec.name,
@@ -140,26 +168,47 @@ bool Supervisor::adopt(Role& role) {
   return false;
 }
 
+// What was left by a hand-over whose supervisor did not see the end. It may not have been told.
+void Supervisor::adopt_predecessor(Role& role) {
+  const std::string path = predecessor_path(config_.run_directory, role.spec.name);
+  const auto pid = read_live_pid(path);
+  auto process = pid && *pid != role.process->pid()
+                     ? host_.host().processes.adopt(*pid)
+                     : fail(Code::not_found, "no predecessor of {}", role.spec.name);
+  if (process && (*process)->signal(kHandOver)) {
+    role.predecessor = *std::move(process);
+  } else {
+    ::unlink(path.c_str());
+  }
+}
+
+void Supervisor::begin(Role& role, std::unique_ptr<sys::Process> process) {
+  role.process = std::move(process);
+  role.started = host_.loop().now();
+  ++role.generation;
+  role.changed.notify_all();
+}
+
+// `log`: its standard output and error.
+sys::Spawn Supervisor::spawn_of(const Role& role, const sys::Fd& log) {
+  std::vector<NamedDescriptor> ours;
+  for (std::size_t i = 0; i < role.listeners.size(); ++i) {
+    ours.push_back({role.names[i], role.listeners[i].get()});
+  }
+  sys::Spawn spawn{.argv = role.spec.argv, .descriptors = {{log.get(), 1}, {log.get(), 2}}};
+  spawn.new_session = true;
+  // A role that is told to end while it starts ends in order.
+  spawn.held_signals = {SIGTERM, kHandOver};
+  pass_listeners(spawn, ours);
+  return spawn;
+}
+
 Result<void> Supervisor::launch(Role& role) {
   TRY(const sys::Fd log, open_log(role.spec.log_path));
-  std::vector<NamedDescriptor> named;
-  std::vector<std::pair<int, int>> descriptors{{log.get(), 1}, {log.get(), 2}};
-  for (std::size_t i = 0; i < role.listeners.size(); ++i) {
-    const int number = kFirstListener + static_cast<int>(i);
-    named.push_back({role.names[i], number});
-    descriptors.emplace_back(role.listeners[i].get(), number);
-  }
   const std::string mark = starting_path(config_.run_directory, role.spec.name);
   TRY_VOID(write_pid_file(mark, ::getpid()));
-  ::setenv(kListenersVariable, format_listeners(named).c_str(), 1);
-  sys::Spawn spawn{.argv = role.spec.argv, .descriptors = descriptors};
-  spawn.new_session = true;
-  spawn.held_signals = {SIGTERM};  // a role that is told to end while it starts ends in order
-  auto process = host_.host().processes.spawn(spawn);
-  ::unsetenv(kListenersVariable);
-  if (!process) return fail(std::move(process).error());
-  role.process = *std::move(process);
-  role.started = host_.loop().now();
+  TRY(auto process, host_.host().processes.spawn(spawn_of(role, log)));
+  begin(role, std::move(process));
   log_info("supervisor", "{} started (process {})", role.spec.name, role.process->pid());
   TRY_VOID(write_pid_file(pid_path(config_.run_directory, role.spec.name), role.process->pid()));
   ::unlink(mark.c_str());
@@ -167,17 +216,24 @@ Result<void> Supervisor::launch(Role& role) {
 }
 
 async::Task<void> Supervisor::run() {
-  for (const auto& role : roles_) keepers_.spawn(keep(*role));
+  for (const auto& role : roles_) {
+    keepers_.spawn(keep(*role));
+    if (role->predecessor) keepers_.spawn(see_off(*role));
+  }
   co_await keepers_.drained();
 }
 
 async::Task<void> Supervisor::keep(Role& role) {
   for (;;) {
-    const sys::ExitStatus status = co_await role.process->wait();
+    const std::uint64_t kept = role.generation;
+    std::optional<sys::ExitStatus> status;
+    co_await async::first_of(host_.loop(), note_end(*role.process, status), role.replaced(kept));
+    while (role.handing_over) co_await role.changed.wait();
+    if (role.generation != kept || !status) continue;
     const bool stable = host_.loop().now() - role.started > kStable;
     role.backoff = stable ? 0ms : std::min<Duration>(kMaxBackoff, role.backoff * 2 + 50ms);
     log_warning("supervisor", "{} (process {}) ended: {}; starting it again", role.spec.name,
-                role.process->pid(), status.str());
+                role.process->pid(), status->str());
     if (role.backoff > 50ms) co_await host_.loop().sleep(role.backoff);
     for (Result<void> launched = launch(role); !launched; launched = launch(role)) {
       log_error("supervisor", "{}: {}", role.spec.name, launched.error().context);
@@ -185,6 +241,79 @@ async::Task<void> Supervisor::keep(Role& role) {
     }
   }
 }
+
+// ---- replacing ----
+
+async::Task<Result<void>> Supervisor::replace_all() {
+  for (const auto& role : roles_) {
+    if (role->spec.drain) {
+      CO_TRY_VOID_AS(co_await hand_over(*role), role->spec.name);
+    } else {
+      co_await restart(*role);
+    }
+  }
+  co_return Result<void>();
+}
+
+// keep() starts it again as soon as it has ended.
+async::Task<void> Supervisor::restart(Role& role) {
+  const std::uint64_t old = role.generation;
+  log_info("supervisor", "{} (process {}) is started anew", role.spec.name, role.process->pid());
+  std::ignore = role.process->signal(SIGTERM);
+  co_await async::first_of(host_.loop(), role.replaced(old),
+                           sleep_for(host_.loop(), config_.stop_timeout));
+  if (role.generation == old) std::ignore = role.process->signal(SIGKILL);
+  co_await role.replaced(old);
+}
+
+// A predecessor of its own has to be gone first: there are never more than two.
+async::Task<Result<void>> Supervisor::hand_over(Role& role) {
+  struct Pending {
+    Role& role;
+    explicit Pending(Role& r) : role(r) { role.handing_over = true; }
+    ~Pending() {
+      role.handing_over = false;
+      role.changed.notify_all();
+    }
+  };
+  while (role.predecessor) co_await role.changed.wait();
+  const Pending pending(role);
+  const pid_t old = role.process->pid();
+  const std::string pid_file = pid_path(config_.run_directory, role.spec.name);
+  const std::string old_pid_file = predecessor_path(config_.run_directory, role.spec.name);
+  CO_TRY(const sys::Fd log, open_log(role.spec.log_path));
+  CO_TRY_VOID(write_pid_file(old_pid_file, old));
+  auto successor = co_await start_successor(host_, spawn_of(role, log));
+  const pid_t now = successor ? (*successor)->pid() : old;
+  CO_TRY_VOID(write_pid_file(pid_file, now));
+  if (!successor) {
+    ::unlink(old_pid_file.c_str());
+    co_return fail(std::move(successor).error());
+  }
+  log_info("supervisor", "{} handed over (process {} to {})", role.spec.name, old, now);
+  role.predecessor = std::exchange(role.process, nullptr);
+  begin(role, *std::move(successor));
+  std::ignore = role.predecessor->signal(kHandOver);
+  keepers_.spawn(see_off(role));
+  co_return Result<void>();
+}
+
+async::Task<void> Supervisor::see_off(Role& role) {
+  const Duration patience = role.spec.drain.value_or(0s) + config_.stop_timeout;
+  const auto end = co_await async::with_deadline(host_.loop(), host_.loop().deadline_in(patience),
+                                                 ended(*role.predecessor), role.spec.name);
+  if (!end) {
+    log_warning("supervisor", "{} (process {}) drained for too long, killing it", role.spec.name,
+                role.predecessor->pid());
+    std::ignore = role.predecessor->signal(SIGKILL);
+    co_await role.predecessor->wait();
+  }
+  ::unlink(predecessor_path(config_.run_directory, role.spec.name).c_str());
+  role.predecessor.reset();
+  role.changed.notify_all();
+}
+
+// ---- the end ----
 
 async::Task<void> Supervisor::stop() {
   keepers_.cancel_all();
@@ -195,6 +324,7 @@ async::Task<void> Supervisor::stop() {
     }
     forget_prefixes(role->spec.prefixes);
     ::unlink(pid_path(config_.run_directory, role->spec.name).c_str());
+    ::unlink(predecessor_path(config_.run_directory, role->spec.name).c_str());
   }
   ::unlink(pid_path(config_.run_directory, "perigeed").c_str());
 }
@@ -203,21 +333,25 @@ async::Task<void> Supervisor::stop() {
 // interfaces, mounts) only it can take down, and it does so when it ends in order.
 async::Task<void> Supervisor::stop_role(Role& role) {
   if (!role.process) co_return;
+  if (role.predecessor) co_await end(*role.predecessor, role.spec.name);
   if (!role.process->signal(SIGTERM)) {
     log_warning("supervisor", "{} is gone; starting it so that it ends in order", role.spec.name);
     if (const auto launched = launch(role); !launched) {
       log_error("supervisor", "{}: {}", role.spec.name, launched.error().context);
       co_return;
     }
-    [[maybe_unused]] const auto signalled = role.process->signal(SIGTERM);
   }
+  co_await end(*role.process, role.spec.name);
+}
+
+async::Task<void> Supervisor::end(sys::Process& process, std::string_view name) {
+  std::ignore = process.signal(SIGTERM);
   const Deadline deadline = host_.loop().deadline_in(config_.stop_timeout);
-  const auto end =
-      co_await async::with_deadline(host_.loop(), deadline, ended(*role.process), role.spec.name);
-  if (end) co_return;
-  log_warning("supervisor", "{} did not stop in time, killing it", role.spec.name);
-  [[maybe_unused]] const auto killed = role.process->signal(SIGKILL);
-  co_await role.process->wait();
+  const auto in_time = co_await async::with_deadline(host_.loop(), deadline, ended(process), name);
+  if (in_time) co_return;
+  log_warning("supervisor", "{} did not stop in time, killing it", name);
+  std::ignore = process.signal(SIGKILL);
+  co_await process.wait();
 }
 
 pid_t running_supervisor(const std::string& run_directory) {

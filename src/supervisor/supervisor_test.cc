@@ -1,59 +1,18 @@
 // The supervisor with real processes (shells that sleep) and real listeners.
 #include "supervisor/supervisor.h"
 
-#include <doctest/doctest.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
-#include "async/combine.h"
 #include "supervisor/listeners.h"
-#include "supervisor/pid_file.h"
+#include "supervisor/test_fixture.h"
 
 namespace perigee::supervisor {
 namespace {
-
-struct Fixture {
-  Fixture() : host(*sys::PosixHost::open(1)) {
-    std::string pattern = "/tmp/perigee-sup-XXXXXX";
-    directory = ::mkdtemp(pattern.data());
-  }
-  ~Fixture() {
-    if (const auto pid = role_pid()) ::kill(*pid, SIGKILL);
-    std::filesystem::remove_all(directory);
-  }
-  // A role as ours are: it takes SIGTERM when it is ready to, and ends in order.
-  std::string orderly() const {
-    return "exec python3 -c 'import signal; signal.sigwait({signal.SIGTERM}); open(\"" + directory +
-           "/in-order\", \"w\")'";
-  }
-  Config config() const { return config(orderly()); }
-  Config config(std::string script) const {
-    RoleSpec role{.name = "role",
-                  .argv = {"sh", "-c", std::move(script)},
-                  .listeners = {{"internal", *sys::Address::unix_path(directory + "/role.sock")}},
-                  .log_path = directory + "/role.log"};
-    return Config{.run_directory = directory, .roles = {role}, .stop_timeout = 2s};
-  }
-  std::optional<pid_t> role_pid() const { return read_live_pid(directory + "/role.pid"); }
-  // Runs the loop until the role has a pid other than `old`.
-  pid_t wait_for_new_pid(pid_t old) {
-    for (int i = 0; i < 500; ++i) {
-      const pid_t now = role_pid().value_or(old);
-      if (now != old) return now;
-      host->loop().run(pause(10ms));
-    }
-    return old;
-  }
-  async::Task<void> pause(Duration d) { co_await host->loop().sleep(d); }
-
-  std::unique_ptr<sys::PosixHost> host;
-  std::string directory;
-};
 
 TEST_CASE_FIXTURE(Fixture, "a role that is killed is started again with the same listener") {
   Supervisor supervisor(*host, config());

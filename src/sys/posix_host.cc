@@ -23,6 +23,13 @@ namespace {
 
 constexpr std::size_t kMaxPassedDescriptors = 16;
 
+sigset_t set_of(const std::vector<int>& signals) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : signals) ::sigaddset(&set, number);
+  return set;
+}
+
 class PosixClock : public Clock {
  public:
   WallTime wall() override {
@@ -105,10 +112,13 @@ Result<std::unique_ptr<Datagrams>> PosixHost::adopt_datagrams(Fd fd) {
   return std::make_unique<PosixDatagrams>(*parts_->port, parts_->loop, std::move(fd));
 }
 
+void hold_signals(const std::vector<int>& signals) {
+  const sigset_t set = set_of(signals);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
 async::Task<int> PosixHost::wait_for_signal(std::vector<int> signals) {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int number : signals) ::sigaddset(&set, number);
+  const sigset_t set = set_of(signals);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   const Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   PERIGEE_CHECK(fd.valid());

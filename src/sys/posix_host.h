@@ -35,6 +35,8 @@ class PosixHost {
   std::unique_ptr<Parts> parts_;
 };
 
+// From now on these signals wait for wait_for_signal(). Before any thread is started.
+void hold_signals(const std::vector<int>& signals);
 // Binds and listens, for a process that passes the descriptor on. Blocking call, no loop needed.
 Result<Fd> listen_socket(const Address& at, int backlog, Binding binding = Binding::present);
 // The same of UDP: a socket that is told which address each datagram was sent to.

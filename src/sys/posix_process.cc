@@ -25,7 +25,8 @@ namespace perigee::sys {
 namespace {
 
 constexpr std::size_t kMaxHelperOutput = 4 * 1024 * 1024;
-constexpr int kFirstParkedDescriptor = 200;
+constexpr std::size_t kMaxPassedDescriptors = 160;
+constexpr int kFirstParkedDescriptor = 200;  // above all that are passed
 
 // Everything the child needs, prepared before the fork: between fork and exec nothing may allocate.
 struct Image {
@@ -44,6 +45,10 @@ struct Failure {
 
 Result<Image> prepare(const Spawn& spawn) {
   PERIGEE_CHECK(!spawn.argv.empty());
+  if (spawn.descriptors.size() > kMaxPassedDescriptors) {
+    return fail(Code::resource_exhausted, "{}: more than {} descriptors are to be passed on",
+                spawn.argv.front(), kMaxPassedDescriptors);
+  }
   Image image;
   TRY(image.path, find_program(spawn.argv.front()));
   for (const std::string& arg : spawn.argv) image.argv.push_back(const_cast<char*>(arg.c_str()));
@@ -68,11 +73,10 @@ Result<Image> prepare(const Spawn& spawn) {
 // In the child. Sources are parked above all targets first, so that no dup2 overwrites one.
 void place_descriptors(const Spawn& spawn, int& report) {
   report = ::fcntl(report, F_DUPFD_CLOEXEC, kFirstParkedDescriptor);
-  std::array<int, 32> parked{};
+  std::array<int, kMaxPassedDescriptors> parked{};
   bool has_stdin = false;
   std::size_t count = 0;
   for (const auto& [from, to] : spawn.descriptors) {
-    if (count == parked.size()) break;
     parked[count++] = ::fcntl(from, F_DUPFD_CLOEXEC, kFirstParkedDescriptor);
     has_stdin = has_stdin || to == 0;
   }
@@ -155,9 +159,9 @@ class PosixProcess : public Process {
  private:
   bool ended() {
     if (status_) return true;
-    if (relation_ == Relation::stranger) return stranger_ended();
     siginfo_t info{};
     if (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG) < 0) {
+      if (relation_ == Relation::stranger) return stranger_ended();
       status_ = ExitStatus{};  // reaped elsewhere
     } else if (info.si_pid != 0) {
       const bool exited = info.si_code == CLD_EXITED;
@@ -167,6 +171,7 @@ class PosixProcess : public Process {
     return status_.has_value();
   }
   // A pidfd is readable once its process has ended; a stranger's exit status is not ours to read.
+  // (It may be our child: of the program that this process was before, see exec(3).)
   bool stranger_ended() {
     pollfd poll_fd{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
     if (::poll(&poll_fd, 1, 0) == 0) return false;
