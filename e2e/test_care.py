@@ -94,6 +94,7 @@ class Care(test_lone_router.LoneRouterTest):
     # Those of the class that this one builds on are not run again.
     scenario_it_serves_reloads_and_drains = None
     scenario_a_wrong_file_is_told_with_its_line = None
+    scenario_two_threads_hold_one_limit_and_go_on_with_each_others_sessions = None
     scenario_the_example_is_a_good_file = None
 
     def setUp(self):
@@ -105,7 +106,7 @@ class Care(test_lone_router.LoneRouterTest):
         self.two = servers.enter_context(server('127.0.0.4', '127.0.0.4', self.port))
 
     def serve(self, machines, settings=SETTINGS):
-        self.write(machines)
+        self.write(machines, more='threads = 1')  # each has its own opinion of a server
         self.file.write_text(self.file.read_text() + settings)
         return self.start()
 

@@ -38,9 +38,24 @@ class Answers(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Counts(Answers):
+    """Knows how many requests it has had at once."""
+    lock = threading.Lock()
+    now = most = 0
+
+    def do_GET(self):
+        with Counts.lock:
+            Counts.now += 1
+            Counts.most = max(Counts.most, Counts.now)
+        time.sleep(0.01)
+        with Counts.lock:  # before the answer: the next request may come at once
+            Counts.now -= 1
+        super().do_GET()
+
+
 @contextlib.contextmanager
-def server(named, address, port):
-    served = http.server.ThreadingHTTPServer((address, port), Answers)
+def server(named, address, port, answers=Answers):
+    served = http.server.ThreadingHTTPServer((address, port), answers)
     served.named = named
     thread = threading.Thread(target=served.serve_forever, daemon=True)
     thread.start()
@@ -194,6 +209,43 @@ internal_port = {self.port}
                 ['openssl', 's_client', '-connect', f'127.0.0.1:{self.https}', '-servername', HOST,
                  *words], input='', capture_output=True, text=True, timeout=20, check=False)
             self.assertIn(f'subject=CN = {subject}\n', shown.stdout)
+
+    def scenario_two_threads_hold_one_limit_and_go_on_with_each_others_sessions(self):
+        with server('three', '127.0.0.3', self.port, Counts):
+            self.write(['127.0.0.3'], more='threads = 2')
+            with self.file.open('a') as file:
+                file.write('concurrency = { type = "requests", soft_limit = 2, hard_limit = 3 }\n')
+            router = self.start()
+            names = [entry.name for entry in pathlib.Path('/proc').glob(f'{router.pid}/task/*')]
+            self.assertGreater(len(names), 2)
+            seen = []
+
+            def ask():
+                for _ in range(20):
+                    seen.append(self.get()[0])
+            clients = [threading.Thread(target=ask) for _ in range(24)]
+            for client in clients:
+                client.start()
+            for client in clients:
+                client.join()
+            self.assertLessEqual(Counts.most, 3)
+            self.assertEqual(len(seen), 24 * 20)
+            self.assertLessEqual(set(seen), {200, 503})
+            self.assertGreater(seen.count(200), 24)
+            self.sessions_go_on()
+
+    def sessions_go_on(self):
+        """On whichever thread a connection ends up."""
+        trusted = ssl.create_default_context(cafile=self.folder / 'cert.pem')
+        session, reused = None, []
+        for _ in range(12):
+            plain = socket.create_connection(('127.0.0.1', self.https), timeout=20)
+            with trusted.wrap_socket(plain, server_hostname=HOST, session=session) as client:
+                client.sendall(f'GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n'.encode())
+                self.assertIn(b' 200 ', client.recv(1000))  # with the ticket before it
+                reused.append(client.session_reused)
+                session = client.session
+        self.assertEqual(reused, [False] + [True] * 11)
 
     def scenario_a_wrong_file_is_told_with_its_line(self):
         for text, said in (('[[app]]\nname = "a"\n', r'router\.toml:\d+: app\.hosts'),

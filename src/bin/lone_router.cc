@@ -13,6 +13,7 @@
 #include "bin/lone_sockets.h"
 #include "bin/reload.h"
 #include "bin/role.h"
+#include "bin/router_crew.h"
 #include "bin/router_drain.h"
 #include "config/router_config.h"
 #include "crypto/aead.h"
@@ -20,6 +21,7 @@
 #include "secrets/key_ring.h"
 #include "supervisor/successor.h"
 #include "supervisor/supervisor.h"
+#include "sys/cores.h"
 #include "sys/open_files.h"
 #include "sys/posix_host.h"
 #include "sys/service_manager.h"
@@ -96,20 +98,20 @@ class FixedRoutes {
 };
 
 // A file with a mistake changes nothing.
-Result<void> reload(const std::string& path, const FixedRoutes& routes, router::Router& router) {
+Result<void> reload(const std::string& path, const FixedRoutes& routes, RouterCrew& routers) {
   TRY(const config::RouterConfig config, config::load_router_config(path));
   for (const std::string& warning : config.warnings) log_warning("router", "{}", warning);
-  TRY(routing::TablePtr table, routes.table(config));
-  router.set_routes(std::move(table));
+  TRY(const routing::TablePtr table, routes.table(config));
+  routers.set_routes(table);
   log_info("router", "{} read anew: {} apps", path, config.apps.size());
   return {};
 }
 
 async::Task<void> reload_on_signal(sys::PosixHost& host, const std::string& path,
-                                   const FixedRoutes& routes, router::Router& router) {
+                                   const FixedRoutes& routes, RouterCrew& routers) {
   for (;;) {
     co_await host.wait_for_signal({SIGHUP});
-    const Result<void> done = reload(path, routes, router);
+    const Result<void> done = reload(path, routes, routers);
     if (!done) log_error("router", "{}; what was read before stays", done.error().context);
   }
 }
@@ -143,19 +145,43 @@ struct Life {
   const std::string& config_file;
   const FixedRoutes& routes;
   const LoneSockets& sockets;
-  router::Router& router;
+  RouterCrew& routers;
   std::string program;
   Duration drain;
 };
 
 async::Task<void> live(const Life& life) {
   const sys::Spawn spawn = spawn_of(life.program, life.config_file, life.sockets);
+  const Drain drain = [&life](Deadline deadline, router::Successor successor) {
+    return life.routers.drain(deadline, successor);
+  };
   async::TaskGroup reloading(life.host.loop());
-  reloading.spawn(reload_on_signal(life.host, life.config_file, life.routes, life.router));
-  const auto ended = co_await async::first_of(life.host.loop(),
-                                              drain_on_signal(life.host, life.router, life.drain),
-                                              succeed_on_signal(life.host, spawn));
-  if (ended == async::Winner::second) co_await hand_over(life.host, life.router, life.drain);
+  reloading.spawn(reload_on_signal(life.host, life.config_file, life.routes, life.routers));
+  const auto ended =
+      co_await async::first_of(life.host.loop(), drain_on_signal(life.host, drain, life.drain),
+                               succeed_on_signal(life.host, spawn));
+  if (ended == async::Winner::second) co_await hand_over(life.host, drain, life.drain);
+}
+
+Result<router::Config> router_config(const config::RouterConfig& file, const NodeId& node,
+                                     const FixedRoutes& routes) {
+  router::Config config;
+  config.node = node;
+  config.region = file.region;
+  config.domain = file.domain;
+  config.access_log = file.access_log;
+  config.certificate_keys = routes.keys();
+  TRY(config.routes, routes.table(file));
+  TRY(config.proxy_from, prefixes_of(file.proxy_from));
+  if (file.connections_per_client > 0) {
+    config.connections_per_client = static_cast<std::size_t>(file.connections_per_client);
+  }
+  return config;
+}
+
+void say_ready() {
+  supervisor::report_ready();
+  sys::tell_service_manager("READY=1");
 }
 
 }  // namespace
@@ -167,30 +193,22 @@ Result<void> lone_router_main(const std::string& config_file) {
   for (const std::string& warning : file.warnings) log_warning("router", "{}", warning);
   TRY(const auto host, sys::PosixHost::open(kPoolThreads));
   TRY_VOID(sys::raise_open_files());
-  TRY(const LoneSockets sockets, LoneSockets::open(file));
+  const std::size_t threads = file.threads == 0 ? sys::usable_cores() : file.threads;
+  TRY(const LoneSockets sockets, LoneSockets::open(file, threads));
   TRY_VOID(drop_privileges(file.uid, file.gid));
   const NodeId node(host_name());
   const FixedRoutes routes(host->host(), node);
-  router::Config config;
-  config.node = node;
-  config.region = file.region;
-  config.domain = file.domain;
-  config.access_log = file.access_log;
-  config.certificate_keys = routes.keys();
-  config.on_serving = [] {
-    supervisor::report_ready();
-    sys::tell_service_manager("READY=1");
-  };
-  TRY(config.routes, routes.table(file));
-  TRY(config.proxy_from, prefixes_of(file.proxy_from));
-  if (file.connections_per_client > 0) {
-    config.connections_per_client = static_cast<std::size_t>(file.connections_per_client);
-  }
-  TRY(router::Listeners listeners, sockets.listeners(*host));
-  log_info("router", "{} apps of {}", file.apps.size(), config_file);
-  router::Router router(host->host(), std::move(config));
-  const Life life{*host, config_file, routes, sockets, router, program, file.drain};
-  host->loop().run(async::first_of(host->loop(), router.run(std::move(listeners)), live(life)));
+  TRY(const router::Config config, router_config(file, node, routes));
+  log_info("router", "{} apps of {}, {} threads", file.apps.size(), config_file, threads);
+  TRY(const auto routers, RouterCrew::open(*host, threads,
+                                           {.config = [&config] { return config; },
+                                            .listeners =
+                                                [&](sys::PosixHost& own, std::size_t number) {
+                                                  return sockets.listeners(own, number, threads);
+                                                },
+                                            .on_serving = say_ready}));
+  const Life life{*host, config_file, routes, sockets, *routers, program, file.drain};
+  host->loop().run(async::first_of(host->loop(), routers->run(), live(life)));
   return {};
 }
 

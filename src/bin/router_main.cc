@@ -53,8 +53,11 @@ Result<void> router_main(RoleContext context) {
   TRY(listeners.status, context.take_listener("internal"));
   router::Router router(context.host.host(), std::move(config));
   async::Loop& loop = context.host.loop();
+  const auto drain = [&router](Deadline deadline, router::Successor successor) {
+    return router.drain(deadline, successor);
+  };
   loop.run(async::first_of(loop, router.run(std::move(listeners)),
-                           drain_on_signal(context.host, router, context.node.router_drain)));
+                           drain_on_signal(context.host, drain, context.node.router_drain)));
   return {};
 }
 

@@ -16,6 +16,7 @@ namespace perigee::config {
 namespace {
 
 constexpr std::int64_t kMaxUid = 4'000'000'000;
+constexpr std::int64_t kMaxThreads = 64;
 constexpr Duration kLeastDrain = 1s;
 constexpr Duration kMostDrain = 1h;
 constexpr std::size_t kMaxApps = 10'000;
@@ -164,6 +165,7 @@ Result<void> read_top(Section& top, RouterConfig& config) {
   TRY(const auto gid, top.integer("gid", 1, kMaxUid));
   TRY(const auto region, top.string("region"));
   TRY(const auto drain, top.duration("drain"));
+  TRY(const auto threads, top.integer("threads", 1, kMaxThreads));
   take(config.http, std::move(http));
   take(config.https, std::move(https));
   take(config.tcp, std::move(tcp));
@@ -176,6 +178,7 @@ Result<void> read_top(Section& top, RouterConfig& config) {
   if (per_client) config.connections_per_client = static_cast<int>(*per_client);
   take(config.domain, std::move(domain));
   take(config.access_log, std::move(log));
+  if (threads) config.threads = static_cast<std::size_t>(*threads);
   take(config.drain, drain);
   if (config.drain < kLeastDrain || config.drain > kMostDrain) {
     return top.wrong("drain", "from 1s to 1h");

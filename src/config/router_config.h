@@ -43,6 +43,7 @@ struct RouterConfig {
   RegionCode region{"loc"};                         // region
   std::string domain = "localhost";                 // domain: named in answers about unknown hosts
   std::string access_log;                           // access_log; empty: standard error
+  std::size_t threads = 0;                          // threads; 0: one for each core
   Duration drain = 30s;                             // drain: once a successor serves
   uid_t uid = 64990;                                // uid: whom it becomes where root starts it
   gid_t gid = 64990;                                // gid

@@ -32,6 +32,7 @@ region = "fra"
 domain = "example.net"
 access_log = "log/access.log"
 drain = "90s"
+threads = 3
 uid = 5
 gid = 6
 
@@ -53,6 +54,7 @@ soft_limit = 100
   CHECK(config->domain == "example.net");
   CHECK(config->access_log == "log/access.log");
   CHECK(config->drain == 90s);
+  CHECK(config->threads == 3);
   CHECK(config->uid == 5);
   CHECK(config->gid == 6);
   REQUIRE(config->apps.size() == 1);
@@ -107,6 +109,7 @@ TEST_CASE("a wrong file is refused with file and line") {
   CHECK_FALSE(parse(fmt::format("[[app]]\n{0}\n{1}[[app]]\n{0}\n{1}", good, kService)).has_value());
   CHECK_FALSE(parse("http = []").has_value());
   CHECK_FALSE(parse("uid = 0").has_value());
+  CHECK_FALSE(parse("threads = 0").has_value());
   CHECK_FALSE(parse("drain = \"0s\"").has_value());
   CHECK_FALSE(parse("drain = \"2h\"").has_value());
   CHECK(parse("htps = []").value().warnings.size() == 1);

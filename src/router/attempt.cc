@@ -5,6 +5,15 @@
 #include "router/forwarding.h"
 
 namespace perigee::router {
+namespace {
+
+// Another loop of this process has taken the last place since the choice.
+backhaul::Failure full() {
+  return {.request = {.error = Error::make(Code::unavailable, "the machine is at its hard limit")},
+          .told = {.refusal = backhaul::Refusal::at_limit}};
+}
+
+}  // namespace
 
 Attempts::Attempts(sys::Host& host, State& state, Upstreams& machines, backhaul::Client& nodes,
                    Settings settings)
@@ -62,13 +71,14 @@ async::Task<Attempt> Attempts::here(Transaction& t, model::RouteTarget target,
   if (!address) {
     co_return std::unexpected(backhaul::Failure{.request = {.error = address.error()}});
   }
-  Loads::Slot slot(state_.loads, t.machine);
+  auto slot = state_.loads.take(t.machine, service.concurrency.hard_limit);
+  if (!slot) co_return std::unexpected(full());
   auto response = co_await machines_.forward(*address, backend_of(service), std::move(head),
                                              &t.body, host_.loop.deadline_in(t.head_patience));
   if (!response) {
     co_return std::unexpected(backhaul::Failure{.request = std::move(response).error()});
   }
-  co_return Reached{.response = *std::move(response), .slot = std::move(slot)};
+  co_return Reached{.response = *std::move(response), .slot = *std::move(slot)};
 }
 
 async::Task<Attempt> Attempts::there(Transaction& t, http::RequestHead head) {
@@ -120,7 +130,9 @@ async::Task<backhaul::Connected> Attempts::connect(Transaction& t, const model::
                                        .request_id = t.request.request_id},
                                       deadline);
   }
-  reached.slot = Loads::Slot(state_.loads, t.machine);
+  auto slot = state_.loads.take(t.machine, t.leg.service->concurrency.hard_limit);
+  if (!slot) co_return std::unexpected(full());
+  reached.slot = *std::move(slot);
   const auto address =
       sys::Address::ip(target.address, static_cast<std::uint16_t>(t.leg.service->internal_port));
   auto stream = address ? co_await host_.network.connect(*address, deadline)

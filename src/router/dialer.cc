@@ -80,17 +80,17 @@ async::Task<Result<Dialed>> Dialer::attempt(const Call& call, Search& search,
   if (search.ticket) search.ticket->leave();
   state_.outliers.tried(target.machine.str(), host_.loop.now());
   std::optional<backhaul::Refusal> refusal;
-  auto dialed = co_await connect(call, target, refusal);
+  auto dialed = co_await connect(call, target, search.hard_limit, refusal);
   if (dialed) {
     state_.outliers.answered(target.machine.str());
     co_return dialed;
   }
   ++state_.counters.connect_failures;
   const bool here = target.node.str() == own_node_;
-  if (here || refusal == backhaul::Refusal::not_listening) {
+  const bool full = refusal == backhaul::Refusal::at_limit;
+  if ((here && !full) || refusal == backhaul::Refusal::not_listening) {
     state_.outliers.failed(target, host_.loop.now());
   }
-  const bool full = refusal == backhaul::Refusal::at_limit;
   (full ? search.tried.full : search.tried.refused).insert(target.machine.str());
   search.trouble = fmt::format("machine {}: {}", target.machine, dialed.error().context);
   co_return dialed;
@@ -115,6 +115,7 @@ async::Task<Result<void>> Dialer::queue(const Call& call, Search& search) {
     co_return fail(give_up(call, search, routing::Outcome::all_at_limit));
   }
   if (!search.tried.full.empty()) co_await host_.loop.sleep(kFullPause);
+  for (const std::string& machine : search.machines) state_.loads.await(machine);
   co_await search.ticket->turn(search.queue_until);
   search.tried = {};
   search.until = std::max(search.until, host_.loop.now() + bounds_.reach);
@@ -153,6 +154,7 @@ void Dialer::wake(const Call& call, Search& search, const routing::Decision& dec
 
 // `refusal`: what the other node's router said, where it did.
 async::Task<Result<Dialed>> Dialer::connect(const Call& call, const model::RouteTarget& target,
+                                            int hard_limit,
                                             std::optional<backhaul::Refusal>& refusal) {
   const Deadline deadline = host_.loop.deadline_in(kConnectTimeout);
   Dialed dialed{.stream = {}, .machine = target.machine.str(), .node = target.node.str()};
@@ -173,7 +175,12 @@ async::Task<Result<Dialed>> Dialer::connect(const Call& call, const model::Route
     dialed.stream = *std::move(stream);
     co_return dialed;
   }
-  dialed.here = Loads::Slot(state_.loads, dialed.machine);
+  auto slot = state_.loads.take(dialed.machine, hard_limit);
+  if (!slot) {  // another loop of this process has taken the last place since the choice
+    refusal = backhaul::Refusal::at_limit;
+    co_return fail(Code::unavailable, "it is at its hard limit");
+  }
+  dialed.here = *std::move(slot);
   CO_TRY(const sys::Address address,
          sys::Address::ip(target.address, static_cast<std::uint16_t>(call.internal_port)));
   CO_TRY(dialed.stream, co_await host_.network.connect(address, deadline));

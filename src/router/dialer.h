@@ -65,7 +65,7 @@ class Dialer {
   async::Task<Result<Dialed>> attempt(const Call& call, Search& search,
                                       const model::RouteTarget& target);
   async::Task<Result<Dialed>> connect(const Call& call, const model::RouteTarget& target,
-                                      std::optional<backhaul::Refusal>& refusal);
+                                      int hard_limit, std::optional<backhaul::Refusal>& refusal);
   bool must_queue(const Call& call, const Search& search, routing::Outcome outcome) const;
   async::Task<Result<void>> queue(const Call& call, Search& search);
   async::Task<void> pause(Search& search);

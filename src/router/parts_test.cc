@@ -202,7 +202,7 @@ TEST_CASE("an access line is JSON whatever the client sent") {
 }
 
 TEST_CASE("a load is counted while its slot lives") {
-  Loads loads;
+  Loads loads(std::make_shared<Occupancy>());
   {
     Loads::Slot one(loads, "m");
     Loads::Slot two(loads, "m");
@@ -215,7 +215,7 @@ TEST_CASE("a load is counted while its slot lives") {
 }
 
 TEST_CASE("what others have at a machine leaves out the requests of the one who asks") {
-  Loads loads;
+  Loads loads(std::make_shared<Occupancy>());
   std::vector<std::string> told;
   loads.on_change([&](const std::string& machine) { told.push_back(machine); });
   {

@@ -285,6 +285,7 @@ async::Task<std::optional<Problem>> Reach::queue(const Transaction& t, Search& s
   // A node that has just refused is not asked again at once, however often the line is woken: its
   // loads are about to be told.
   if (!search.tried.full.empty()) co_await host_.loop.sleep(kFullPause);
+  for (const std::string& machine : machines) state_.loads.await(machine);
   co_await search.ticket->turn(search.queue_until);
   search.tried = {};
   search.until = std::max(search.until, std::min(host_.loop.now() + bounds_.reach, t.leg.until));

@@ -59,7 +59,7 @@ struct Router::Parts {
   Parts(sys::Host& h, Config c)
       : host(h),
         config(std::move(c)),
-        state(h.loop),
+        state(h.loop, config.occupancy),
         file(h, config.snapshot_path, store),
         upstream(h, {.connect_timeout = kConnectTimeout}),
         nodes(h, config.node.str(), config.backhaul_port),
@@ -85,6 +85,8 @@ struct Router::Parts {
     });
     state.remote_loads.on_change(
         [this](const std::string& machine) { state.queue.freed(machine); });
+    freed_elsewhere = config.occupancy->on_freed(
+        h.loop, [this](const std::string& machine) { state.queue.freed(machine); });
   }
 
   static async::Task<void> run(std::shared_ptr<Parts> parts, Listeners listeners);
@@ -134,6 +136,7 @@ struct Router::Parts {
   std::unique_ptr<StatusHandler> status;
   std::unique_ptr<http::Server> server;
   std::unique_ptr<http::Server> status_server;
+  std::unique_ptr<Occupancy::Listening> freed_elsewhere;  // by another loop of this process
   async::Event stopped;
   async::TaskGroup chores;  // what one router of a node does: reports, the routes' file
   async::TaskGroup tasks;   // last: uses the others
@@ -158,6 +161,8 @@ const State& Router::state() const {
 
 void Router::set_routes(routing::TablePtr routes) {
   PERIGEE_CHECK(!parts_->config.control.has_value());
+  // Nobody is told of loads; of those that are over nothing has to be kept.
+  parts_->state.loads.acknowledge(parts_->state.loads.report());
   if (parts_->server != nullptr) return parts_->use(std::move(routes));
   parts_->config.routes = std::move(routes);  // it has not begun
 }

@@ -40,6 +40,8 @@ struct Config {
   routing::TablePtr routes = std::make_shared<const routing::RouteTable>();
   // As known at the start; control tells newer ones.
   secrets::KindKeys certificate_keys{secrets::Kind::certificate_key};
+  // Shared by the routers of one process, each on a thread of its own.
+  std::shared_ptr<Occupancy> occupancy = std::make_shared<Occupancy>();
   std::string snapshot_path{};  // empty: none is kept
   std::string access_log{};     // file; empty: standard error
   int http_port = 0;            // as users see them; 0: that of the first such listener

@@ -9,6 +9,7 @@
 
 #include "sys/posix_host.h"
 #include "sys/posix_stream.h"
+#include "sys/socket_group.h"
 
 namespace perigee::sys {
 namespace {
@@ -65,16 +66,27 @@ void put_source(msghdr& message, const Address& own) {
   std::memcpy(CMSG_DATA(head), &info, sizeof info);
 }
 
-Result<Fd> bound_socket(const Address& at, Binding binding) {
+Result<Fd> bound_socket(const Address& at, Binding binding, Sharing sharing = Sharing::alone) {
   const std::string what = fmt::format("open UDP {}", at);
   TRY(Fd fd, own(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), what));
   const int on = 1;
+  if (sharing == Sharing::group) {
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  }
   if (at.is_ipv6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (binding == Binding::coming) {
     ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
   }
   if (::bind(fd.get(), at.raw(), at.raw_size()) < 0) return fail(errno_error(errno, what));
   return fd;
+}
+
+Result<void> ask_for_destinations(int fd, const Address& at) {
+  const int on = 1;
+  const int level = at.is_ipv6() ? IPPROTO_IPV6 : IPPROTO_IP;
+  const int option = at.is_ipv6() ? IPV6_RECVORIGDSTADDR : IP_RECVORIGDSTADDR;
+  if (::setsockopt(fd, level, option, &on, sizeof on) == 0) return {};
+  return fail(errno_error(errno, fmt::format("UDP {}: ask for destinations", at)));
 }
 
 }  // namespace
@@ -155,13 +167,19 @@ Result<int> PosixDatagrams::voice_of(const Address& own) {
 
 Result<Fd> datagram_socket(const Address& at, Binding binding) {
   TRY(Fd fd, bound_socket(at, binding));
-  const int on = 1;
-  const int level = at.is_ipv6() ? IPPROTO_IPV6 : IPPROTO_IP;
-  const int option = at.is_ipv6() ? IPV6_RECVORIGDSTADDR : IP_RECVORIGDSTADDR;
-  if (::setsockopt(fd.get(), level, option, &on, sizeof on) < 0) {
-    return fail(errno_error(errno, fmt::format("UDP {}: ask for destinations", at)));
-  }
+  TRY_VOID(ask_for_destinations(fd.get(), at));
   return fd;
+}
+
+Result<std::vector<Fd>> datagram_group(const Address& at, std::size_t size) {
+  const Sharing sharing = size > 1 ? Sharing::group : Sharing::alone;
+  std::vector<Fd> out;
+  for (std::size_t i = 0; i < size; ++i) {
+    TRY(Fd fd, bound_socket(at, Binding::present, sharing));
+    TRY_VOID(ask_for_destinations(fd.get(), at));
+    out.push_back(std::move(fd));
+  }
+  return out;
 }
 
 Result<std::unique_ptr<Datagrams>> PosixNetwork::open_datagrams(const Address& at,

@@ -10,6 +10,7 @@
 
 #include "async/combine.h"
 #include "sys/posix_host.h"
+#include "sys/socket_group.h"
 
 namespace perigee::sys {
 namespace {
@@ -42,6 +43,25 @@ void set_options(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kIdleSeconds, sizeof kIdleSeconds);
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kBetweenSeconds, sizeof kBetweenSeconds);
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kProbes, sizeof kProbes);
+}
+
+Result<Fd> listener_at(const Address& at, int backlog, Binding binding, Sharing sharing) {
+  const std::string what = fmt::format("listen on {}", at.str());
+  TRY(Fd fd, own(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), what));
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (sharing == Sharing::group) {
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  }
+  if (at.is_ipv6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (binding == Binding::coming) {  // this one option serves both families (ip(7))
+    ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+  }
+  if (at.is_unix()) ::unlink(at.host().c_str());
+  if (::bind(fd.get(), at.raw(), at.raw_size()) < 0 || ::listen(fd.get(), backlog) < 0) {
+    return fail(errno_error(errno, what));
+  }
+  return fd;
 }
 
 }  // namespace
@@ -165,19 +185,17 @@ Result<std::unique_ptr<Stream>> PosixNetwork::open_pipe(const std::string& path)
 }
 
 Result<Fd> listen_socket(const Address& at, int backlog, Binding binding) {
-  const std::string what = fmt::format("listen on {}", at.str());
-  TRY(Fd fd, own(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), what));
-  const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (at.is_ipv6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (binding == Binding::coming) {  // this one option serves both families (ip(7))
-    ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+  return listener_at(at, backlog, binding, Sharing::alone);
+}
+
+Result<std::vector<Fd>> listen_group(const Address& at, int backlog, std::size_t size) {
+  const Sharing sharing = size > 1 ? Sharing::group : Sharing::alone;
+  std::vector<Fd> out;
+  for (std::size_t i = 0; i < size; ++i) {
+    TRY(Fd fd, listener_at(at, backlog, Binding::present, sharing));
+    out.push_back(std::move(fd));
   }
-  if (at.is_unix()) ::unlink(at.host().c_str());
-  if (::bind(fd.get(), at.raw(), at.raw_size()) < 0 || ::listen(fd.get(), backlog) < 0) {
-    return fail(errno_error(errno, what));
-  }
-  return fd;
+  return out;
 }
 
 }  // namespace perigee::sys

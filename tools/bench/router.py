@@ -17,6 +17,8 @@ proxy does not speak it.
   tcp_bulk           a MiB of 512 MiB over one TCP connection (HAProxy splices)
   tls_bulk           a MiB of a body of 64 MiB over TLS
   idle_memory_plain, idle_memory_tls  bytes (PSS) of a connection that waits after one request
+  two_threads        h1 of Perigee with two threads, against its own with one, both on either core:
+                     {perigee: with two, one_thread, ratio, low, high}
 
 Needs two cores and root; all parts are of its own and are gone afterwards.
 """
@@ -33,8 +35,8 @@ import time
 sys.dont_write_bytecode = True
 
 from router_load import Load  # noqa: E402
-from router_peers import (H2o, Haproxy, Nginx, Perigee, Site, TcpUpstream,  # noqa: E402
-                          Upstream, unpack)
+from router_peers import (H2o, Haproxy, Nginx, OneThread, Perigee, Site,  # noqa: E402
+                          TcpUpstream, TwoThreads, Upstream, unpack)
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 PROXIES = (Perigee, Haproxy, Nginx, H2o)
@@ -80,6 +82,7 @@ class Rows:
 CPU_ROWS = ('h1', 'h1_tls', 'h2_tls', 'handshake_full', 'handshake_resumed', 'tcp_pingpong',
             'tcp_bulk', 'tls_bulk')
 MEMORY_ROWS = ('idle_memory_plain', 'idle_memory_tls')
+THREADS_ROW = 'two_threads'
 
 
 def cpu_of(rows, name, proxy):
@@ -120,6 +123,27 @@ def summary(name, values):
     return row
 
 
+def threads_row(load, options):
+    """What a request costs with two threads, beside the same with one."""
+    rows = Rows(load, options.seconds)
+    found = {kind.name: [] for kind in (OneThread, TwoThreads)}
+    for _ in range(options.rounds):
+        for kind in (OneThread, TwoThreads):
+            with kind(load.site) as proxy:
+                found[kind.name].append(cpu_of(rows, 'h1', proxy))
+    one, two = found[OneThread.name], found[TwoThreads.name]
+    ratios = [with_two / with_one for with_two, with_one in zip(two, one)]
+    return {'name': THREADS_ROW, 'unit': 'CPU-us', 'perigee': round(statistics.median(two), 2),
+            'one_thread': round(statistics.median(one), 2),
+            'ratio': round(statistics.median(two) / statistics.median(one), 3),
+            'low': round(min(ratios), 3), 'high': round(max(ratios), 3)}
+
+
+def print_threads(row):
+    print(f'{row["name"]:18}{row["perigee"]:>10}   ratio {row["ratio"]:.2f}  ({row["low"]:.2f}, '
+          f'{row["high"]:.2f}) of one thread\'s {row["one_thread"]}  {row["unit"]}')
+
+
 def print_table(rows):
     print(f'{"":18}' + ''.join(f'{proxy.name:>10}' for proxy in PROXIES) + '   ratio  (low, high)')
     for row in rows:
@@ -158,9 +182,11 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=9)
     parser.add_argument('--seconds', type=int, default=2)
-    parser.add_argument('--only', nargs='+', choices=CPU_ROWS + MEMORY_ROWS,
-                        default=CPU_ROWS + MEMORY_ROWS)
+    every_row = (*CPU_ROWS, *MEMORY_ROWS, THREADS_ROW)
+    parser.add_argument('--only', nargs='+', choices=every_row, default=every_row)
     options = parser.parse_args()
+    with_threads = THREADS_ROW in options.only
+    options.only = [name for name in options.only if name != THREADS_ROW]
     if os.geteuid() != 0 or len(os.sched_getaffinity(0)) < 2:
         sys.exit('router.py: each proxy is given a core of its own: two cores and root')
     with tempfile.TemporaryDirectory(prefix='pg-router-', dir='/var/tmp') as name:
@@ -172,11 +198,15 @@ def main():
         tcp_upstream = TcpUpstream()
         site.upstream, site.tcp_upstream = upstream.port, tcp_upstream.port
         try:
-            rows = measure(Load(site), options)
+            rows = measure(Load(site), options) if options.only else []
+            threads = [threads_row(Load(site), options)] if with_threads else []
         finally:
             upstream.stop()
             tcp_upstream.stop()
     print_table(rows)
+    for row in threads:
+        print_threads(row)
+    rows += threads
     out = REPOSITORY / 'build/bench/router.json'
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(rows, indent=2) + '\n')

@@ -26,8 +26,8 @@ UP_S = 10
 SCHED_NS = 0  # of /proc/…/schedstat: time on the processor
 
 
-def pin(core):
-    return lambda: os.sched_setaffinity(0, {core})
+def pin(*cores):
+    return lambda: os.sched_setaffinity(0, cores)
 
 
 def free_port():
@@ -68,6 +68,7 @@ class Proxy:
     name = ''
     http2 = False
     tcp_proxy = True
+    cores = (PROXY_CORE,)
 
     def __init__(self, site):
         self.site = site
@@ -83,7 +84,7 @@ class Proxy:
         with open(self.site.folder / f'{self.name}.err', 'wb') as err:
             self.process = subprocess.Popen(
                 [str(word) for word in self.command()], stdout=err, stderr=err,
-                preexec_fn=pin(PROXY_CORE),
+                preexec_fn=pin(*self.cores),
                 env=os.environ | {'LD_LIBRARY_PATH': self.site.libraries, 'PERIGEE_ROOT': '/none'})
         end = time.monotonic() + UP_S
         while not all(answers(port) for port in (self.http, self.https)):
@@ -145,6 +146,7 @@ def answers(port):
 class Perigee(Proxy):
     name = 'perigee'
     http2 = True
+    threads = 1
 
     def command(self):
         return [REPOSITORY / 'build/release/bin/perigeed', 'router', '--config', self.config]
@@ -154,6 +156,7 @@ class Perigee(Proxy):
 https = ["127.0.0.1:{self.https}"]
 tcp = ["127.0.0.1:{self.tcp}"]
 access_log = "{self.log}"
+threads = {self.threads}
 [[app]]
 name = "bench"
 hosts = ["{HOST}", "127.0.0.1"]  # wrk takes the URL's for SNI
@@ -171,6 +174,17 @@ concurrency = {{ type = "connections", soft_limit = 100000 }}
 [[app.services.ports]]
 port = {self.tcp}
 '''
+
+
+class OneThread(Perigee):
+    """Free to run wherever two threads are."""
+    name = 'one_thread'
+    cores = (PROXY_CORE, LOAD_CORE)
+
+
+class TwoThreads(OneThread):
+    name = 'two_threads'
+    threads = 2
 
 
 class Haproxy(Proxy):
