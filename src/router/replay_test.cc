@@ -9,9 +9,9 @@ namespace perigee::router {
 namespace {
 
 TEST_CASE("a replay's fields are read under fly-replay's rules") {
-  const auto replay = parse_replay(
-      R"(app=other; region="syd,sin" ;instance=abc;state="a;b=c";elsewhere=true;)"
-      "timeout=800ms;fallback=prefer_self");
+  const auto replay =
+      parse_replay(R"(app=other; region="syd,sin" ;instance=abc;state="a;b=c";elsewhere=true;)"
+                   "timeout=800ms;fallback=prefer_self");
   REQUIRE_MESSAGE(replay.has_value(), (replay ? "" : replay.error().context));
   CHECK(replay->app == "other");
   CHECK(replay->wish.regions == std::vector{RegionCode("syd"), RegionCode("sin")});

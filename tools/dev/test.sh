@@ -141,8 +141,8 @@ verb_soak() {
   tools/setup build run test
   build_preset release
   PERIGEE_STORM_POINTS=${1:-300} PERIGEE_STORM_SEED=${2:-$RANDOM} PERIGEE_ETCD_KILLS=20 \
-    PERIGEE_OUTAGE_S=600 PERIGEE_CUT_S=120 \
-    e2e/run.py StormTest EtcdDeployTest "FleetTest fleet"
+    PERIGEE_OUTAGE_S=600 PERIGEE_CUT_S=120 PERIGEE_ATTACK_S=20 PERIGEE_MUTATED=1000000 \
+    e2e/run.py StormTest EtcdDeployTest "FleetTest fleet" AttackersTest
 }
 
 # soak_fleet [SEEDS [FIRST]]: 1,000 nodes with 100,000 machines, simulated: what changes cost, and
