@@ -185,6 +185,8 @@ TEST_CASE("so do streams beyond those that are allowed, though many are borne at
   user.wait(100ms);
   CHECK_FALSE(user.goaway().has_value());
   user.send(many(200, [&](std::uint32_t i) { return request(2 * (borne + i) + 1, get("/hold")); }));
+  user.wait(100ms);
+  user.send(frame(kPing, 1, 0, word(0) + word(0)));
   user.wait(3s);
   CHECK(user.goaway() == ErrorCode::enhance_your_calm);
   CHECK(user.closed);

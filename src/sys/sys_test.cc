@@ -169,13 +169,25 @@ TEST_CASE_FIXTURE(Fixture, "a program that does not exist is an error at once") 
 }
 
 TEST_CASE_FIXTURE(Fixture, "an adopted process is noticed when it ends") {
+  // A grandchild, whose parent is gone.
+  const Spawn spawn{.argv = {"sh", "-c", "sleep 100 >/dev/null 2>&1 & echo $!"}};
+  const auto shell = loop().run(h().processes.run(spawn, "", loop().deadline_in(10s)));
+  REQUIRE(shell.has_value());
+  auto adopted = h().processes.adopt(std::stoi(shell->out));
+  REQUIRE(adopted.has_value());
+  CHECK((*adopted)->signal(SIGTERM).has_value());
+  CHECK(loop().run((*adopted)->wait()).kind == ExitStatus::Kind::unknown);
+  CHECK((*adopted)->signal(SIGTERM).error().code == Code::not_found);
+}
+
+// As after exec(3): a child of the program that this process was before.
+TEST_CASE_FIXTURE(Fixture, "an adopted process that is a child has its status, and is reaped") {
   auto child = h().processes.spawn({.argv = {"sleep", "100"}});
   REQUIRE(child.has_value());
   auto adopted = h().processes.adopt((*child)->pid());
   REQUIRE(adopted.has_value());
   CHECK((*adopted)->signal(SIGTERM).has_value());
-  CHECK(loop().run((*adopted)->wait()).kind == ExitStatus::Kind::unknown);
-  CHECK(loop().run((*child)->wait()) == ExitStatus{ExitStatus::Kind::signaled, SIGTERM});
+  CHECK(loop().run((*adopted)->wait()) == ExitStatus{ExitStatus::Kind::signaled, SIGTERM});
   CHECK((*child)->signal(SIGTERM).error().code == Code::not_found);
 }
 
