@@ -50,8 +50,9 @@ class SecretsTest(Scenario):
         """The private key of the app's certificate, as PEM, opened with the node's ring."""
         for line in self.feed('/internal/v1/feed/routes').splitlines():
             if f'"/routes/{app}"' in line:
-                sealed = json.loads(line)['value']['private_key']
-                return open_sealed(self.ring(), 'certificate-key', f'{app}.localhost', sealed)
+                certificate = json.loads(line)['value']['certificates'][0]
+                return open_sealed(self.ring(), 'certificate-key', certificate['hosts'][0],
+                                   certificate['private_key'])
         raise AssertionError(f'no route of {app} in the feed')
 
     def key_needles(self, app):
