@@ -49,6 +49,10 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
 
+    def handle_error(self, *request):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client may go
+            super().handle_error(*request)
+
 
 def main():
     name, address, port = sys.argv[1:]

@@ -27,8 +27,8 @@ import unittest
 import attackers
 import netns
 import packages
-from perigee_node import BIN, wait_until
-from test_lone_router import free_port
+from lone_router import HOST, self_signed, start
+from perigee_node import BIN, free_ports, wait_until
 
 ATTACK_S = float(os.environ.get('PERIGEE_ATTACK_S', 2))
 MUTATED = int(os.environ.get('PERIGEE_MUTATED', 2000))
@@ -40,7 +40,6 @@ RATE = 100  # of the others' requests, in a second
 ATTACKED_MIB = 128  # that the router may have beyond what it had at rest
 IDLE_KIB = 40  # and for each idle TLS connection
 QUOTA_US, PERIOD_US = 5000, 10_000
-HOST = 'hello.localhost'
 NAMESPACE = f'pgattack-{os.getpid()}'
 LINK = f'pga{os.getpid()}'
 ROUTER, ATTACKER = '10.213.77.1', '10.213.77.66'
@@ -155,7 +154,7 @@ class AttackersTest(unittest.TestCase):
         cls.folder.chmod(0o755)
         cls.addClassCleanup(os.sched_setaffinity, 0, os.sched_getaffinity(0))
         os.sched_setaffinity(0, {CLIENT_CORE})
-        cls.http, cls.https, cls.app = free_port(), free_port(), free_port()
+        cls.http, cls.https, cls.app = free_ports(3)
         cls.make_link()
         cls.start_app()
         cls.start_router()
@@ -207,15 +206,11 @@ http {{
         library = cls.folder / 'nginx/usr/lib/x86_64-linux-gnu'
         cls.spawn('app', cls.folder / 'nginx/usr/sbin/nginx', '-p', cls.folder, '-c',
                   cls.folder / 'nginx.conf', '-e', 'stderr',
-                  env=os.environ | {'LD_LIBRARY_PATH': str(library)})
+                  environment={'LD_LIBRARY_PATH': str(library)})
 
     @classmethod
     def start_router(cls):
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-                        'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', f'/CN={HOST}',
-                        '-addext', f'subjectAltName=DNS:{HOST}', '-keyout', cls.folder / 'key.pem',
-                        '-out', cls.folder / 'cert.pem'], check=True, capture_output=True)
-        (cls.folder / 'key.pem').chmod(0o644)  # for the router's user, which reads it anew
+        self_signed(cls.folder, 'cert', HOST)
         (cls.folder / 'router.toml').write_text(f'''http = ["0.0.0.0:{cls.http}"]
 https = ["0.0.0.0:{cls.https}"]
 access_log = "/dev/null"
@@ -224,14 +219,13 @@ threads = 1
 name = "hello"
 hosts = ["{HOST}", "{ROUTER}"]
 certificate = "cert.pem"
-private_key = "key.pem"
+private_key = "cert.key"
 machines = ["127.0.0.1"]
 [app.http_service]
 internal_port = {cls.app}
 ''')
         cls.router = cls.spawn('router', BIN / 'perigeed', 'router', '--config',
                                cls.folder / 'router.toml',
-                               env=os.environ | {'PERIGEE_ROOT': str(cls.folder / 'none')},
                                core=ROUTER_CORE)
 
         def answers():
@@ -240,21 +234,9 @@ internal_port = {cls.app}
         wait_until('the router listens', 20, answers, pause=0.05)
 
     @classmethod
-    def spawn(cls, name, *command, env, core=CLIENT_CORE):
-        log = open(cls.folder / f'{name}.log', 'wb')
-        cls.addClassCleanup(log.close)
-        process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log, env=env,
-                                   preexec_fn=lambda: os.sched_setaffinity(0, {core}))
-
-        def end():
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        cls.addClassCleanup(end)
-        return process
+    def spawn(cls, name, *command, core=CLIENT_CORE, environment=None):
+        return start(cls.addClassCleanup, cls.folder, name, *command, environment=environment,
+                     preexec_fn=lambda: os.sched_setaffinity(0, {core}))
 
     @classmethod
     def memory(cls, line):

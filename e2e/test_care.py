@@ -3,17 +3,15 @@ two servers. Requests wait for a place, are compressed, replayed, led back to th
 server that fails is set aside."""
 
 import concurrent.futures
-import contextlib
 import gzip
 import http.server
 import subprocess
 import threading
 import time
 
-import test_lone_router
+from lone_router import HOST, LoneRouterCase
 from perigee_node import wait_until
 
-HOST = test_lone_router.HOST
 PAGE = '<p>a line of a page</p>\n' * 500
 QUEUED = 6
 SETTINGS = '''
@@ -74,38 +72,20 @@ class Careful(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def server(named, address, port):
-    served = http.server.ThreadingHTTPServer((address, port), Careful)
-    served.daemon_threads = True
-    served.named, served.broken, served.now, served.most, served.seen = named, False, 0, 0, []
-    served.lock = threading.Lock()
-    thread = threading.Thread(target=served.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield served
-    finally:
-        served.shutdown()
-        served.server_close()
-        thread.join()
-
-
-class Care(test_lone_router.LoneRouterTest):
-    # Those of the class that this one builds on are not run again.
-    scenario_it_serves_reloads_and_drains = None
-    scenario_a_wrong_file_is_told_with_its_line = None
-    scenario_two_threads_hold_one_limit_and_go_on_with_each_others_sessions = None
-    scenario_the_example_is_a_good_file = None
-
+class Care(LoneRouterCase):
     def setUp(self):
         super().setUp()
-        servers = contextlib.ExitStack()
-        self.addCleanup(servers.close)
-        self.one = servers.enter_context(server('127.0.0.3', '127.0.0.3', 0))
+        self.one = self.careful('127.0.0.3', 0)
         self.port = self.one.server_address[1]
-        self.two = servers.enter_context(server('127.0.0.4', '127.0.0.4', self.port))
+        self.two = self.careful('127.0.0.4', self.port)
 
-    def serve(self, machines, settings=SETTINGS):
+    def careful(self, address, port):
+        served = self.serve(address, address, port, Careful)
+        served.broken, served.now, served.most, served.seen = False, 0, 0, []
+        served.lock = threading.Lock()
+        return served
+
+    def start_before(self, machines, settings=SETTINGS):
         self.write(machines, more='threads = 1')  # each has its own opinion of a server
         self.file.write_text(self.file.read_text() + settings)
         return self.start()
@@ -113,7 +93,7 @@ class Care(test_lone_router.LoneRouterTest):
     def curl(self, *words, path='/who'):
         """Runs curl over TLS; the head of the answer and its body."""
         command = ['curl', '-sS', '-i', '--max-time', '30', '--cacert',
-                   str(self.folder / 'cert.pem'), '--resolve', f'{HOST}:{self.https}:127.0.0.1',
+                   str(self.certificate), '--resolve', f'{HOST}:{self.https}:127.0.0.1',
                    *words, f'https://{HOST}:{self.https}{path}']
         done = subprocess.run(command, capture_output=True, check=False)
         self.assertEqual(done.returncode, 0, f'{command}\n{done.stderr}')
@@ -121,14 +101,14 @@ class Care(test_lone_router.LoneRouterTest):
         return head.decode().lower(), body
 
     def scenario_requests_wait_for_a_place_and_lose_nobody(self):
-        self.serve(['127.0.0.3'])
+        self.start_before(['127.0.0.3'])
         with concurrent.futures.ThreadPoolExecutor(QUEUED) as pool:
             answers = list(pool.map(lambda _: self.get('/slow'), range(QUEUED)))
         self.assertEqual(answers, [(200, '127.0.0.3')] * QUEUED)
         self.assertEqual(self.one.most, 1)
 
     def scenario_responses_are_compressed_and_get_the_fields_that_the_app_wants(self):
-        self.serve(['127.0.0.3'])
+        self.start_before(['127.0.0.3'])
         for version in ('--http1.1', '--http2'):
             with self.subTest(version):
                 head, body = self.curl(version, '-H', 'Accept-Encoding: gzip', path='/page')
@@ -144,7 +124,7 @@ class Care(test_lone_router.LoneRouterTest):
                 self.assertEqual(body.decode(), PAGE)
 
     def scenario_a_request_is_replayed_with_its_body_and_a_cookie_leads_back(self):
-        self.serve(['127.0.0.3', '127.0.0.4'])
+        self.start_before(['127.0.0.3', '127.0.0.4'])
         jar = self.folder / 'jar'
         for version in ('--http1.1', '--http2'):
             with self.subTest(version):
@@ -165,7 +145,7 @@ class Care(test_lone_router.LoneRouterTest):
             self.assertNotIn('set-cookie', head)
 
     def scenario_a_server_that_fails_is_set_aside_and_comes_back(self):
-        self.serve(['127.0.0.3', '127.0.0.4'], settings='')
+        self.start_before(['127.0.0.3', '127.0.0.4'], settings='')
         self.two.broken = True
         tries = len(self.two.seen)
         self.assertEqual([self.get('/who') for _ in range(30)], [(200, '127.0.0.3')] * 30)

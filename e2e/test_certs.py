@@ -16,6 +16,7 @@ import threading
 import time
 import unittest
 
+from lone_router import RSA, self_signed
 from pebble import Pebble
 from perigee_node import Node, wait_until
 
@@ -23,18 +24,6 @@ HOST = 'www.shop.test'
 KNOWN, UNKNOWN = 'no_service', 'unknown_app'
 # No machines: routers say themselves that the app serves nothing, which does for what is shown.
 ROLES = 'roles = ["control", "router"]\n'
-
-
-def certify(folder, name, host, *key):
-    """A self-signed certificate: (chain, key) as paths."""
-    chain, private = folder / f'{name}.pem', folder / f'{name}.key'
-    subprocess.run(['openssl', 'req', '-x509', '-newkey', *key, '-nodes', '-days', '3', '-subj',
-                    f'/CN={name}', '-addext', f'subjectAltName=DNS:{host}', '-keyout', private,
-                    '-out', chain], check=True, capture_output=True)
-    return chain, private
-
-
-EC = ('ec', '-pkeyopt', 'ec_paramgen_curve:P-256')
 
 
 def s_client(port, host, *words):
@@ -93,9 +82,9 @@ class CertsTest(unittest.TestCase):
 
     def scenario_certs_of_both_kinds_of_key_stand_side_by_side(self):
         folder, port = self.node.root, self.node.https_port
-        self.bring(HOST, certify(folder, 'ecdsa', HOST, *EC))
+        self.bring(HOST, self_signed(folder, 'ecdsa', HOST))
         self.shown(HOST)
-        self.bring(HOST, certify(folder, 'rsa', HOST, 'rsa:2048'))
+        self.bring(HOST, self_signed(folder, 'rsa', HOST, key=RSA))
         wait_until('RSA is shown', 20, lambda: 'CN = rsa' in s_client(
             port, HOST, '-tls1_3', '-sigalgs', 'rsa_pss_rsae_sha256'))
         self.assertIn('CN = ecdsa', s_client(port, HOST, '-tls1_3'))
@@ -109,7 +98,7 @@ class CertsTest(unittest.TestCase):
 
     def scenario_certs_change_under_open_connections_and_sessions_go_on(self):
         host, folder, port = 'open.shop.test', self.node.root, self.node.https_port
-        first = certify(folder, 'first', host, *EC)
+        first = self_signed(folder, 'first', host)
         self.bring(host, first)
         before = self.shown(host)
         trusted = ssl.create_default_context(cafile=first[0])
@@ -119,7 +108,7 @@ class CertsTest(unittest.TestCase):
         session = folder / 'session'
         # The ticket comes behind the handshake: the client must stay for the answer.
         self.save_session(port, host, session)
-        self.bring(host, certify(folder, 'second', host, *EC))
+        self.bring(host, self_signed(folder, 'second', host))
         wait_until('the second is shown', 20, lambda: fingerprint(port, host) != before)
         self.assertEqual(ask(connection, host), KNOWN)
         self.assertIn('Reused', s_client(port, host, '-sess_in', session))
@@ -140,8 +129,8 @@ class CertsTest(unittest.TestCase):
 
     def scenario_certs_that_can_not_be_served_are_refused_with_the_next_step(self):
         folder = self.node.root
-        good = certify(folder, 'good', 'good.shop.test', *EC)
-        other = certify(folder, 'other', 'good.shop.test', *EC)
+        good = self_signed(folder, 'good', 'good.shop.test')
+        other = self_signed(folder, 'other', 'good.shop.test')
         for host, files, said in (
                 ('good.shop.test', (good[0], other[1]), 'private key: it is not that of'),
                 ('bad.shop.test', good, 'it is not for bad.shop.test'),
@@ -154,7 +143,7 @@ class CertsTest(unittest.TestCase):
         self.bring('good.shop.test', good)
         taken = self.bring('good.shop.test', good, app='blog', check=False)
         self.assertIn("good.shop.test is app shop's", taken.stderr)
-        self.bring('*.shop.test', certify(folder, 'wild', '*.shop.test', *EC), app='blog')
+        self.bring('*.shop.test', self_signed(folder, 'wild', '*.shop.test'), app='blog')
         wait_until('the wildcard is shown', 20,
                    lambda: 'CN = wild' in s_client(self.node.https_port, 'any.shop.test'))
         self.assertIn('CN = good', s_client(self.node.https_port, 'good.shop.test'))

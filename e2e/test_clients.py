@@ -3,21 +3,19 @@ Node.js behind it: Chromium, ws, openssl, wrk, testssl.sh. (curl, nghttp, h2load
 test_http2.py; redis-cli, psql, dig in test_ports.py.)"""
 
 import base64
-import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
 import unittest
 
 import packages
+from lone_router import HOST, start
 from perigee_node import BIN, free_ports, wait_until
 
-HOST = 'hello.localhost'
 SOURCES = packages.ROOT / 'e2e/clients'
 CLIENT_S = 120
 TESTSSL_S = 600
@@ -91,20 +89,8 @@ internal_port = {cls.app}
 
     @classmethod
     def start(cls, name, *command):
-        log = open(cls.folder / f'{name}.log', 'wb')
-        cls.addClassCleanup(log.close)
-        # PERIGEE_ROOT: no node's state of this server is looked at.
-        environment = os.environ | {'PERIGEE_ROOT': str(cls.folder / 'none'),
-                                    'NODE_PATH': str(cls.folder / 'ws/usr/share/nodejs')}
-        process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log,
-                                   env=environment, start_new_session=True)
-
-        def end():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        cls.addClassCleanup(end)
-        return end
+        return start(cls.addClassCleanup, cls.folder, name, *command,
+                     environment={'NODE_PATH': str(cls.folder / 'ws/usr/share/nodejs')})
 
     @classmethod
     def log(cls, name):
@@ -141,11 +127,11 @@ internal_port = {cls.app}
         der = subprocess.run(['openssl', 'pkey', '-pubin', '-outform', 'der'], input=public,
                              capture_output=True, check=True).stdout
         pinned = base64.b64encode(hashlib.sha256(der).digest()).decode()
-        self.addCleanup(self.start(
+        self.start(
             'chromium', 'chromium', '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run',
             '--disable-background-networking', f'--user-data-dir={self.folder}/chromium',
             f'--ignore-certificate-errors-spki-list={pinned}',
-            f'--host-resolver-rules=MAP {HOST} 127.0.0.1', f'https://{HOST}:{self.https}/'))
+            f'--host-resolver-rules=MAP {HOST} 127.0.0.1', f'https://{HOST}:{self.https}/')
         wait_until('the page has asked and talked', CLIENT_S, lambda: 'says' in self.log('app'))
         self.assertIn('the page says: data, h2, hello over a socket\n', self.log('app'))
 

@@ -18,6 +18,7 @@ import unittest
 
 import grpc_app
 import images
+from lone_router import self_signed, start
 from perigee_node import BIN, REPOSITORY, free_ports, wait_until
 from scenario import Scenario
 
@@ -107,7 +108,7 @@ class AloneHandoverTest(unittest.TestCase):
         shutil.copy(BIN / 'perigeed', self.program)
         self.http, self.https, self.calls_port, self.pages_port = free_ports(4)
         for name in ('one', 'two'):
-            self.make_certificate(name)
+            self_signed(self.folder, name, PAGES, CALLS)
         self.trusted = self.folder / 'trusted.pem'
         self.trusted.write_text(''.join((self.folder / f'{name}.pem').read_text()
                                         for name in ('one', 'two')))
@@ -118,14 +119,6 @@ class AloneHandoverTest(unittest.TestCase):
             wait_until(f'{name} listens', PATIENCE_S, lambda n=name: 'listening' in self.log(n))
         self.number = 0
         self.write()
-
-    def make_certificate(self, name):
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-                        'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', f'/CN={name}',
-                        '-addext', f'subjectAltName=DNS:{PAGES},DNS:{CALLS}', '-keyout',
-                        self.folder / f'{name}.key', '-out', self.folder / f'{name}.pem'],
-                       check=True, capture_output=True)
-        (self.folder / f'{name}.key').chmod(0o644)  # for the router's user
 
     def write(self):
         """The next of the router's files: each differs from the one before."""
@@ -160,15 +153,8 @@ concurrency = {{ type = "requests", soft_limit = {1000 + self.number % 50} }}
         (self.folder / 'new.toml').replace(self.folder / 'router.toml')
 
     def start(self, name, *command):
-        log = open(self.folder / f'{name}.log', 'wb')
-        self.addCleanup(log.close)
-        # PERIGEE_ROOT: no node's state of this server is looked at.
-        environment = os.environ | {'PERIGEE_ROOT': str(self.folder / 'none'),
-                                    'NOTIFY_SOCKET': str(self.folder / 'notify')}
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        self.addCleanup(process.wait)
-        self.addCleanup(self.kill, process.pid)
-        return process
+        return start(self.addCleanup, self.folder, name, *command,
+                     environment={'NOTIFY_SOCKET': str(self.folder / 'notify')})
 
     @staticmethod
     def kill(pid):

@@ -1,7 +1,6 @@
 """HTTP/2 and gRPC with other people's clients and servers, on a node of its own: curl, nghttp,
 h2load and gRPC's Node.js library; nginx and a gRPC server in machines."""
 
-import contextlib
 import hashlib
 import os
 import pathlib
@@ -12,6 +11,7 @@ import unittest
 
 import grpc_app
 import images
+from lone_router import self_signed, start
 from perigee_node import BIN, free_ports, wait_until
 from scenario import Scenario
 
@@ -106,12 +106,7 @@ class GrpcAloneTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.folder.chmod(0o755)
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-                        'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj',
-                        '/CN=calls.localhost', '-addext', 'subjectAltName=DNS:calls.localhost',
-                        '-keyout', self.folder / 'key.pem', '-out', self.folder / 'cert.pem'],
-                       check=True, capture_output=True)
-        (self.folder / 'key.pem').chmod(0o644)  # for the router's user, which reads it anew
+        self_signed(self.folder, 'cert', 'calls.localhost')
         self.http, self.https, self.port = free_ports(3)
         (self.folder / 'router.toml').write_text(f'''
 http = ["127.0.0.1:{self.http}"]
@@ -122,7 +117,7 @@ access_log = "/dev/null"
 name = "calls"
 hosts = ["calls.localhost"]
 certificate = "cert.pem"
-private_key = "key.pem"
+private_key = "cert.key"
 machines = ["127.0.0.1"]
 
 [app.http_service]
@@ -136,19 +131,7 @@ concurrency = {{ type = "requests", soft_limit = 1000 }}
                                  self.folder / 'router.toml')
 
     def start(self, name, *command):
-        log = open(self.folder / f'{name}.log', 'wb')
-        self.addCleanup(log.close)
-        # PERIGEE_ROOT: no node's state of this server is looked at.
-        process = subprocess.Popen(command, stdout=log, stderr=log,
-                                   env=os.environ | {'PERIGEE_ROOT': str(self.folder / 'none')})
-
-        def end():
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
-
-        self.addCleanup(end)
-        return process
+        return start(self.addCleanup, self.folder, name, *command)
 
     def most_memory(self):
         """The most that the router has had resident, in bytes."""

@@ -44,7 +44,7 @@ TEST_CASE("of a failure the authority's own word is shown, else the client's fir
 }
 
 TEST_CASE("an account that the authority does not know is told from other failures") {
-  CHECK(lacks_account({"uacme: no account associated with /work/private/key.pem found at x."}));
+  CHECK(lacks_account({"uacme: no account associated with conf/private/key.pem found at x."}));
   CHECK_FALSE(lacks_account({"uacme: failed to retrieve account at x"}));
 }
 

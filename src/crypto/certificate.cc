@@ -14,6 +14,7 @@
 
 #include "crypto/hash.h"
 #include "crypto/openssl_error.h"
+#include "crypto/openssl_handles.h"
 
 namespace perigee::crypto {
 namespace {
@@ -27,28 +28,14 @@ constexpr unsigned kRsaBits = 2048;
 constexpr std::size_t kDigestBytes = 32;
 constexpr const char* kAcmeIdentifier = "1.3.6.1.5.5.7.1.31";  // id-pe-acmeIdentifier
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* thing) const {
-    Free(thing);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Request = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+using Request = Handle<X509_REQ, X509_REQ_free>;
+using Extension = Handle<X509_EXTENSION, X509_EXTENSION_free>;
 struct ExtensionsFree {
   void operator()(STACK_OF(X509_EXTENSION) * all) const {
     sk_X509_EXTENSION_pop_free(all, X509_EXTENSION_free);
   }
 };
 using Extensions = std::unique_ptr<STACK_OF(X509_EXTENSION), ExtensionsFree>;
-
-Bio reader(std::string_view text) {
-  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
 
 std::string text_of(BIO* bio) {
   char* data = nullptr;
@@ -57,13 +44,13 @@ std::string text_of(BIO* bio) {
 }
 
 Result<Certificate> read_certificate(std::string_view pem) {
-  Certificate certificate(PEM_read_bio_X509(reader(pem).get(), nullptr, nullptr, nullptr));
+  Certificate certificate(PEM_read_bio_X509(reader(pem).get(), nullptr, no_passphrase, nullptr));
   if (!certificate) return fail(openssl_error(Code::invalid_argument, "PEM certificate"));
   return certificate;
 }
 
 Result<Key> read_key(std::string_view pem) {
-  Key key(PEM_read_bio_PrivateKey(reader(pem).get(), nullptr, nullptr, nullptr));
+  Key key(PEM_read_bio_PrivateKey(reader(pem).get(), nullptr, no_passphrase, nullptr));
   if (!key) return fail(openssl_error(Code::invalid_argument, "PEM private key"));
   return key;
 }
@@ -106,7 +93,7 @@ Result<void> set_serial(X509* certificate) {
     return fail(openssl_error(Code::internal, "random serial number"));
   }
   bytes[0] = static_cast<unsigned char>((bytes[0] & 0x7f) | 0x40);
-  const std::unique_ptr<BIGNUM, Deleter<BN_free>> number(
+  const Handle<BIGNUM, BN_free> number(
       BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
   if (!number || BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) == nullptr) {
     return fail(openssl_error(Code::internal, "serial number"));
@@ -186,10 +173,8 @@ Result<std::string> alternative_names(const std::vector<std::string>& names) {
 Result<void> add_acme_identifier(X509* certificate, std::string_view digest) {
   std::string content{'\x04', static_cast<char>(kDigestBytes)};
   content += digest;
-  const std::unique_ptr<ASN1_OBJECT, Deleter<ASN1_OBJECT_free>> kind(
-      OBJ_txt2obj(kAcmeIdentifier, 1));
-  const std::unique_ptr<ASN1_OCTET_STRING, Deleter<ASN1_OCTET_STRING_free>> octets(
-      ASN1_OCTET_STRING_new());
+  const Handle<ASN1_OBJECT, ASN1_OBJECT_free> kind(OBJ_txt2obj(kAcmeIdentifier, 1));
+  const Handle<ASN1_OCTET_STRING, ASN1_OCTET_STRING_free> octets(ASN1_OCTET_STRING_new());
   constexpr int kCritical = 1;
   Extension extension;
   if (kind && octets &&

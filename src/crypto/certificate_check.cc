@@ -9,8 +9,9 @@
 
 #include <array>
 #include <ctime>
-#include <memory>
 #include <vector>
+
+#include "crypto/openssl_handles.h"
 
 namespace perigee::crypto {
 namespace {
@@ -21,26 +22,7 @@ constexpr int kMaxRsaBits = 8192;
 constexpr Duration kClockSkew = 5min;
 constexpr int kMinHashBits = 112;  // of security: SHA-1 has less
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* thing) const {
-    Free(thing);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
 using Chain = std::vector<Certificate>;
-
-// OpenSSL would ask the terminal.
-int no_passphrase(char*, int, int, void*) {
-  return 0;
-}
-
-Bio reader(std::string_view text) {
-  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
 
 Result<Chain> read_chain(std::string_view pem) {
   if (pem.size() > kMaxChainPem) {

@@ -14,27 +14,14 @@
 #include "base/text.h"
 #include "crypto/aead.h"
 #include "crypto/openssl_error.h"
+#include "crypto/openssl_handles.h"
 #include "crypto/session_tickets.h"
 #include "crypto/tls_stream.h"
 
 namespace perigee::crypto {
 namespace {
 
-struct ContextFree {
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-using Context = std::unique_ptr<SSL_CTX, ContextFree>;
-struct CertificateFree {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-using Certificate = std::unique_ptr<X509, CertificateFree>;
-struct KeyFree {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-struct BioFree {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using Bio = std::unique_ptr<BIO, BioFree>;
+using Context = Handle<SSL_CTX, SSL_CTX_free>;
 
 constexpr std::size_t kMaxProtocolName = 255;
 constexpr const char* kCiphers12 = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL";
@@ -45,10 +32,6 @@ constexpr std::string_view kAcmeProtocol = "acme-tls/1";
 constexpr std::string_view kAcmeList =
     "\x0a"
     "acme-tls/1";  // as TLS has it
-
-Bio reader(std::string_view text) {
-  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
 
 const unsigned char* bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
@@ -152,8 +135,7 @@ Result<void> use_chain(SSL_CTX* context, std::string_view chain_pem) {
 }
 
 Result<void> use_key(SSL_CTX* context, std::string_view key_pem) {
-  const std::unique_ptr<EVP_PKEY, KeyFree> key(
-      PEM_read_bio_PrivateKey(reader(key_pem).get(), nullptr, nullptr, nullptr));
+  const Key key(PEM_read_bio_PrivateKey(reader(key_pem).get(), nullptr, no_passphrase, nullptr));
   // Just the certificate before: that of another kind of key stays.
   if (!key || SSL_CTX_use_PrivateKey(context, key.get()) != 1 ||
       SSL_CTX_check_private_key(context) != 1) {

@@ -94,27 +94,6 @@ struct Bench : Fixture {
     target("m1", "127.0.0.1");
     start_all();
   }
-  // Sends, ends its side where `ends`, and returns what came until the router closed.
-  std::string say(const std::string& bytes, bool ends) {
-    if (!ends) return talk(bytes);
-    struct Go {
-      static async::Task<Result<std::string>> run(Bench& b, std::string text) {
-        CO_TRY(auto stream, co_await b.h().network.connect(b.http_address, b.soon()));
-        CO_TRY_VOID(co_await stream->write(text));
-        CO_TRY_VOID(stream->shutdown_write());
-        std::string all;
-        std::array<char, 4096> buffer;
-        for (;;) {
-          CO_TRY(const std::size_t n, co_await stream->read(buffer));
-          if (n == 0) co_return all;
-          all.append(buffer.data(), n);
-        }
-      }
-    };
-    auto all = loop().run(async::with_deadline(loop(), soon(), Go::run(*this, bytes), "say"));
-    REQUIRE_MESSAGE(all.has_value(), all.error().context);
-    return *all;
-  }
   RawApp app{*this};
 };
 
@@ -135,7 +114,7 @@ struct RequestRow {
   std::vector<int> answers;  // then the router closes
   Texts app_gets{};          // in lower case
   Texts app_lacks{};
-  bool ends = false;  // the client ends its side
+  Fixture::Ends ends = Fixture::Ends::no;  // the client ends its side
 };
 
 const std::string kSmuggled = "GET /smuggled HTTP/1.1\r\n" + kHost + "\r\n";
@@ -213,7 +192,7 @@ const std::vector<RequestRow> kRequestRows{
      {400},
      {},
      {},
-     true},
+     Fixture::Ends::yes},
     {"7.1: a size that overflows is no size",
      post(kChunked, "10000000000000005\r\nhello\r\n0\r\n\r\n") + kProbe,
      {400}},
@@ -233,7 +212,7 @@ const std::vector<RequestRow> kRequestRows{
      {400},
      {},
      {},
-     true},
+     Fixture::Ends::yes},
     {"9.3: a body that nobody read is not taken for a request",
      "POST / HTTP/1.1\r\nHost: nobody.test\r\n" + length(kSmuggled.size()) + "\r\n" + kSmuggled +
          kProbe,
@@ -265,7 +244,7 @@ TEST_CASE("RFC 9112: what a client may send, and what becomes of it") {
   for (const RequestRow& row : kRequestRows) {
     CAPTURE(row.must);
     Bench bench;
-    const std::string answer = bench.say(row.sent, row.ends);
+    const std::string answer = bench.talk(row.sent, row.ends);
     CAPTURE(answer);
     CHECK(statuses(answer) == row.answers);
     for (const std::string& text : row.app_gets) CHECK_MESSAGE(bench.app.got(text), text);
@@ -376,7 +355,7 @@ TEST_CASE("RFC 9112: what an app may answer, and what becomes of it") {
     Bench bench;
     bench.app.answer = row.answer;
     bench.app.closes = row.closes;
-    const std::string answer = bench.say(row.request + kProbe, false);
+    const std::string answer = bench.talk(row.request + kProbe);
     CAPTURE(answer);
     CHECK(statuses(answer) == row.answers);
     for (const std::string& text : row.client_gets) {
@@ -398,8 +377,8 @@ TEST_CASE("RFC 9112, 9.3.1: what is not idempotent is not sent twice") {
     bench.app.closes = true;
     const std::string fields = kHost + "Connection: close\r\n";
     const std::string answer =
-        idempotent ? bench.say("GET /a HTTP/1.1\r\n" + fields + "\r\n", false)
-                   : bench.say("POST /a HTTP/1.1\r\n" + fields + length(5) + "\r\nhello", false);
+        idempotent ? bench.talk("GET /a HTTP/1.1\r\n" + fields + "\r\n")
+                   : bench.talk("POST /a HTTP/1.1\r\n" + fields + length(5) + "\r\nhello");
     CHECK(statuses(answer) == std::vector<int>{idempotent ? 200 : 502});
     CHECK(bench.app.requests == (idempotent ? 2 : 1));
   }

@@ -244,7 +244,7 @@ struct Fixture {
     route.targets[0].state = state;
     route.targets[0].listening = state == model::MachineState::started;
     route.targets[0].wakeable = wakeable;
-    feed.add(route_line(++revision_));
+    feed.add(route_line(++last_revision));
   }
   std::string route_line(int revision) {
     route.app = AppName("hello");
@@ -306,11 +306,13 @@ struct Fixture {
     return *std::move(reply);
   }
   // Raw bytes there, everything back until the router closes.
-  std::string talk(const std::string& bytes) {
+  enum class Ends { no, yes };  // our side, behind the bytes
+  std::string talk(const std::string& bytes, Ends ends = Ends::no) {
     struct Go {
-      static async::Task<Result<std::string>> run(Fixture& f, std::string text) {
+      static async::Task<Result<std::string>> run(Fixture& f, std::string text, Ends end) {
         CO_TRY(auto stream, co_await f.h().network.connect(f.http_address, f.soon()));
         CO_TRY_VOID(co_await stream->write(text));
+        if (end == Ends::yes) CO_TRY_VOID(stream->shutdown_write());
         std::string all;
         std::array<char, 4096> buffer;
         for (;;) {
@@ -320,7 +322,8 @@ struct Fixture {
         }
       }
     };
-    auto answer = loop().run(async::with_deadline(loop(), soon(), Go::run(*this, bytes), "talk"));
+    auto answer =
+        loop().run(async::with_deadline(loop(), soon(), Go::run(*this, bytes, ends), "talk"));
     REQUIRE_MESSAGE(answer.has_value(), answer.error().context);
     return *answer;
   }
@@ -338,7 +341,7 @@ struct Fixture {
   sys::Address https_address;
   sys::Address status_address;
   std::uint16_t port = 0;
-  int revision_ = 1;
+  int last_revision = 1;  // that was told
   Duration reach_bound = kReachBound;
   Duration queue_bound = kQueueBound;
   bool h2_backend = false;  // of the app

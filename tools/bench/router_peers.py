@@ -18,6 +18,7 @@ TCP_PEER = REPOSITORY / 'tools/bench/tcp_peer.py'
 sys.path.append(str(REPOSITORY / 'e2e'))
 
 import packages  # noqa: E402
+from lone_router import self_signed  # noqa: E402
 
 HOST = 'bench.localhost'
 CIPHERS = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384'
@@ -50,17 +51,13 @@ class Site:
 
     @property
     def key(self):
-        return self.folder / 'key.pem'
+        return self.folder / 'cert.key'
 
     def make_certificate(self):
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-                        'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', f'/CN={HOST}',
-                        '-addext', f'subjectAltName=DNS:{HOST}', '-keyout', self.key,
-                        '-out', self.certificate], check=True, capture_output=True)
+        self_signed(self.folder, 'cert', HOST)
         both = self.certificate.read_text() + self.key.read_text()
         (self.folder / 'both.pem').write_text(both)
-        for path in (self.key, self.folder / 'both.pem'):
-            path.chmod(0o644)  # the proxies give up root
+        (self.folder / 'both.pem').chmod(0o644)  # the proxies give up root
 
 
 class Proxy:
@@ -199,7 +196,7 @@ class Haproxy(Proxy):
         tls = f'ssl crt {self.site.folder}/both.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2'
         return f'''global
   nbthread 1
-  maxconn 9000
+  maxconn 6000
   log stdout format raw local0
   ssl-default-bind-ciphers {CIPHERS}
   tune.ssl.default-dh-param 2048
