@@ -45,7 +45,7 @@ class FramePool {
   }
   void give(void* frame, std::size_t size) {
     const std::size_t index = index_of(size);
-    if (!kPooled || index >= kClasses || classes_[index].count >= kKept)
+    if (!kPooled || index >= kClasses || classes_[index].count >= kept(index))
       return ::operator delete(frame);
     Class& of = classes_[index];
     of.free = new (frame) Free{of.free};
@@ -54,8 +54,8 @@ class FramePool {
 
  private:
   static constexpr std::size_t kStep = 64;
-  static constexpr std::size_t kClasses = 64;  // frames of up to 4 KiB
-  static constexpr std::size_t kKept = 64;     // of a class: 8 MiB of all at most
+  static constexpr std::size_t kClasses = 96;            // frames of up to 6 KiB
+  static constexpr std::size_t kKeptBytes = 128 * 1024;  // of a class: 12 MiB of all at most
   struct Free {
     Free* next;
   };
@@ -63,6 +63,7 @@ class FramePool {
     Free* free = nullptr;
     std::size_t count = 0;
   };
+  static std::size_t kept(std::size_t index) { return kKeptBytes / ((index + 1) * kStep); }
   static std::size_t index_of(std::size_t size) { return (size - 1) / kStep; }
   static void* pop(Class& of) {
     Free* frame = of.free;

@@ -28,7 +28,9 @@ class ServerConnection {
   friend class RequestBody;
   enum class Next { request, close, linger, other_protocol };
 
-  async::Task<Next> serve_one();
+  // A frame of its own: the compiler would put it, and all that a request needs, into that of run,
+  // which an idle connection keeps.
+  [[gnu::noinline]] async::Task<Next> serve_one();
   async::Task<bool> await_first_byte();
   async::Task<std::optional<std::size_t>> await_head();
   async::Task<Next> handle(RequestHead head, Framing framing);
@@ -37,7 +39,7 @@ class ServerConnection {
   async::Task<Result<void>> write(std::string_view data);
   std::unique_ptr<sys::Stream> take_stream();
   async::Task<Result<void>> discard(Body& body);
-  async::Task<void> linger();
+  [[gnu::noinline]] async::Task<void> linger();
   async::Task<void> peer_gone();
 
   ServerContext& context_;

@@ -1,8 +1,6 @@
 #include "sys/address.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
@@ -15,11 +13,6 @@ namespace perigee::sys {
 namespace {
 
 constexpr std::string_view kUnixPrefix = "unix:";
-
-template <typename T>
-const T& as(const sockaddr_storage& storage) {
-  return reinterpret_cast<const T&>(storage);
-}
 
 }  // namespace
 
@@ -70,8 +63,15 @@ Result<Address> Address::ip(std::string_view host, std::uint16_t port) {
 
 Address Address::from_raw(const sockaddr* raw, socklen_t size) {
   Address address;
-  address.size_ = std::min<socklen_t>(size, sizeof address.storage_);
-  std::memcpy(&address.storage_, raw, address.size_);
+  if (size >= sizeof raw->sa_family && raw->sa_family == AF_UNIX) {
+    sockaddr_un path{};
+    address.size_ = std::min<socklen_t>(size, sizeof path);
+    std::memcpy(&path, raw, address.size_);
+    address.path_ = std::make_shared<const sockaddr_un>(path);
+  } else {
+    address.size_ = std::min<socklen_t>(size, sizeof address.ip_);
+    std::memcpy(&address.ip_, raw, address.size_);
+  }
   return address;
 }
 
@@ -80,8 +80,8 @@ std::string_view Address::ip_bytes() const {
   const auto bytes = [](const auto& address) {
     return std::string_view(reinterpret_cast<const char*>(&address), sizeof address);
   };
-  if (family() == AF_INET) return bytes(as<sockaddr_in>(storage_).sin_addr);
-  if (family() == AF_INET6) return bytes(as<sockaddr_in6>(storage_).sin6_addr);
+  if (family() == AF_INET) return bytes(ip_.v4.sin_addr);
+  if (family() == AF_INET6) return bytes(ip_.v6.sin6_addr);
   return {};
 }
 
@@ -99,25 +99,25 @@ std::size_t Address::hash() const {
 }
 
 bool Address::is_loopback() const {
-  if (family() == AF_INET) return (ntohl(as<sockaddr_in>(storage_).sin_addr.s_addr) >> 24) == 127;
-  if (family() == AF_INET6) return IN6_IS_ADDR_LOOPBACK(&as<sockaddr_in6>(storage_).sin6_addr);
+  if (family() == AF_INET) return (ntohl(ip_.v4.sin_addr.s_addr) >> 24) == 127;
+  if (family() == AF_INET6) return IN6_IS_ADDR_LOOPBACK(&ip_.v6.sin6_addr);
   return is_unix();
 }
 
 std::uint16_t Address::port() const {
-  if (family() == AF_INET) return ntohs(as<sockaddr_in>(storage_).sin_port);
-  if (family() == AF_INET6) return ntohs(as<sockaddr_in6>(storage_).sin6_port);
+  if (family() == AF_INET) return ntohs(ip_.v4.sin_port);
+  if (family() == AF_INET6) return ntohs(ip_.v6.sin6_port);
   return 0;
 }
 
 std::string Address::host() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (family() == AF_INET) {
-    inet_ntop(AF_INET, &as<sockaddr_in>(storage_).sin_addr, text.data(), text.size());
+    inet_ntop(AF_INET, &ip_.v4.sin_addr, text.data(), text.size());
   } else if (family() == AF_INET6) {
-    inet_ntop(AF_INET6, &as<sockaddr_in6>(storage_).sin6_addr, text.data(), text.size());
+    inet_ntop(AF_INET6, &ip_.v6.sin6_addr, text.data(), text.size());
   } else if (is_unix() && size_ > offsetof(sockaddr_un, sun_path)) {
-    const char* path = as<sockaddr_un>(storage_).sun_path;
+    const char* path = path_->sun_path;
     return std::string(path, strnlen(path, size_ - offsetof(sockaddr_un, sun_path)));
   }
   return text.data();

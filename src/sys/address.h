@@ -4,11 +4,14 @@
 //   "127.0.0.1:8080"  "[::1]:443"  "unix:/run/perigee/control.sock"
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -27,11 +30,13 @@ class Address {
   bool is_unix() const { return family() == AF_UNIX; }
   bool is_ipv6() const { return family() == AF_INET6; }
   bool is_loopback() const;
-  int family() const { return storage_.ss_family; }
+  int family() const { return raw()->sa_family; }
   std::uint16_t port() const;
   std::string host() const;  // without port: "10.0.0.1", "::1", or the path
   std::string str() const;
-  const sockaddr* raw() const { return reinterpret_cast<const sockaddr*>(&storage_); }
+  const sockaddr* raw() const {
+    return path_ == nullptr ? &ip_.none : reinterpret_cast<const sockaddr*>(path_.get());
+  }
   socklen_t raw_size() const { return size_; }
   bool operator==(const Address& other) const;
   std::size_t hash() const;
@@ -39,8 +44,15 @@ class Address {
  private:
   std::string_view ip_bytes() const;  // empty: a path
 
-  sockaddr_storage storage_{};
+  // A connection keeps some of these while it is idle, and most are of the internet: a path has its
+  // place elsewhere.
+  union {
+    sockaddr none;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  } ip_{.v6 = {}};
   socklen_t size_ = 0;
+  std::shared_ptr<const sockaddr_un> path_{};
 };
 
 }  // namespace perigee::sys
