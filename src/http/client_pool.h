@@ -17,9 +17,9 @@ class Pool {
   // An idle connection on which the peer has neither closed nor spoken; null: none.
   std::unique_ptr<sys::Stream> take(const sys::Address& address);
   void put(const sys::Address& address, std::unique_ptr<sys::Stream> stream);
-  void forget(const sys::Address& address) { idle_.erase(address); }
+  void forget(const sys::Address& address);
   void expire();  // closes what has been idle for too long
-  std::size_t size() const;
+  std::size_t size() const { return size_; }
 
  private:
   struct Idle {
@@ -29,6 +29,7 @@ class Pool {
   async::Loop& loop_;
   ClientLimits limits_;
   std::unordered_map<sys::Address, std::deque<Idle>> idle_;  // oldest first
+  std::size_t size_ = 0;
 };
 
 }  // namespace perigee::http

@@ -34,8 +34,9 @@ struct ServerLimits {
 
 struct ClientLimits {
   Duration connect_timeout = 5s;
-  Duration idle_timeout = 30s;  // a pooled connection's life between uses
-  std::size_t max_idle_per_address = 64;
+  Duration idle_timeout = 30s;             // a pooled connection's life between uses
+  std::size_t max_idle_per_address = 256;  // of pooled connections
+  std::size_t max_idle = 4096;             // likewise, to all addresses
 };
 
 }  // namespace perigee::http
