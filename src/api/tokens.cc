@@ -10,7 +10,7 @@ namespace perigee::api {
 namespace {
 
 Result<std::string> bearer(const http::Request& request) {
-  const std::string* field = request.head.headers.find("authorization");
+  const std::string_view* field = request.head.headers.find("authorization");
   if (field == nullptr || request.head.headers.count("authorization") != 1)
     return fail(Code::unauthenticated,
                 "no token: send the header \"Authorization: Bearer TOKEN\" (the CLI keeps it in "

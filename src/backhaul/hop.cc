@@ -40,11 +40,11 @@ const RefusalText& text_of(Refusal refusal) {
 }
 
 Result<std::string> required(const http::Headers& headers, std::string_view field) {
-  const std::string* value = headers.find(field);
+  const std::string_view* value = headers.find(field);
   if (value == nullptr || value->empty() || value->size() > kMaxNameBytes) {
     return fail(Code::invalid_argument, "{}: missing, empty or too long", field);
   }
-  return *value;
+  return std::string(*value);
 }
 
 Result<int> required_number(const http::Headers& headers, std::string_view field,
@@ -96,24 +96,22 @@ void put(http::Headers& headers, const Told& told) {
 
 Told told_by(const http::Headers& headers) {
   Told told;
-  if (const std::string* refused = headers.find(kRefused)) {
+  if (const std::string_view* refused = headers.find(kRefused)) {
     const auto known = std::ranges::find(kRefusals, *refused, &RefusalText::name);
     // A later version's reason is a refusal all the same.
     told.refusal = known == kRefusals.end() ? Refusal::gone : known->refusal;
   }
-  if (const std::string* failed = headers.find(kFailed)) told.failure = *failed;
-  if (const std::string* relay = headers.find(kRelay)) told.relay = *relay;
+  if (const std::string_view* failed = headers.find(kFailed)) told.failure = *failed;
+  if (const std::string_view* relay = headers.find(kRelay)) told.relay = *relay;
   return told;
 }
 
+bool is_hop_field(std::string_view name) {
+  return iequals(name.substr(0, kPrefix.size()), kPrefix);
+}
+
 void remove_hop_fields(http::Headers& headers) {
-  std::vector<std::string> names;
-  for (const auto& [field, value] : headers.fields()) {
-    if (iequals(std::string_view(field).substr(0, kPrefix.size()), kPrefix)) {
-      names.push_back(field);
-    }
-  }
-  for (const std::string& field : names) headers.remove(field);
+  headers.remove_if(is_hop_field);
 }
 
 }  // namespace perigee::backhaul

@@ -46,6 +46,7 @@ Result<Hop> hop_of(const http::Headers& headers);
 void put(http::Headers& headers, const Told& told);
 Told told_by(const http::Headers& headers);
 // What a user, or a machine, may have put there.
+bool is_hop_field(std::string_view name);
 void remove_hop_fields(http::Headers& headers);
 
 }  // namespace perigee::backhaul

@@ -65,7 +65,7 @@ class FakeApi : public http::Handler {
     std::string body;
   };
   async::Task<void> handle(http::Request& request, http::ResponseWriter& response) override {
-    const std::string* given = request.head.headers.find("Authorization");
+    const std::string_view* given = request.head.headers.find("Authorization");
     token = given == nullptr ? "" : *given;
     asked = request.head.method + " " + request.head.target;
     received = (co_await http::read_all(request.body, 16 * 1024 * 1024)).value_or("unreadable");

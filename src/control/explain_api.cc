@@ -20,7 +20,7 @@ http::Headers wishes_of(const http::Headers& headers) {
        {"perigee-prefer-region", "perigee-force-region", "perigee-prefer-machine",
         "perigee-force-machine", "fly-prefer-region", "fly-force-region", "fly-prefer-instance-id",
         "fly-force-instance-id"}) {
-    if (const std::string* value = headers.find(name)) out.set(name, *value);
+    if (const std::string_view* value = headers.find(name)) out.set(name, *value);
   }
   return out;
 }

@@ -120,9 +120,10 @@ async::Task<Result<Reply>> FleetApi::renew(Call& call) {
   const NodeId node(call.param("node"));
   CO_TRY_VOID(callers_.check_speaks_for(call.request, node));
   CO_TRY(std::string request, call.body.require_string("certificate_request"));
-  const std::string* shown = call.request.head.headers.find(api::kCertificateHeader);
-  CO_TRY(const model::Admission admission,
-         co_await fleet_.renew(node, std::move(request), shown == nullptr ? "" : *shown));
+  const std::string_view* shown = call.request.head.headers.find(api::kCertificateHeader);
+  CO_TRY(
+      const model::Admission admission,
+      co_await fleet_.renew(node, std::move(request), std::string(shown == nullptr ? "" : *shown)));
   co_return Reply{200, model::to_json(admission)};
 }
 

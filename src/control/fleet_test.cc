@@ -36,7 +36,7 @@ struct Fixture : ControlFixture {
             .certificate_request = key.request_pem};
   }
   Got ask_internal(std::string method, std::string target, const json::Value& body,
-                   const std::vector<http::Headers::Field>& headers = {}) {
+                   const std::vector<http::OwnField>& headers = {}) {
     http::RequestHead head = request(std::move(method), std::move(target));
     for (const auto& [name, value] : headers) head.headers.set(name, value);
     auto got =
@@ -55,9 +55,8 @@ struct Fixture : ControlFixture {
     return *model::admission_from(got.body);
   }
   // What the link adds to a call of that node.
-  static std::vector<http::Headers::Field> as(const std::string& node,
-                                              const std::string& certificate,
-                                              const std::string& caller = "daemon") {
+  static std::vector<http::OwnField> as(const std::string& node, const std::string& certificate,
+                                        const std::string& caller = "daemon") {
     return {{std::string(api::kNodeHeader), node},
             {std::string(api::kCertificateHeader), certificate},
             {std::string(api::kCallerHeader), caller}};
@@ -181,7 +180,7 @@ TEST_CASE_FIXTURE(Fixture, "nothing of a token or a key is in the store") {
 TEST_CASE_FIXTURE(Fixture, "a joined node speaks for itself, with its certificate, and no other") {
   const std::string fingerprint = joined("fra-1").node.membership.certificate;
   const auto status = [&](const std::string& target, const json::Value& body,
-                          const std::vector<http::Headers::Field>& headers) {
+                          const std::vector<http::OwnField>& headers) {
     return ask_internal("POST", target, body, headers).status;
   };
   CHECK(status(report_of("fra-1"), report("fra-1"), as("fra-1", fingerprint)) == 204);

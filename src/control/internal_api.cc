@@ -121,9 +121,9 @@ async::Task<Result<api::Reply>> InternalApi::reports() {
 }
 
 async::Task<Result<api::Reply>> InternalApi::share_routes(api::Call& call) {
-  const std::string* const from = call.request.head.headers.find(api::kNodeHeader);
+  const std::string_view* const from = call.request.head.headers.find(api::kNodeHeader);
   if (from == nullptr) co_return fail(Code::invalid_argument, "{}: missing", api::kNodeHeader);
-  CO_TRY(json::Value answer, co_await context_.sharing.take(NodeId(*from), call.body));
+  CO_TRY(json::Value answer, co_await context_.sharing.take(NodeId(std::string(*from)), call.body));
   co_return api::Reply{200, std::move(answer)};
 }
 

@@ -94,7 +94,8 @@ Result<void> check_no_deploy(const Context& context, const AppName& app) {
 
 std::string lease_nonce(const Call& call) {
   for (const char* name : {"perigee-machine-lease-nonce", "fly-machine-lease-nonce"}) {
-    if (const std::string* value = call.request.head.headers.find(name)) return *value;
+    if (const std::string_view* value = call.request.head.headers.find(name))
+      return std::string(*value);
   }
   return {};
 }

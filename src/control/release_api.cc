@@ -48,7 +48,7 @@ Result<std::int64_t> version_of(const Call& call) {
 // How many events this client has: `?after=N`, or what a reconnecting EventSource says.
 std::size_t events_seen(const Call& call) {
   std::string text = call.query("after").value_or("");
-  if (const std::string* last = call.request.head.headers.find("last-event-id")) text = *last;
+  if (const std::string_view* last = call.request.head.headers.find("last-event-id")) text = *last;
   return parse_uint(text, model::kMaxReleaseEvents).value_or(0);
 }
 

@@ -84,9 +84,8 @@ Parsed<Framing> response_framing(const ResponseHead& head, std::string_view requ
 bool has_token(const Headers& headers, std::string_view name, std::string_view token) {
   for (const auto& [field, value] : headers.fields()) {
     if (!iequals(field, name)) continue;
-    for (const std::string_view part : split(value, ',')) {
-      if (iequals(trim(part), token)) return true;
-    }
+    const auto is_it = [token](std::string_view part) { return iequals(trim(part), token); };
+    if (any_part(value, ',', is_it)) return true;
   }
   return false;
 }

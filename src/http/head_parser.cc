@@ -145,7 +145,7 @@ bool is_token(std::string_view text) {
 }
 
 bool is_field_value(std::string_view text) {
-  return all_of_class(text, kFieldChar);
+  return all_field_chars(text);
 }
 
 bool is_host(std::string_view text) {

@@ -1,10 +1,18 @@
 // Heads onto the wire. What could not be read back as it is (line breaks in a value) is an error.
-#include <fmt/format.h>
-
 #include "http/codec.h"
 
 namespace perigee::http {
 namespace {
+
+constexpr std::size_t kPerField = 4;  // ": " and the line's end
+constexpr std::size_t kForFirstLine = 64;
+
+// At most once, whatever is appended.
+void make_room(std::string& out, const Headers& headers, std::size_t first_line) {
+  std::size_t size = out.size() + first_line;
+  for (const auto& [name, value] : headers.fields()) size += name.size() + value.size() + kPerField;
+  out.reserve(size);
+}
 
 Result<void> append_fields(std::string& out, const Headers& headers) {
   for (const auto& [name, value] : headers.fields()) {
@@ -23,6 +31,7 @@ Result<void> append_head(std::string& out, const RequestHead& head) {
   if (!is_token(head.method) || !is_target(head.target)) {
     return fail(Code::internal, "request line of {} {} can't be sent", head.method, head.target);
   }
+  make_room(out, head.headers, head.method.size() + head.target.size() + kForFirstLine);
   out.append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\n");
   return append_fields(out, head.headers);
 }
@@ -31,8 +40,9 @@ Result<void> append_head(std::string& out, const ResponseHead& head) {
   if (head.status < 100 || head.status > 999) {
     return fail(Code::internal, "status {} can't be sent", head.status);
   }
-  fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", head.status,
-                 reason_phrase(head.status));
+  make_room(out, head.headers, kForFirstLine);
+  out.append("HTTP/1.1 ").append(std::to_string(head.status)).append(" ");
+  out.append(reason_phrase(head.status)).append("\r\n");
   return append_fields(out, head.headers);
 }
 

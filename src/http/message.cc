@@ -76,31 +76,6 @@ std::size_t next_size(std::size_t size, std::optional<std::uint64_t> length) {
 
 }  // namespace
 
-void Headers::add(std::string_view name, std::string_view value) {
-  fields_.emplace_back(name, value);
-}
-
-void Headers::set(std::string_view name, std::string_view value) {
-  remove(name);
-  add(name, value);
-}
-
-void Headers::remove(std::string_view name) {
-  std::erase_if(fields_, [&](const Field& field) { return iequals(field.first, name); });
-}
-
-const std::string* Headers::find(std::string_view name) const {
-  for (const Field& field : fields_) {
-    if (field.first.size() == name.size() && iequals(field.first, name)) return &field.second;
-  }
-  return nullptr;
-}
-
-std::size_t Headers::count(std::string_view name) const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      fields_, [&](const Field& field) { return iequals(field.first, name); }));
-}
-
 std::string_view RequestHead::path() const {
   return std::string_view(target).substr(0, target.find('?'));
 }

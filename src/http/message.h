@@ -1,5 +1,5 @@
-// HTTP messages as values (RFC 9110): headers, request and response heads, and the interfaces
-// through which bodies stream. One stack for the router, the API server and our own client.
+// HTTP messages as values (RFC 9110): request and response heads, and the interfaces through
+// which bodies stream. One stack for the router, the API server and our own client.
 #pragma once
 
 #include <cstddef>
@@ -15,24 +15,10 @@
 #include "async/task.h"
 #include "base/result.h"
 #include "crypto/tls.h"
+#include "http/headers.h"
 #include "sys/network.h"
 
 namespace perigee::http {
-
-// In order, names compared without case; a name may stand more than once.
-class Headers {
- public:
-  using Field = std::pair<std::string, std::string>;
-  void add(std::string_view name, std::string_view value);
-  void set(std::string_view name, std::string_view value);  // replaces all of that name
-  void remove(std::string_view name);
-  const std::string* find(std::string_view name) const;  // first of that name
-  std::size_t count(std::string_view name) const;
-  const std::vector<Field>& fields() const { return fields_; }
-
- private:
-  std::vector<Field> fields_;
-};
 
 struct RequestHead {
   std::string method = "GET";

@@ -39,7 +39,7 @@ Result<void> Writer::choose_mode(ResponseHead& head, std::optional<std::uint64_t
     return {};
   }
   if (body_size) head.headers.set("Content-Length", std::to_string(*body_size));
-  if (const std::string* length = head.headers.find("content-length")) {
+  if (const std::string_view* length = head.headers.find("content-length")) {
     const auto value = parse_uint(*length, std::numeric_limits<std::int64_t>::max());
     if (!value || head.headers.count("content-length") > 1) {
       return fail(Code::internal, "the response's Content-Length '{}' is invalid", *length);

@@ -127,7 +127,7 @@ async::Task<std::optional<std::size_t>> ServerConnection::await_head() {
 }
 
 async::Task<ServerConnection::Next> ServerConnection::handle(RequestHead head, Framing framing) {
-  const std::string* expect = head.headers.find("expect");
+  const std::string_view* expect = head.headers.find("expect");
   const bool awaits_continue =
       expect != nullptr && head.minor_version >= 1 && framing.kind != Framing::Kind::none;
   if (expect != nullptr && !iequals(*expect, "100-continue")) {

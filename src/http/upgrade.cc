@@ -66,10 +66,10 @@ async::Task<Result<UpgradeAnswer>> upgrade(async::Loop& loop, std::unique_ptr<sy
 }
 
 std::string requested_protocol(const RequestHead& head) {
-  const std::string* protocol = head.headers.find("upgrade");
+  const std::string_view* protocol = head.headers.find("upgrade");
   const bool asks =
       may_upgrade(head) && protocol != nullptr && has_token(head.headers, "connection", "upgrade");
-  return asks ? *protocol : std::string();
+  return asks ? std::string(*protocol) : std::string();
 }
 
 bool asks_for_upgrade(const RequestHead& head, std::string_view protocol) {

@@ -13,21 +13,23 @@ namespace {
 constexpr std::array<std::string_view, 7> kConnectionFields{
     "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "expect"};
 constexpr int kMaxStatus = 599;
+constexpr std::size_t kPseudoFields = 5;  // and te
+constexpr std::size_t kRoom = 1024;       // for most heads
 
 bool crosses(std::string_view name) {
-  return std::ranges::find(kConnectionFields, name) == kConnectionFields.end();
+  return std::ranges::none_of(kConnectionFields,
+                              [name](std::string_view each) { return iequals(each, name); });
 }
 
 void add_fields(http::Headers& to, const http::Headers& from) {
   for (const auto& [name, value] : from.fields()) {
-    const std::string lower = to_lower(name);
-    if (lower != "host" && crosses(lower)) to.add(lower, trim(value));
+    if (!iequals(name, "host") && crosses(name)) to.add_lower(name, trim(value));
   }
 }
 
 std::string pseudo(const http::Headers& fields, std::string_view name) {
-  const std::string* value = fields.find(name);
-  return value == nullptr ? std::string() : *value;
+  const std::string_view* value = fields.find(name);
+  return value == nullptr ? std::string() : std::string(*value);
 }
 
 // The fields that are none of HTTP/2's own; what is left of Cookie's pieces is one field.
@@ -37,7 +39,7 @@ http::Headers regular_fields(const http::Headers& fields) {
   for (const auto& [name, value] : fields.fields()) {
     if (name.starts_with(':') || name == "host" || !crosses(name)) continue;
     if (name == "cookie") {
-      if (!value.empty()) cookie += (cookie.empty() ? "" : "; ") + value;
+      if (!value.empty()) cookie.append(cookie.empty() ? "" : "; ").append(value);
     } else {
       headers.add(name, value);
     }
@@ -74,11 +76,11 @@ http::Parsed<void> check_target(const http::RequestHead& head) {
 // Section 8.3.1: where both are there they say the same.
 http::Parsed<std::string> host_of(const http::Headers& fields) {
   const std::string authority = pseudo(fields, ":authority");
-  const std::string* host = fields.find("host");
+  const std::string_view* host = fields.find("host");
   if (host != nullptr && !authority.empty() && !iequals(*host, authority)) {
     return refuse(400, "Host differs from :authority");
   }
-  std::string chosen = authority.empty() && host != nullptr ? *host : authority;
+  std::string chosen = authority.empty() && host != nullptr ? std::string(*host) : authority;
   if (!http::is_host(chosen)) return refuse(400, ":authority is no host");
   return chosen;
 }
@@ -87,7 +89,8 @@ http::Parsed<std::string> host_of(const http::Headers& fields) {
 
 http::Headers request_fields(const http::RequestHead& head) {
   http::Headers fields;
-  const std::string* host = head.headers.find("host");
+  fields.reserve(head.headers.fields().size() + kPseudoFields, kRoom);
+  const std::string_view* host = head.headers.find("host");
   fields.add(":method", head.method);
   fields.add(":scheme", "http");
   fields.add(":authority", host == nullptr ? "" : *host);
@@ -99,6 +102,7 @@ http::Headers request_fields(const http::RequestHead& head) {
 
 http::Headers response_fields(const http::ResponseHead& head) {
   http::Headers fields;
+  fields.reserve(head.headers.fields().size() + kPseudoFields, kRoom);
   fields.add(":status", std::to_string(head.status));
   add_fields(fields, head.headers);
   return fields;
@@ -137,7 +141,7 @@ http::Parsed<http::ResponseHead> response_from(const http::Headers& fields) {
 http::Headers trailer_fields(const http::Headers& trailers) {
   http::Headers fields;
   for (const auto& [name, value] : trailers.fields()) {
-    if (http::may_trail(name)) fields.add(to_lower(name), trim(value));
+    if (http::may_trail(name)) fields.add_lower(name, trim(value));
   }
   return fields;
 }
@@ -149,16 +153,16 @@ int status_of(const http::Headers& fields) {
 
 bool is_grpc(const http::Headers& request) {
   constexpr std::string_view kType = "application/grpc";
-  const std::string* type = request.find("content-type");
-  if (type == nullptr || !iequals(std::string_view(*type).substr(0, kType.size()), kType)) {
+  const std::string_view* type = request.find("content-type");
+  if (type == nullptr || !iequals(type->substr(0, kType.size()), kType)) {
     return false;
   }
-  const std::string_view rest = std::string_view(*type).substr(kType.size());
+  const std::string_view rest = type->substr(kType.size());
   return rest.empty() || rest.front() == '+' || rest.front() == ';' || rest.front() == ' ';
 }
 
 std::optional<std::uint64_t> content_length(const http::Headers& headers) {
-  const std::string* text = headers.find("content-length");
+  const std::string_view* text = headers.find("content-length");
   if (text == nullptr) return std::nullopt;
   return parse_uint(*text, std::numeric_limits<std::int64_t>::max());
 }

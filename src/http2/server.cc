@@ -33,7 +33,7 @@ class RequestBody : public http::Body {
         stream_(std::move(stream)),
         length_(content_length(headers)),
         patience_(patience) {
-    const std::string* expect = stream_->head->find("expect");
+    const std::string_view* expect = stream_->head->find("expect");
     awaits_continue_ = expect != nullptr && iequals(*expect, "100-continue");
     const bool bodiless =
         stream_->ended && stream_->unread.empty() && stream_->trailers.fields().empty();
@@ -263,7 +263,7 @@ void ServerConnection::refuse(StreamState& stream, http::Malformed why) {
 // covers them. Others are not for us to guess at.
 bool ServerConnection::misdirected(const http::RequestHead& head) {
   const sys::Stream* stream = connection_->stream();
-  const std::string* host = head.headers.find("host");
+  const std::string_view* host = head.headers.find("host");
   if (security_ == http::Security::plain || stream == nullptr || host == nullptr) return false;
   if (*host == covered_host_) return false;
   if (!crypto::certificate_covers(*stream, std::string(host_without_port(*host)))) return true;

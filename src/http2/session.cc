@@ -27,7 +27,7 @@ struct Stream {
   http::Headers trailers;
 };
 
-std::uint8_t* bytes_of(const std::string& text) {
+std::uint8_t* bytes_of(std::string_view text) {
   return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));  // nghttp2 copies
 }
 

@@ -25,7 +25,7 @@ async::Task<void> Inbound::handle(http::Request& request, http::ResponseWriter& 
 // feed has told us yet. Workers and routers can't, so
 // it is checked here.
 Result<sys::Address> Inbound::destination(const http::Request& request) const {
-  const std::string* const to = request.head.headers.find(api::kToNodeHeader);
+  const std::string_view* const to = request.head.headers.find(api::kToNodeHeader);
   if (to == nullptr) {
     if (sockets_.control) return *sockets_.control;
     return fail(Code::unavailable, "node {} runs no control", self_);
@@ -49,7 +49,7 @@ async::Task<Result<void>> Inbound::pass_on(http::Request& request, http::Respons
                    "this port is for the fleet's own nodes: the API is elsewhere");
   }
   CO_TRY(sys::Address address, destination(request));
-  const std::string* const said = request.head.headers.find(api::kCallerHeader);
+  const std::string_view* const said = request.head.headers.find(api::kCallerHeader);
   const std::string caller = said != nullptr && *said == "daemon" ? "daemon" : "router";
   CO_TRY(Carried carried, co_await take(request));
   if (request.peer_identity) {

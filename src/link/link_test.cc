@@ -69,8 +69,8 @@ async::Task<void> pause(async::Loop& loop, Duration length) {
 }
 
 std::string header(const http::RequestHead& head, std::string_view name) {
-  const std::string* found = head.headers.find(name);
-  return found == nullptr ? "" : *found;
+  const std::string_view* found = head.headers.find(name);
+  return std::string(found == nullptr ? "" : *found);
 }
 
 struct Answer {

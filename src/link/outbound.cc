@@ -56,12 +56,12 @@ async::Task<void> Outbound::handle(http::Request& request, http::ResponseWriter&
 async::Task<Result<void>> ToNodes::pass_on(http::Request& request, http::ResponseWriter& response) {
   CO_TRY(const api::Caller caller, api::caller_of(request, users_));
   if (caller.is_router) co_return fail(Code::permission_denied, "a router may not call workers");
-  const std::string* const worker_of = request.head.headers.find(api::kToNodeHeader);
-  const std::string* const control_of = request.head.headers.find(api::kToControlHeader);
+  const std::string_view* const worker_of = request.head.headers.find(api::kToNodeHeader);
+  const std::string_view* const control_of = request.head.headers.find(api::kToControlHeader);
   if (worker_of == nullptr && control_of == nullptr)
     co_return fail(Code::invalid_argument, "{}: missing", api::kToNodeHeader);
   const bool to_worker = worker_of != nullptr;
-  const NodeId node(to_worker ? *worker_of : *control_of);
+  const NodeId node(std::string(to_worker ? *worker_of : *control_of));
   CO_TRY(Carried carried, co_await take(request));
   carried.head.headers.remove(api::kToControlHeader);
   // The other end keeps calls to a worker apart from calls to a control by the first.

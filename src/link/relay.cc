@@ -48,7 +48,8 @@ async::Task<Relayed> relay_upgrade(async::Loop& loop, Destination to, const Carr
     if (!sent) co_return failed(sent.error(), true);
     co_return Relayed();
   }
-  const auto client = co_await response.switch_protocols(*request.head.headers.find("upgrade"));
+  const auto client =
+      co_await response.switch_protocols(std::string(*request.head.headers.find("upgrade")));
   if (!client) co_return failed(client.error(), true);
   co_await exec::relay(loop, **client, *answer->stream);
   co_return Relayed();

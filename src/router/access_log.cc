@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/log.h"
@@ -15,26 +16,40 @@ namespace {
 
 constexpr mode_t kMode = 0640;
 
+bool is_plain(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20 && byte < 0x7f && c != '"' &&
+         c != '\\';  // bytes from outside may be no UTF-8
+}
+
 void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
+  while (!text.empty()) {
+    const auto plain =
+        static_cast<std::size_t>(std::ranges::find_if_not(text, is_plain) - text.begin());
+    out.append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    const char c = text.front();
     if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20 || byte >= 0x7f) {  // bytes from outside may be no UTF-8
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+      out.append({'\\', c});
     } else {
-      out.push_back(c);
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
     }
+    text.remove_prefix(1);
   }
   out.push_back('"');
 }
 
-void append_member(std::string& out, std::string_view name, std::string_view value) {
+// `name`: with its comma, quotes and colon.
+void append_text(std::string& out, std::string_view name, std::string_view value) {
   if (value.empty()) return;
-  fmt::format_to(std::back_inserter(out), ",\"{}\":", name);
+  out.append(name);
   append_json_string(out, value);
+}
+
+void append_number(std::string& out, std::string_view name, std::int64_t value) {
+  out.append(name).append(std::to_string(value));
 }
 
 Result<void> append_to_file(const std::string& path, std::string_view data) {
@@ -55,27 +70,45 @@ Result<void> append_to_file(const std::string& path, std::string_view data) {
 
 }  // namespace
 
-std::string access_line(const AccessRecord& record) {
-  std::string out = fmt::format("{{\"at\":\"{}\",\"status\":{},\"bytes\":{},\"duration_us\":{}",
-                                to_rfc3339(record.at), record.status, record.bytes,
-                                record.duration.count() / 1000);
-  fmt::format_to(std::back_inserter(out),
-                 ",\"upstream_us\":{},\"attempts\":{},\"http\":{},\"tls\":{}",
-                 record.upstream.count() / 1000, record.attempts, record.http, record.tls);
-  append_member(out, "request_id", record.request_id);
-  append_member(out, "client", record.client);
-  append_member(out, "method", record.method);
-  append_member(out, "host", record.host);
-  append_member(out, "path", record.path);
-  append_member(out, "app", record.app);
-  append_member(out, "machine", record.machine);
-  append_member(out, "machine_node", record.machine_node);
-  append_member(out, "relay", record.relay);
-  append_member(out, "node", record.node);
-  append_member(out, "region", record.region);
-  append_member(out, "reason", record.reason);
-  out += "}\n";
-  return out;
+void append_access_line(std::string& out, std::string_view at, const AccessRecord& record) {
+  out.append("{\"at\":\"").append(at).append("\"");
+  append_number(out, ",\"status\":", record.status);
+  append_number(out, ",\"bytes\":", static_cast<std::int64_t>(record.bytes));
+  append_number(out, ",\"duration_us\":", record.duration / 1us);
+  append_number(out, ",\"upstream_us\":", record.upstream / 1us);
+  append_number(out, ",\"attempts\":", record.attempts);
+  append_number(out, ",\"http\":", record.http);
+  out.append(record.tls ? ",\"tls\":true" : ",\"tls\":false");
+  append_text(out, ",\"request_id\":", record.request_id);
+  append_text(out, ",\"client\":", record.client);
+  append_text(out, ",\"method\":", record.method);
+  append_text(out, ",\"host\":", record.host);
+  append_text(out, ",\"path\":", record.path);
+  append_text(out, ",\"app\":", record.app);
+  append_text(out, ",\"machine\":", record.machine);
+  append_text(out, ",\"machine_node\":", record.machine_node);
+  append_text(out, ",\"relay\":", record.relay);
+  append_text(out, ",\"node\":", record.node);
+  append_text(out, ",\"region\":", record.region);
+  append_text(out, ",\"reason\":", record.reason);
+  out.append("}\n");
+}
+
+// Most lines are of the last one's second: of the text only its milliseconds change.
+std::string_view LogTime::text(WallTime time) {
+  const std::int64_t ms = time.unix_ms();
+  if (text_.empty() || ms / 1000 != second_ || ms < 0) {
+    second_ = ms / 1000;
+    text_ = to_rfc3339(time);
+  } else {
+    constexpr std::size_t kDigits = 3;
+    const std::size_t at = text_.size() - kDigits - 1;  // before the Z
+    std::int64_t left = ms % 1000;
+    for (std::size_t i = kDigits; i-- > 0; left /= 10) {
+      text_[at + i] = static_cast<char>('0' + left % 10);
+    }
+  }
+  return text_;
 }
 
 AccessLog::AccessLog(sys::Host& host, std::string path, std::uint64_t& dropped)
@@ -88,7 +121,7 @@ void AccessLog::append(const AccessRecord& record) {
     ++dropped_;
     return;
   }
-  queue_ += access_line(record);
+  append_access_line(queue_, time_.text(record.at), record);
 }
 
 async::Task<void> AccessLog::flush() {

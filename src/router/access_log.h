@@ -34,7 +34,18 @@ struct AccessRecord {
   Duration duration{};
   Duration upstream{};  // to the head of the machine's response
 };
-std::string access_line(const AccessRecord& record);
+// The time as the log has it (RFC 3339, with milliseconds), cheap for one line after another.
+class LogTime {
+ public:
+  std::string_view text(WallTime time);  // until the next call
+
+ private:
+  std::string text_;
+  std::int64_t second_ = 0;
+};
+
+// Appends the record as a line of JSON.
+void append_access_line(std::string& out, std::string_view at, const AccessRecord& record);
 
 class AccessLog {
  public:
@@ -50,6 +61,7 @@ class AccessLog {
   std::string path_;
   std::uint64_t& dropped_;
   std::string queue_;
+  LogTime time_;
   bool failing_ = false;  // and said so
   async::Task<void> flusher_;
 };

@@ -30,7 +30,7 @@ void prefer_former(const model::Affinity& affinity, const http::RequestHead& req
     if (machine.size() <= kMaxAffinityId) wish.machine = MachineId(std::string(machine));
     return;
   }
-  const std::string* value = request.headers.find(affinity.name);
+  const std::string_view* value = request.headers.find(affinity.name);
   if (value != nullptr) wish.key = *value;
 }
 

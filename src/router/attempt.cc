@@ -28,7 +28,7 @@ int Attempts::listener_port(const Transaction& t) const {
   return t.request.tls ? settings_.https_port : settings_.http_port;
 }
 
-async::Task<Attempt> Attempts::make(Transaction& t, model::RouteTarget target) {
+async::Task<Attempt> Attempts::make(Transaction& t, const model::RouteTarget& target) {
   t.machine = target.machine.str();
   t.machine_node = target.node.str();
   t.machine_region = target.region;
@@ -36,9 +36,9 @@ async::Task<Attempt> Attempts::make(Transaction& t, model::RouteTarget target) {
   const MonotonicTime begun = host_.loop.now();
   std::optional<Attempt> tried;
   if (!t.protocol.empty()) {
-    tried = co_await upgrade(t, std::move(target), head_for(t));
+    tried = co_await upgrade(t, target, head_for(t));
   } else if (t.machine_node == settings_.node) {
-    tried = co_await here(t, std::move(target), head_for(t));
+    tried = co_await here(t, target, head_for(t));
   } else {
     tried = co_await there(t, head_for(t));
   }
@@ -63,7 +63,7 @@ http::RequestHead Attempts::head_for(const Transaction& t) const {
   return head;
 }
 
-async::Task<Attempt> Attempts::here(Transaction& t, model::RouteTarget target,
+async::Task<Attempt> Attempts::here(Transaction& t, const model::RouteTarget& target,
                                     http::RequestHead head) {
   const model::Service& service = *t.leg.service;
   const auto address =
@@ -97,7 +97,7 @@ async::Task<Attempt> Attempts::there(Transaction& t, http::RequestHead head) {
 }
 
 // On a connection of its own, through a tunnel where the machine is elsewhere.
-async::Task<Attempt> Attempts::upgrade(Transaction& t, model::RouteTarget target,
+async::Task<Attempt> Attempts::upgrade(Transaction& t, const model::RouteTarget& target,
                                        http::RequestHead head) {
   Reached reached;
   auto stream = co_await connect(t, target, reached);

@@ -27,15 +27,17 @@ class Attempts {
   Attempts(sys::Host& host, State& state, Upstreams& machines, backhaul::Client& nodes,
            Settings settings);
 
-  // Fills what the transaction says of the machine.
-  async::Task<Attempt> make(Transaction& t, model::RouteTarget target);
+  // Fills what the transaction says of the machine. `target` outlives the attempt.
+  async::Task<Attempt> make(Transaction& t, const model::RouteTarget& target);
   int listener_port(const Transaction& t) const;
 
  private:
   http::RequestHead head_for(const Transaction& t) const;
-  async::Task<Attempt> here(Transaction& t, model::RouteTarget target, http::RequestHead head);
+  async::Task<Attempt> here(Transaction& t, const model::RouteTarget& target,
+                            http::RequestHead head);
   async::Task<Attempt> there(Transaction& t, http::RequestHead head);
-  async::Task<Attempt> upgrade(Transaction& t, model::RouteTarget target, http::RequestHead head);
+  async::Task<Attempt> upgrade(Transaction& t, const model::RouteTarget& target,
+                               http::RequestHead head);
   async::Task<backhaul::Connected> connect(Transaction& t, const model::RouteTarget& target,
                                            Reached& reached);
   async::Task<Attempt> machine_failed(backhaul::Answer answer);

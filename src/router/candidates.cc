@@ -10,13 +10,13 @@ namespace perigee::router {
 namespace {
 
 // Ours, or the name that apps know from elsewhere.
-const std::string* either(const http::Headers& headers, std::string_view ours,
-                          std::string_view known) {
-  const std::string* found = headers.find(ours);
+const std::string_view* either(const http::Headers& headers, std::string_view ours,
+                               std::string_view known) {
+  const std::string_view* found = headers.find(ours);
   return found != nullptr ? found : headers.find(known);
 }
 
-void take_regions(routing::Wish& wish, const std::string& list) {
+void take_regions(routing::Wish& wish, std::string_view list) {
   for (const std::string_view word : split(list, ',')) {
     const auto region = model::parse_region(trim(word));
     if (region && wish.regions.size() < kMaxWishedRegions) wish.regions.push_back(*region);
@@ -67,13 +67,14 @@ routing::Candidate Candidates::one(const model::RouteTarget& target) const {
 
 routing::Wish wish_of(const http::Headers& headers) {
   routing::Wish wish;
-  const std::string* machine = either(headers, "perigee-force-machine", "fly-force-instance-id");
+  const std::string_view* machine =
+      either(headers, "perigee-force-machine", "fly-force-instance-id");
   wish.machine_only = machine != nullptr;
   if (machine == nullptr) {
     machine = either(headers, "perigee-prefer-machine", "fly-prefer-instance-id");
   }
-  if (machine != nullptr) wish.machine = MachineId(*machine);
-  const std::string* regions = either(headers, "perigee-force-region", "fly-force-region");
+  if (machine != nullptr) wish.machine = MachineId(std::string(*machine));
+  const std::string_view* regions = either(headers, "perigee-force-region", "fly-force-region");
   wish.regions_only = regions != nullptr;
   if (regions == nullptr) {
     regions = either(headers, "perigee-prefer-region", "fly-prefer-region");

@@ -12,7 +12,7 @@ struct Answer {
   http::ResponseHead head{};
   std::string body{};
 };
-inline Answer answer_with(std::vector<http::Headers::Field> fields, std::string body = {}) {
+inline Answer answer_with(std::vector<http::OwnField> fields, std::string body = {}) {
   Answer answer{.body = std::move(body)};
   for (const auto& [name, value] : fields) answer.head.headers.add(name, value);
   return answer;
@@ -33,8 +33,8 @@ class Scripted : public http::Handler {
     std::ignore = co_await response.send(std::move(answer.head), std::move(answer.body));
   }
   std::string header(std::string_view name) const {
-    const std::string* value = last.headers.find(name);
-    return value == nullptr ? "" : *value;
+    const std::string_view* value = last.headers.find(name);
+    return std::string(value == nullptr ? "" : *value);
   }
   int requests = 0;
   http::RequestHead last;
@@ -97,7 +97,7 @@ struct WithScripts : Base {
 using CareFixture = WithScripts<Fixture>;
 using CareFleet = WithScripts<Fleet>;
 
-inline http::RequestHead request_with(std::vector<http::Headers::Field> fields,
+inline http::RequestHead request_with(std::vector<http::OwnField> fields,
                                       std::string target = "/") {
   http::RequestHead head{.target = std::move(target)};
   for (const auto& [name, value] : fields) head.headers.add(name, value);

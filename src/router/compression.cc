@@ -27,7 +27,7 @@ constexpr std::array<std::string_view, 6> kUntouchable{
     "content-encoding", "content-range", "content-md5", "content-digest", "digest", "repr-digest"};
 
 bool is_type_that_shrinks(const http::Headers& response) {
-  const std::string* field = response.find("content-type");
+  const std::string_view* field = response.find("content-type");
   if (field == nullptr) return false;
   const std::string type = to_lower(trim(std::string_view(*field).substr(0, field->find(';'))));
   if (type == "text/event-stream") return false;
@@ -111,8 +111,8 @@ void mark_as_gzip(http::Headers& response) {
   response.set("Content-Encoding", "gzip");
   response.remove("content-length");
   response.remove("accept-ranges");
-  const std::string* tag = response.find("etag");
-  if (tag != nullptr && !tag->starts_with("W/")) response.set("ETag", "W/" + *tag);
+  const std::string_view* tag = response.find("etag");
+  if (tag != nullptr && !tag->starts_with("W/")) response.set("ETag", fmt::format("W/{}", *tag));
 }
 
 }  // namespace perigee::router

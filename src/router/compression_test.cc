@@ -81,13 +81,13 @@ TEST_CASE("gzip is for clients that would rather have it") {
 TEST_CASE("what gains nothing, or must not be changed, is not compressed") {
   struct Row {
     const char* what;
-    std::vector<http::Headers::Field> fields;
+    std::vector<http::OwnField> fields;
     std::optional<std::uint64_t> length;
     bool expected;
     int status = 200;
     std::string method = "GET";
   };
-  using Fields = std::vector<http::Headers::Field>;
+  using Fields = std::vector<http::OwnField>;
   const Fields text{{"Content-Type", "text/html; charset=utf-8"}};
   const auto with = [&](std::string name, std::string value) {
     Fields fields = text;

@@ -40,24 +40,33 @@ json::Value to_json(const Choice& choice) {
   return out;
 }
 
+void Decisions::replace(Choice choice) {
+  const std::size_t former = place_of(choice.request_id);
+  if (former == kNone) return remember(std::move(choice));
+  ring_[former] = std::move(choice);
+}
+
 void Decisions::remember(Choice choice) {
-  const auto [place, is_new] = places_.try_emplace(choice.request_id, next_);
-  if (!is_new) {
-    ring_[place->second] = std::move(choice);
-    return;
-  }
   if (ring_.size() < kRememberedDecisions) {
     ring_.push_back(std::move(choice));
   } else {
-    places_.erase(ring_[next_].request_id);
     ring_[next_] = std::move(choice);
   }
   next_ = (next_ + 1) % kRememberedDecisions;
 }
 
 const Choice* Decisions::find(std::string_view request_id) const {
-  const auto place = places_.find(std::string(request_id));
-  return place == places_.end() ? nullptr : &ring_[place->second];
+  const std::size_t place = place_of(request_id);
+  return place == kNone ? nullptr : &ring_[place];
+}
+
+// From the last one back: it is nearly always asked for at once.
+std::size_t Decisions::place_of(std::string_view request_id) const {
+  for (std::size_t i = 1; i <= ring_.size(); ++i) {
+    const std::size_t place = (next_ + ring_.size() - i) % ring_.size();
+    if (ring_[place].request_id == request_id) return place;
+  }
+  return kNone;
 }
 
 }  // namespace perigee::router

@@ -6,7 +6,6 @@
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/time.h"
@@ -35,14 +34,19 @@ json::Value to_json(const Choice& choice);
 
 class Decisions {
  public:
+  // Of a request that had none yet.
   void remember(Choice choice);
+  // Of one that had another, which may have been forgotten by now.
+  void replace(Choice choice);
   // The last of that request; null: none, or so many requests ago that it was forgotten.
   const Choice* find(std::string_view request_id) const;
 
  private:
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  std::size_t place_of(std::string_view request_id) const;  // in the ring
+
   std::vector<Choice> ring_;
   std::size_t next_ = 0;
-  std::unordered_map<std::string, std::size_t> places_;  // in the ring, by request
 };
 
 }  // namespace perigee::router

@@ -5,7 +5,7 @@
 namespace perigee::router {
 
 std::string host_of(const http::Request& request) {
-  const std::string* host = request.head.headers.find("host");
+  const std::string_view* host = request.head.headers.find("host");
   return host == nullptr ? std::string() : routing::normal_host(*host);
 }
 

@@ -59,7 +59,7 @@ std::string json_text(const Problem& problem, std::string_view app, std::string_
 Page error_page(const Problem& problem, std::string_view app, std::string_view request_id,
                 const http::Headers& request) {
   if (http2::is_grpc(request)) return grpc::refusal(problem, request_id);
-  const std::string* accept = request.find("accept");
+  const std::string_view* accept = request.find("accept");
   const bool browser = accept != nullptr && accept->find("text/html") != std::string::npos;
   Page page{.head = {.status = problem.status}, .body = {}};
   page.body = browser ? html(problem, app, request_id) : json_text(problem, app, request_id);

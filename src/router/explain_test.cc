@@ -106,7 +106,7 @@ TEST_CASE("a request that is given to one machine after another takes no other's
   Decisions decisions;
   decisions.remember({.request_id = "first"});
   for (int attempt = 1; attempt <= static_cast<int>(kRememberedDecisions) + 1; ++attempt) {
-    decisions.remember({.request_id = "second", .attempt = attempt});
+    decisions.replace({.request_id = "second", .attempt = attempt});
   }
   CHECK(decisions.find("first") != nullptr);
   REQUIRE(decisions.find("second") != nullptr);

@@ -300,7 +300,7 @@ struct Socket {
     head.headers.add("Upgrade", "websocket");
     CO_TRY(auto answer, co_await http::upgrade(f.h(), f.http_address, std::move(head), f.soon()));
     if (!answer.stream) co_return fmt::format("{} {}", answer.head.status, answer.body);
-    const std::string* accepted = answer.head.headers.find("sec-websocket-accept");
+    const std::string_view* accepted = answer.head.headers.find("sec-websocket-accept");
     if (accepted == nullptr || *accepted != "accepted") co_return std::string("not accepted");
     CO_TRY_VOID(co_await answer.stream->write(words));
     std::string heard;

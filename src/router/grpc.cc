@@ -35,7 +35,7 @@ std::string encode_message(std::string_view text) {
 }  // namespace
 
 std::optional<Duration> timeout(const http::Headers& request) {
-  const std::string* text = request.find("grpc-timeout");
+  const std::string_view* text = request.find("grpc-timeout");
   if (text == nullptr || text->size() < 2 || text->size() > kMaxDigits + 1) return std::nullopt;
   const auto number = parse_uint(std::string_view(*text).substr(0, text->size() - 1), 99'999'999);
   if (!number) return std::nullopt;

@@ -30,8 +30,8 @@ struct Client {
     }
     ended.trailers = (*response)->body().trailers();
     for (const http::Headers* each : {&ended.head, &ended.trailers}) {
-      if (const std::string* status = each->find("grpc-status")) ended.status = *status;
-      if (const std::string* text = each->find("grpc-message")) ended.text = *text;
+      if (const std::string_view* status = each->find("grpc-status")) ended.status = *status;
+      if (const std::string_view* text = each->find("grpc-message")) ended.text = *text;
     }
     co_return ended;
   }
@@ -69,8 +69,8 @@ async::Task<Result<std::string>> chat(Client& client, int rounds) {
   body.end();
   CO_TRY(const auto end, co_await reader.next());
   const http::Headers trailers = (*response)->body().trailers();
-  const std::string* status = trailers.find("grpc-status");
-  co_return all + (end ? "more" : status == nullptr ? "none" : *status);
+  const std::string_view* status = trailers.find("grpc-status");
+  co_return all + std::string(end ? "more" : status == nullptr ? "none" : *status);
 }
 
 // The four kinds, with what gRPC's clients need of each.

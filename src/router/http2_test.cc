@@ -269,7 +269,7 @@ async::Task<Result<std::string>> talk_by_socket(Users& users, ConnectionPtr conn
     all.append(buffer.data(), count);
   }
   connection->finish(*stream, {});
-  co_return all + " " + *stream->head->find(":status") + " " +
+  co_return all + " " + std::string(*stream->head->find(":status")) + " " +
       (stream->head->find("sec-websocket-accept") == nullptr ? "no key" : "a key");
 }
 

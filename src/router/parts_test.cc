@@ -119,7 +119,7 @@ TEST_CASE("hop-by-hop fields go, also those that Connection names, but not what 
   }
   remove_hop_by_hop(headers);
   std::string left;
-  for (const auto& [name, value] : headers.fields()) left += name + " ";
+  for (const auto& [name, value] : headers.fields()) left.append(name).append(" ");
   CHECK(left == "Host Content-Length Accept ");
 }
 
@@ -176,22 +176,25 @@ TEST_CASE("an error page is HTML for browsers, JSON for others, and escapes what
 }
 
 TEST_CASE("an access line is JSON whatever the client sent") {
-  const std::string line = access_line({.at = WallTime{0},
-                                        .request_id = "r",
-                                        .client = "::1",
-                                        .method = "GET",
-                                        .host = "a\"b\\c\xff\x01",
-                                        .path = "/p",
-                                        .app = "",
-                                        .machine = "m",
-                                        .machine_node = "n2",
-                                        .relay = "",
-                                        .node = "n",
-                                        .region = "loc",
-                                        .reason = "",
-                                        .status = 200,
-                                        .bytes = 5,
-                                        .duration = 1500us});
+  LogTime time;
+  std::string line;
+  append_access_line(line, time.text(WallTime{0}),
+                     {.at = WallTime{0},
+                      .request_id = "r",
+                      .client = "::1",
+                      .method = "GET",
+                      .host = "a\"b\\c\xff\x01",
+                      .path = "/p",
+                      .app = "",
+                      .machine = "m",
+                      .machine_node = "n2",
+                      .relay = "",
+                      .node = "n",
+                      .region = "loc",
+                      .reason = "",
+                      .status = 200,
+                      .bytes = 5,
+                      .duration = 1500us});
   CHECK(line.ends_with("}\n"));
   const auto value = json::parse(line);
   REQUIRE(value.has_value());
@@ -199,6 +202,15 @@ TEST_CASE("an access line is JSON whatever the client sent") {
   CHECK(*value->find("duration_us")->integer() == 1500);
   CHECK(*value->find("at")->string() == "1970-01-01T00:00:00.000Z");
   CHECK(value->find("app") == nullptr);
+}
+
+TEST_CASE("each access line has its own time") {
+  LogTime log_time;
+  for (const std::int64_t ms : {0, 999, 1'000, 1'005, 1'999, 61'020, 1'320, -1, 987}) {
+    CAPTURE(ms);
+    const WallTime time{ms * 1'000'000};
+    CHECK(log_time.text(time) == to_rfc3339(time));
+  }
 }
 
 TEST_CASE("a load is counted while its slot lives") {

@@ -146,19 +146,19 @@ async::Task<void> Proxy::reach_and_respond(Transaction& t) {
     auto reached = co_await reach_.find(t);
     if (!reached) {
       if (replaying.fall_back(t, reached.error())) continue;
-      co_return co_await answer(t, std::move(reached).error());
+      co_return co_await answer(t, reached.error());
     }
     if (!asks_for_replay(reached->head())) {
       t.body.forget();
-      co_return co_await respond(t, *std::move(reached));
+      co_return co_await respond(t, *reached);
     }
-    const Phase next = co_await replay(t, replaying, *std::move(reached));
+    const Phase next = co_await replay(t, replaying, *reached);
     if (!next) co_return co_await answer(t, next.error());
   }
 }
 
 // The machine's answer is not for the client: the next machine's may be.
-async::Task<Proxy::Phase> Proxy::replay(Transaction& t, Replaying& replaying, Reached reached) {
+async::Task<Proxy::Phase> Proxy::replay(Transaction& t, Replaying& replaying, Reached& reached) {
   std::string text;
   if (reached.upgraded) {
     text = std::move(reached.upgraded->body);
@@ -190,7 +190,7 @@ http::ResponseHead Proxy::head_for_client(const Transaction& t,
   return out;
 }
 
-async::Task<void> Proxy::respond_upgraded(Transaction& t, http::UpgradeAnswer answer) {
+async::Task<void> Proxy::respond_upgraded(Transaction& t, http::UpgradeAnswer& answer) {
   http::ResponseHead head = head_for_client(t, answer.head);
   t.status = head.status;
   if (!answer.stream) {  // the machine stays with HTTP
@@ -198,9 +198,9 @@ async::Task<void> Proxy::respond_upgraded(Transaction& t, http::UpgradeAnswer an
     std::ignore = co_await t.response.send(std::move(head), std::move(answer.body));
     co_return;
   }
-  const std::string* agreed = answer.head.headers.find("upgrade");
-  const auto client = co_await t.response.switch_protocols(agreed == nullptr ? t.protocol : *agreed,
-                                                           std::move(head.headers));
+  const std::string_view* agreed = answer.head.headers.find("upgrade");
+  const auto client = co_await t.response.switch_protocols(
+      agreed == nullptr ? t.protocol : std::string(*agreed), std::move(head.headers));
   if (!client) {
     t.reason = client.error().context;
     co_return;
@@ -210,9 +210,9 @@ async::Task<void> Proxy::respond_upgraded(Transaction& t, http::UpgradeAnswer an
   t.bytes = traffic.to_near;
 }
 
-async::Task<void> Proxy::respond(Transaction& t, Reached reached) {
+async::Task<void> Proxy::respond(Transaction& t, Reached& reached) {
   if (reached.upgraded) {
-    co_return co_await respond_upgraded(t, *std::move(reached.upgraded));
+    co_return co_await respond_upgraded(t, *reached.upgraded);
   }
   http::Body& body = reached.response->body();
   http::ResponseHead head = head_for_client(t, reached.response->head);
@@ -264,7 +264,7 @@ async::Task<void> Proxy::respond_compressed(Transaction& t, http::ResponseHead h
   co_await respond_streamed(t, std::move(head), compressed);
 }
 
-async::Task<void> Proxy::answer(Transaction& t, Problem problem) {
+async::Task<void> Proxy::answer(Transaction& t, const Problem& problem) {
   ++state_.counters.router_errors;
   t.status = problem.status;
   t.reason = problem.code + ": " + problem.reason;

@@ -59,14 +59,14 @@ class Proxy : public http::Handler {
   async::Task<void> answer_authority(Transaction& t, std::string page);
   async::Task<bool> redirect(Transaction& t);
   async::Task<void> reach_and_respond(Transaction& t);
-  async::Task<Phase> replay(Transaction& t, Replaying& replaying, Reached reached);
+  async::Task<Phase> replay(Transaction& t, Replaying& replaying, Reached& reached);
   http::ResponseHead head_for_client(const Transaction& t, const http::ResponseHead& head) const;
-  async::Task<void> respond(Transaction& t, Reached reached);
+  async::Task<void> respond(Transaction& t, Reached& reached);
   async::Task<void> respond_whole(Transaction& t, http::ResponseHead head, http::Body& body);
   async::Task<void> respond_streamed(Transaction& t, http::ResponseHead head, http::Body& body);
   async::Task<void> respond_compressed(Transaction& t, http::ResponseHead head, http::Body& body);
-  async::Task<void> respond_upgraded(Transaction& t, http::UpgradeAnswer answer);
-  async::Task<void> answer(Transaction& t, Problem problem);
+  async::Task<void> respond_upgraded(Transaction& t, http::UpgradeAnswer& answer);
+  async::Task<void> answer(Transaction& t, const Problem& problem);
   async::Task<void> watch_client(Transaction& t);
   async::Task<void> serve_call(Transaction& t, Duration timeout);
   void finish(Transaction& t);

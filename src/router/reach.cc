@@ -72,6 +72,7 @@ async::Task<Reach::Found> Reach::find(Transaction& t) {
     prepare(t, search, decision);
     const Next next = next_step(t, search, decision);
     if (next == Next::attempt) {
+      // Of a route that the search holds until it chooses again.
       auto done = co_await attempt(t, search, *search.candidates[*decision.index].target);
       if (done) co_return *std::move(done);
       if (host_.loop.now() < search.until) continue;
@@ -121,14 +122,19 @@ routing::Decision Reach::choose(Transaction& t, Search& search) {
   search.policy = routing::Policy::of(t.leg.service->concurrency);
   const routing::Decision decision =
       routing::choose(search.candidates, search.policy, state_.turn++);
-  state_.decisions.remember({.request_id = t.request.request_id,
-                             .at = host_.clock.wall(),
-                             .host = t.host,
-                             .route = search.route,
-                             .candidates = search.candidates,
-                             .policy = search.policy,
-                             .decision = decision,
-                             .attempt = t.attempts + 1});
+  Choice choice{.request_id = t.request.request_id,
+                .at = host_.clock.wall(),
+                .host = t.host,
+                .route = search.route,
+                .candidates = search.candidates,
+                .policy = search.policy,
+                .decision = decision,
+                .attempt = t.attempts + 1};
+  if (std::exchange(t.chosen_before, true)) {
+    state_.decisions.replace(std::move(choice));
+  } else {
+    state_.decisions.remember(std::move(choice));
+  }
   follow_loads(search, decision);
   return decision;
 }
@@ -167,7 +173,7 @@ void Reach::prepare(Transaction& t, Search& search, const routing::Decision& dec
 
 // Nullopt: not taken, and another attempt is allowed.
 async::Task<std::optional<Reach::Found>> Reach::attempt(Transaction& t, Search& search,
-                                                        model::RouteTarget target) {
+                                                        const model::RouteTarget& target) {
   if (search.ticket) search.ticket->leave();
   state_.outliers.tried(target.machine.str(), host_.loop.now());
   t.body.record(state_.budgets.open(t.leg.route->app.str(), Resource::kept_bytes));

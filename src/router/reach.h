@@ -46,7 +46,7 @@ class Reach {
   Next next_step(const Transaction& t, const Search& search,
                  const routing::Decision& decision) const;
   async::Task<std::optional<Found>> attempt(Transaction& t, Search& search,
-                                            model::RouteTarget target);
+                                            const model::RouteTarget& target);
   void watch(const model::RouteTarget& target, const Attempt& done);
   std::optional<Problem> judge_failure(Transaction& t, Search& search,
                                        const model::RouteTarget& target,

@@ -23,8 +23,8 @@ constexpr std::array<std::string_view, 10> kFixedFields{
 constexpr std::array<std::string_view, 4> kVouchedPrefixes{"perigee-", "fly-", "x-forwarded-",
                                                            "forwarded"};
 
-const std::string* replay_field(const http::Headers& headers) {
-  const std::string* ours = headers.find("perigee-replay");
+const std::string_view* replay_field(const http::Headers& headers) {
+  const std::string_view* ours = headers.find("perigee-replay");
   return ours != nullptr ? ours : headers.find("fly-replay");
 }
 
@@ -186,7 +186,7 @@ Result<std::string> text_of(const json::Value& value) {
 
 // RFC 9110 section 8.3.1: the type without its parameters.
 std::string media_type(const http::Headers& headers) {
-  const std::string* type = headers.find("content-type");
+  const std::string_view* type = headers.find("content-type");
   if (type == nullptr) return {};
   return to_lower(trim(std::string_view(*type).substr(0, type->find(';'))));
 }
@@ -202,7 +202,7 @@ bool asks_for_replay(const http::ResponseHead& head) {
 }
 
 Result<Replay> replay_of(const http::ResponseHead& head, std::string_view body) {
-  const std::string* field = replay_field(head.headers);
+  const std::string_view* field = replay_field(head.headers);
   return field != nullptr ? parse_replay(*field) : parse_replay_json(body);
 }
 

@@ -27,7 +27,7 @@ namespace perigee::router {
 struct ReplayTransform {
   std::string path{};  // in place of the request's; empty: it stays
   std::vector<std::string> delete_headers{};
-  std::vector<http::Headers::Field> set_headers{};
+  std::vector<http::OwnField> set_headers{};
   bool operator==(const ReplayTransform&) const = default;
 };
 

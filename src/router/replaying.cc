@@ -42,10 +42,10 @@ std::optional<Problem> Replaying::begin(Transaction& t, const Result<Replay>& re
   next.fields.add("perigee-replay-src", from);
   next.fields.add("fly-replay-src", from);
   ++count_;
-  asker_ = {.leg = std::move(t.leg),
-            .machine = MachineId(t.machine),
-            .fallback = replay->fallback,
-            .at = now};
+  asker_ = std::make_unique<Asker>(Asker{.leg = std::move(t.leg),
+                                         .machine = MachineId(t.machine),
+                                         .fallback = replay->fallback,
+                                         .at = now});
   t.leg = std::move(next);
   return std::nullopt;
 }
@@ -97,20 +97,20 @@ std::string Replaying::source(const Transaction& t, const Replay& replay) const 
 }
 
 bool Replaying::fall_back(Transaction& t, const Problem& problem) {
-  const bool wanted = count_ > 0 && !fell_back_ && asker_.fallback != ReplayFallback::none;
+  const bool wanted = count_ > 0 && !fell_back_ && asker_->fallback != ReplayFallback::none;
   if (!wanted || problem.may_have_acted || !t.body.rewind()) return false;
   fell_back_ = true;
   const MonotonicTime now = loop_.now();
   const std::string failed = fmt::format(
       "instance={};app={};region={};replay_source={};reason={};elapsed_ms={}",
       t.leg.wish.machine.str(), t.leg.route->app.str(),
-      t.leg.wish.regions.empty() ? "" : t.leg.wish.regions.front().str(), asker_.machine.str(),
-      failure_reason(problem, now >= t.leg.until), to_ms(now - asker_.at));
+      t.leg.wish.regions.empty() ? "" : t.leg.wish.regions.front().str(), asker_->machine.str(),
+      failure_reason(problem, now >= t.leg.until), to_ms(now - asker_->at));
   Leg back;
-  back.route = asker_.leg.route;
-  back.service = asker_.leg.service;
-  back.wish.machine = asker_.machine;
-  back.wish.machine_only = asker_.fallback == ReplayFallback::force_self;
+  back.route = asker_->leg.route;
+  back.service = asker_->leg.service;
+  back.wish.machine = asker_->machine;
+  back.wish.machine_only = asker_->fallback == ReplayFallback::force_self;
   back.fields.add("perigee-replay-failed", failed);
   back.fields.add("fly-replay-failed", failed);
   t.leg = std::move(back);

@@ -10,6 +10,7 @@
 // kMaxReplays times at most, so a circle ends; one that fell back is not replayed any more.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -44,7 +45,7 @@ class Replaying {
   const State& state_;
   const async::Loop& loop_;
   sys::Clock& clock_;
-  Asker asker_;
+  std::unique_ptr<Asker> asker_;  // once there was one: most requests are not replayed
   int count_ = 0;
   bool fell_back_ = false;
 };

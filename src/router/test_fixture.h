@@ -153,8 +153,8 @@ struct Reply {
   std::string body{};
   http::Headers headers{};
   std::string header(std::string_view name) const {
-    const std::string* value = headers.find(name);
-    return value == nullptr ? "" : *value;
+    const std::string_view* value = headers.find(name);
+    return std::string(value == nullptr ? "" : *value);
   }
 };
 

@@ -53,6 +53,7 @@ struct Transaction {
   std::string reason{};
   int status = 0;
   int attempts = 0;
+  bool chosen_before = false;  // a machine was, for this request
   std::uint64_t bytes = 0;
   Duration upstream{};
   Duration head_patience = grpc::patience(request.head.headers, kUpstreamHead);
