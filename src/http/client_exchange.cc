@@ -3,6 +3,7 @@
 #include <array>
 
 #include "async/combine.h"
+#include "async/turn.h"
 #include "http/trailers.h"
 
 namespace perigee::http {
@@ -79,6 +80,7 @@ async::Task<void> Exchange::stream_body(std::string start, Body& source) {
     }
     if (*n == 0) break;
     if (!co_await send_piece(std::string_view(buffer.data(), *n), chunked)) co_return;
+    if (async::turn_is_long(loop_)) co_await loop_.yield();
   }
   if (chunked && !co_await send_piece(last_chunk(source.trailers()), false)) co_return;
   sent_ = true;

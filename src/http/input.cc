@@ -9,6 +9,7 @@
 namespace perigee::http {
 namespace {
 
+constexpr std::size_t kSteps = 128;  // of a decoder in one read; a chunk is three or four
 constexpr std::size_t kKeptCapacity = 16 * 1024;
 constexpr std::size_t kWaitRoom = 4 * 1024;  // the rest of a burst is then read without copying
 
@@ -110,12 +111,23 @@ async::Task<Result<std::size_t>> BodyReader::read(std::span<char> into) {
 
 // What can be had without waiting; nullopt: nothing yet.
 Result<std::optional<std::size_t>> BodyReader::take(std::span<char> into) {
+  // Of several chunks: each may be a byte, and what is read is sent on by a call for each read. Not
+  // of all: others wait meanwhile.
+  std::size_t taken = 0;
+  std::size_t steps = 0;
   while (!decoder_.done()) {
-    if (!input_.empty()) {
-      TRY(const std::size_t n, take_buffered(into));
-      if (n > 0) return n;
+    if (!input_.empty() && taken < into.size() && (taken == 0 || steps < kSteps)) {
+      ++steps;
+      const Result<std::size_t> n = broken_ ? fail(*broken_) : take_buffered(into.subspan(taken));
+      if (!n && taken == 0) return fail(n.error());
+      if (!n) {
+        broken_ = n.error();  // told after what came before it
+        return taken;
+      }
+      taken += *n;
       continue;
     }
+    if (taken > 0) return taken;
     if (input_.ended()) {
       TRY_VOID(end());
       continue;
@@ -129,7 +141,7 @@ Result<std::optional<std::size_t>> BodyReader::take(std::span<char> into) {
     decoder_.skip(*n);
     if (*n > 0) return *n;
   }
-  return 0;
+  return taken;
 }
 
 Result<std::size_t> BodyReader::take_buffered(std::span<char> into) {

@@ -70,6 +70,7 @@ class BodyReader : public Body {
   Framing framing_;
   BodyDecoder decoder_;
   Duration timeout_;
+  std::optional<Error> broken_;  // malformed from here on
 };
 
 }  // namespace perigee::http

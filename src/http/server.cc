@@ -4,6 +4,7 @@
 
 #include "async/combine.h"
 #include "async/event.h"
+#include "async/turn.h"
 #include "base/log.h"
 #include "http/client_slots.h"
 #include "http/server_connection.h"
@@ -11,6 +12,9 @@
 namespace perigee::http {
 namespace {
 
+// Before others have their turn. Not one by one: a client with all its connections is refused by
+// accepting it, and who comes after it waits in the same queue.
+constexpr std::size_t kAcceptBurst = 64;
 constexpr Duration kAcceptPause = 50ms;  // after a failed accept: no descriptors, most likely
 
 using StreamResult = Result<std::unique_ptr<sys::Stream>>;
@@ -163,6 +167,7 @@ async::Task<void> Server::Parts::accept_loop(std::shared_ptr<Parts> parts,
   const Accepting counted(*parts);
   ServerContext& context = parts->context;
   async::Loop& loop = context.host.loop;
+  std::size_t in_a_row = 0;
   while (!context.draining.is_set()) {
     auto permit = co_await parts->slots.acquire();
     std::optional<StreamResult> accepted;
@@ -170,6 +175,7 @@ async::Task<void> Server::Parts::accept_loop(std::shared_ptr<Parts> parts,
     if (!accepted) break;
     if (*accepted) {
       parts->serve(**std::move(accepted), std::move(permit), tls);
+      if (++in_a_row % kAcceptBurst == 0 && async::turn_is_long(loop)) co_await loop.yield();
     } else {
       log_warning("http", "{}: {}", listener->local(), accepted->error().context);
       co_await loop.sleep(kAcceptPause);

@@ -1,6 +1,7 @@
 #include "http/server_connection.h"
 
 #include "async/combine.h"
+#include "async/turn.h"
 #include "base/text.h"
 #include "http/prefixed_stream.h"
 #include "http/response_writer.h"
@@ -56,6 +57,7 @@ ServerConnection::ServerConnection(ServerContext& context, std::unique_ptr<sys::
 async::Task<void> ServerConnection::run() {
   Next next = Next::request;
   while (next == Next::request) {
+    if (async::turn_is_long(context_.host.loop)) co_await context_.host.loop.yield();
     next = co_await await_first_byte() ? co_await serve_one() : Next::close;
   }
   if (next == Next::linger) co_await linger();
@@ -182,6 +184,7 @@ async::Task<Result<void>> ServerConnection::discard(Body& body) {
     if (n == 0) co_return Result<void>();
     total += n;
     if (total > kMaxDrain) co_return fail(Code::resource_exhausted, "too much unread body");
+    if (async::turn_is_long(context_.host.loop)) co_await context_.host.loop.yield();
   }
 }
 
@@ -212,10 +215,11 @@ async::Task<void> ServerConnection::linger() {
   const Deadline deadline = loop.deadline_in(kLingerTime);
   for (std::size_t total = 0; total < kMaxDrain;) {
     const auto more =
-        co_await async::with_deadline(loop, deadline, input_.more(kIdleRoom), "linger");
+        co_await async::with_deadline(loop, deadline, input_.more(kDiscardBuffer), "linger");
     if (!more || input_.ended()) co_return;
     total += input_.view().size();
     input_.consume(input_.view().size());
+    if (async::turn_is_long(loop)) co_await loop.yield();
   }
 }
 

@@ -1,13 +1,14 @@
 #include "http2/connection.h"
 
 #include "async/combine.h"
+#include "async/turn.h"
 #include "http2/fields.h"
 
 namespace perigee::http2 {
 namespace {
 
-constexpr Duration kLastWords = 1s;  // to tell the peer what is wrong with what it sent
-constexpr std::size_t kBursts = 16;  // of kReadBatch, before others have their turn
+constexpr Duration kLastWords = 1s;       // to tell the peer what is wrong with what it sent
+constexpr std::size_t kSlice = 4 * 1024;  // of what was read, before others may have their turn
 
 }  // namespace
 
@@ -62,25 +63,31 @@ async::Task<void> Connection::read_all() {
     auto count = co_await stream_->read(buffer);
     if (!count) lose(std::move(count).error().with(peer_.str()));
     if (lost_ || *count == 0) co_return;
-    going_on = receive({buffer.data(), *count}) && (*count < buffer.size() || read_burst());
+    going_on =
+        receive({buffer.data(), *count}) && (*count < buffer.size() || co_await read_burst());
   }
   if (excess_) co_return co_await refuse(*excess_);
   if (lost_) co_await loop_.sleep(kLastWords);
 }
 
 // What is there already. False: nothing more is to be read.
-bool Connection::read_burst() {
+async::Task<bool> Connection::read_burst() {
   const auto storage = std::make_unique_for_overwrite<char[]>(kReadBatch);
   const std::span<char> buffer(storage.get(), kReadBatch);
-  for (std::size_t i = 0; i < kBursts; ++i) {
+  for (;;) {
     auto count = stream_->try_read(buffer);
     if (!count) lose(std::move(count).error().with(peer_.str()));
-    if (lost_) return false;
-    if (!*count) return true;
-    if (**count == 0) return false;
-    if (!receive({buffer.data(), **count})) return false;
+    if (lost_) co_return false;
+    if (!*count) co_return true;
+    if (**count == 0) co_return false;
+    for (std::string_view left(buffer.data(), **count); !left.empty();) {
+      const std::string_view slice = left.substr(0, kSlice);
+      if (!receive(slice)) co_return false;
+      left.remove_prefix(slice.size());
+      if (async::turn_is_long(loop_)) co_await loop_.yield();
+      if (lost_) co_return false;
+    }
   }
-  return true;
 }
 
 // False: the connection is over.

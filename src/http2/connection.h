@@ -123,7 +123,7 @@ class Connection : private Events {
   async::Task<void> pump();
   void close();
   async::Task<void> read_all();
-  bool read_burst();
+  async::Task<bool> read_burst();
   bool receive(std::string_view bytes);
   void count(Refusal refusal);
   void erase(const StreamState& stream);

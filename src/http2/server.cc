@@ -1,6 +1,7 @@
 #include "http2/server.h"
 
 #include "async/combine.h"
+#include "async/turn.h"
 #include "base/text.h"
 #include "crypto/tls.h"
 #include "http/upgrade.h"
@@ -199,6 +200,7 @@ async::Task<void> ServerConnection::accept_requests() {
     auto permit = co_await slots_.acquire();
     StreamPtr stream = co_await connection_->next_request();
     tasks_.spawn(handle(std::move(stream), std::move(permit)));
+    if (async::turn_is_long(context_.host.loop)) co_await context_.host.loop.yield();
   }
 }
 

@@ -192,8 +192,10 @@ int Session::Impl::on_header(nghttp2_session*, const nghttp2_frame* frame, const
                              std::size_t name_size, const std::uint8_t* value,
                              std::size_t value_size, std::uint8_t, void* self) {
   Stream* stream = static_cast<Impl*>(self)->find(frame->hd.stream_id);
-  if (stream == nullptr || stream->too_large) return 0;
+  if (stream == nullptr) return 0;
   stream->block_bytes += name_size + value_size;
+  if (stream->block_bytes > kMaxIgnoredHeaderBytes) return NGHTTP2_ERR_CALLBACK_FAILURE;
+  if (stream->too_large) return 0;
   const bool too_many = stream->block.fields().size() >= kMaxHeaderFields;
   const std::size_t max_bytes = stream->head_known ? http::kMaxTrailerBytes : kMaxHeaderBytes;
   if (too_many || stream->block_bytes > max_bytes) {

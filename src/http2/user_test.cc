@@ -63,6 +63,21 @@ TEST_CASE("what is well-formed and not done here is answered") {
   CHECK(user.body(7) == "0");
 }
 
+TEST_CASE("a head that stands for far more than it is ends its connection") {
+  RawUser user;
+  const std::string value(120, 'x');
+  const std::string indexed =
+      "\x40\x04"
+      "bomb" +
+      std::string(1, '\x78') + value;        // RFC 7541, 6.2.1
+  const std::string repeated(4000, '\xbe');  // that field again (6.1)
+  user.send(frame(kHeaders, kEndHeaders | kEndStream, 1, block(get("/")) + indexed + repeated));
+  user.wait();
+  CHECK_FALSE(user.answered(1));
+  CHECK(user.goaway().has_value());
+  CHECK(user.handler.requests == 0);
+}
+
 TEST_CASE("an extended CONNECT becomes a stream of another protocol (RFC 8441)") {
   const Fields websocket{{":method", "CONNECT"}, {":protocol", "websocket"},
                          {":scheme", "https"},   {":authority", "a.test"},

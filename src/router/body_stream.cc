@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "async/combine.h"
+#include "async/turn.h"
 #include "router/forwarding.h"
 #include "router/limits.h"
 
@@ -19,6 +20,7 @@ async::Task<Result<void>> stream_body(async::Loop& loop, http::Body& from, http:
     if (count == 0) break;
     CO_TRY_VOID(co_await to.write(std::string_view(piece.data(), count)));
     bytes += count;
+    if (async::turn_is_long(loop)) co_await loop.yield();
   }
   co_return co_await to.finish(forwarded_trailers(from.trailers()));
 }
