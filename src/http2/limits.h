@@ -21,10 +21,10 @@
 namespace perigee::http2 {
 
 inline constexpr std::uint32_t kMaxStreams = 128;  // at once, opened by the peer
-// Beyond kMaxHeaderBytes a head is decoded, as it must be, and not kept; beyond this the connection
-// ends: a few bytes of HPACK may stand for any number of fields.
-inline constexpr std::size_t kMaxIgnoredHeaderBytes = 4 * http::kMaxHeadBytes;
 inline constexpr std::size_t kMaxHeaderBytes = http::kMaxHeadBytes;  // names and values of a head
+// Beyond that a head is decoded, as it must be, and not kept; beyond this the connection ends: a
+// few bytes of HPACK may stand for any number of fields.
+inline constexpr std::size_t kMaxIgnoredHeaderBytes = 4 * kMaxHeaderBytes;
 inline constexpr std::size_t kMaxHeaderFields = http::kMaxHeaderFields;
 
 inline constexpr std::size_t kWriteBatch = 64 * 1024;  // frames that go out in one write

@@ -16,10 +16,10 @@ namespace {
 
 constexpr mode_t kMode = 0640;
 
+// Bytes from outside may be no UTF-8.
 bool is_plain(char c) {
   const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x20 && byte < 0x7f && c != '"' &&
-         c != '\\';  // bytes from outside may be no UTF-8
+  return byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\';
 }
 
 void append_json_string(std::string& out, std::string_view text) {
