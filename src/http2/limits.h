@@ -20,7 +20,8 @@
 
 namespace perigee::http2 {
 
-inline constexpr std::uint32_t kMaxStreams = 128;  // at once, opened by the peer
+// At once, opened by the peer.
+inline constexpr std::uint32_t kMaxStreams = 128;
 inline constexpr std::size_t kMaxHeaderBytes = http::kMaxHeadBytes;  // names and values of a head
 // Beyond that a head is decoded, as it must be, and not kept; beyond this the connection ends: a
 // few bytes of HPACK may stand for any number of fields.
