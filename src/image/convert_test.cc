@@ -156,6 +156,8 @@ TEST_CASE("whiteouts of an overlay layer are overlayfs's own") {
                               .file("kept", "here")
                               .file(".wh.fresh", "")
                               .dir("fresh/")
+                              .file("anew", "hides a directory below")
+                              .dir("anew/")
                               .file(".wh..wh.plnk/x", "")
                               .end();
   const Converted converted = convert(dir, {tar}, LayerRole::overlay);
@@ -168,7 +170,7 @@ TEST_CASE("whiteouts of an overlay layer are overlayfs's own") {
   CHECK(shell("stat -c '%F %t %T' " + mounted.at() + "/gone").out ==
         "character special file 0 0\n");
   CHECK(listing.find("./kept f ") != listing.npos);
-  for (const char* name : {"a", "fresh"}) {
+  for (const char* name : {"a", "fresh", "anew"}) {
     const std::string command = fmt::format(
         "python3 -c 'import os; print(os.getxattr(\"{}/{}\", \"trusted.overlay.opaque\"))'",
         mounted.at(), name);
@@ -349,7 +351,8 @@ TEST_CASE("an overlay layer that leans on lower ones says so") {
   const std::string base = TarBuilder().dir("app/").file("app/bin", "b").end();
   const std::string link = TarBuilder().add({.name = "copy", .type = '1', .link = "app/bin"}).end();
   const std::string parent = TarBuilder().file("app/new", "n").end();
-  for (const std::string& tar : {link, parent}) {
+  const std::string all = TarBuilder().file(".wh..wh..opq", "").file("new", "n").end();
+  for (const std::string& tar : {link, parent, all}) {
     const Converted alone = convert(dir, {tar}, LayerRole::overlay);
     REQUIRE(alone.applied.has_value());
     CHECK(*alone.applied == Applied::needs_lower);

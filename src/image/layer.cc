@@ -152,10 +152,9 @@ class Layer {
       tree_.unlink(parent, name);
       return {};
     }
-    // ".wh.NAME" came first: the directory NAME is new, and not to be joined with the one below.
-    if (directory && old && role_ == LayerRole::overlay && tree_.at(old->id).is_whiteout()) {
-      inode.opaque = true;
-    }
+    // What this layer had there first, ".wh.NAME" or a file, has hidden a directory NAME below: the
+    // new one is not to be joined with that.
+    if (directory && old && role_ == LayerRole::overlay) inode.opaque = true;
     if (entry.kind == TarKind::file) TRY_VOID(store_data(entry, inode));
     TRY(const InodeId id, tree_.add(std::move(inode)));
     return tree_.link(parent, name, {id, number_});
@@ -234,6 +233,8 @@ class Layer {
   Result<void> set_opaque(const Path& path) {
     TRY(const InodeId directory, parent_directory(path));
     if (role_ == LayerRole::overlay) {
+      // overlayfs joins the layers' roots whatever they say.
+      if (directory == Tree::kRoot) return needs_lower();
       tree_.at(directory).opaque = true;
     } else {
       tree_.remove_older(directory, number_);

@@ -200,6 +200,16 @@ Result<void> set_xattr(std::string_view name, std::string_view value, TarReader:
   return {};
 }
 
+// POSIX: an empty value takes back what an earlier record said, and the block's holds again.
+void take_back(std::string_view key, TarReader::Pax& pax) {
+  if (key == "path") pax.path.reset();
+  if (key == "linkpath") pax.link.reset();
+  if (key == "size") pax.size.reset();
+  if (key == "uid") pax.uid.reset();
+  if (key == "gid") pax.gid.reset();
+  if (key == "mtime") pax.mtime.reset();
+}
+
 }  // namespace
 
 std::string_view until_nul(std::string_view text) {
@@ -244,7 +254,7 @@ Result<void> apply_pax_record(std::string_view key, std::string_view value, TarR
   } else if (key.starts_with(kSparse)) {
     return apply_sparse_record(key.substr(kSparse.size()), value, pax);
   } else if (value.empty()) {
-    return {};  // POSIX: an empty value takes an earlier one back; the block's holds
+    take_back(key, pax);
   } else if (key == "path") {
     pax.path = std::string(value);
   } else if (key == "linkpath") {

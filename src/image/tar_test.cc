@@ -120,6 +120,30 @@ TEST_CASE("global pax records hold for every entry") {
   CHECK(all[1].entry.gid == 42);
 }
 
+TEST_CASE("an empty pax record takes an earlier one back, a global one too") {
+  const auto all =
+      must_read(TarBuilder()
+                    .add({.name = "g", .type = 'g', .data = TarBuilder::pax_record("gid", "42")})
+                    .add({.name = "kept",
+                          .uid = 7,
+                          .gid = 8,
+                          .mtime = 9,
+                          .pax = {{"path", "other"},
+                                  {"uid", "5"},
+                                  {"mtime", "1.5"},
+                                  {"path", ""},
+                                  {"uid", ""},
+                                  {"gid", ""},
+                                  {"mtime", ""}}})
+                    .end());
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].entry.path == "kept");
+  CHECK(all[0].entry.uid == 7);
+  CHECK(all[0].entry.gid == 8);
+  CHECK(all[0].entry.mtime_s == 9);
+  CHECK(all[0].entry.mtime_ns == 0);
+}
+
 TEST_CASE("GNU long names, base-256 numbers and ustar prefixes are read") {
   const std::string name(500, 'l');
   auto wide = TarBuilder::block_of({.name = "wide"});
