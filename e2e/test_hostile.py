@@ -5,7 +5,6 @@ allowed, does arrive.
 """
 
 import contextlib
-import shutil
 import socket
 import subprocess
 import threading
@@ -14,22 +13,13 @@ import time
 import internet
 import shell_app
 from scenario import Scenario
-from perigee_node import REPOSITORY
+from static_program import compile_static
 
 MAGIC = b'PERIGEE-PROBE'
 PORT = 9999
 FUZZ_FRAMES = 20000
 FUZZ_SEED = 20261126
 METADATA = ('169.254.169.254', '169.254.170.2', '100.100.100.200', '192.0.0.192')
-
-
-def compile_static(folder, name):
-    """A program of e2e/hostile, for a machine that has no libraries."""
-    program = folder / name
-    compiler = shutil.which('clang-19') or shutil.which('cc')
-    subprocess.run([compiler, '-static', '-O1', '-Wall', '-Werror', '-o', program,
-                    REPOSITORY / f'e2e/hostile/{name}.c'], check=True)
-    return program
 
 
 class Ear:
@@ -97,7 +87,7 @@ class HostileTest(Scenario):
         cls.addClassCleanup(cls.internet.down)
         cls.internet.up()
         super().setUpClass()
-        frames = compile_static(cls.folder, 'frames')
+        frames = compile_static(cls.folder, 'hostile/frames.c')
         cls.node.deploy(shell_app.folder(cls.folder / 'hostile', 'hostile', [frames]))
         cls.node.deploy(shell_app.folder(cls.folder / 'victim', 'victim'))
         cls.hostile = cls.node.machine('hostile')

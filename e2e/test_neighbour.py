@@ -8,7 +8,7 @@ import neighbour
 import shell_app
 from perigee_node import wait_until
 from scenario import Scenario
-from test_hostile import compile_static
+from static_program import compile_static
 
 MAX_RATIO = 2
 # A percentile below this is one turn of the host's scheduler, which nobody is promised.
@@ -35,7 +35,7 @@ class NeighbourTest(Scenario):
         cls.addClassCleanup(cls.internet.down)
         cls.internet.up()
         super().setUpClass()
-        greed = compile_static(cls.folder, 'greed')
+        greed = compile_static(cls.folder, 'hostile/greed.c')
         half_a_core = 'cpu_percent = 50\n'
         cls.node.deploy(shell_app.folder(cls.folder / 'hostile', 'hostile', [greed], half_a_core))
         cls.node.deploy(shell_app.folder(cls.folder / 'victim', 'victim'))
