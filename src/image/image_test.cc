@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <cstdio>
+
 #include "async/combine.h"
 #include "image/blob_writer.h"
 #include "image/disk_plan.h"
@@ -137,6 +139,19 @@ struct Fixture {
     return names.value_or(std::vector<std::string>{});
   }
 };
+
+TEST_CASE("a configuration that has other layers than the manifest is refused") {
+  const TestImage image = make_image({TarBuilder().file("a", "a").end(), TarBuilder().end()});
+  const TestImage fewer = make_image({image.layers[0]});
+  const auto document = parse_document(image.manifest);
+  auto config = parse_config(fewer.config);
+  REQUIRE((document.has_value() && config.has_value()));
+  const auto assembled =
+      assemble(image.manifest_digest, std::get<ManifestDocument>(*document), *std::move(config));
+  REQUIRE_FALSE(assembled.has_value());
+  CHECK(assembled.error().context.find("2 layers, the image's configuration 1") !=
+        std::string::npos);
+}
 
 TEST_CASE("a blob is there when it is whole and right, and never otherwise") {
   Fixture f;
@@ -321,6 +336,29 @@ TEST_CASE("a cancelled caller takes nothing from the others, and a failure leave
   CHECK(failed.error().context.find(lying.layers[0].digest) != std::string::npos);
   const auto names = f.run(f.host.disk.list(f.dir.path("disks"))).value();
   CHECK(names.size() == 3);  // two disks and the locks
+}
+
+TEST_CASE(
+    "a full cache fails with layer and cause, keeps nothing of it, and works again with room") {
+  Fixture f;
+  const std::string disks = f.dir.path("disks");
+  const std::string tmpfs = "mkdir " + disks + " && mount -t tmpfs -o size=1m tmpfs " + disks;
+  if (const Shell mount = shell(tmpfs); mount.status != 0) {
+    std::printf("skipped: no mount of a tmpfs here: %s", mount.out.c_str());
+    return;
+  }
+  const Manifest manifest =
+      must_import(f, {TarBuilder().file("big", std::string(3 * kMiB, 'b')).end()});
+  DiskCache cache(f.host, disks);
+  const auto failed = f.run(cache.disks_for(f.blobs, manifest, 4));
+  CHECK(f.run(f.host.disk.list(disks)).value() == std::vector<std::string>{"locks"});
+  shell("mount -o remount,size=64m " + disks);
+  const auto made = f.run(cache.disks_for(f.blobs, manifest, 4));
+  shell("umount " + disks);
+  REQUIRE_FALSE(failed.has_value());
+  CHECK(failed.error().context.find(manifest.layers[0].digest) != std::string::npos);
+  CHECK(failed.error().context.find("No space left on device") != std::string::npos);
+  CHECK_MESSAGE(made.has_value(), (made ? "" : made.error().context));
 }
 
 TEST_CASE("an upper disk is an empty ext4, sparse and sound") {

@@ -12,6 +12,7 @@
 #include "image/registry_auth.h"
 #include "image/tar_builder.h"
 #include "image/temp_dir.h"
+#include "image/web.h"
 #include "sys/posix_host.h"
 
 namespace perigee::image {
@@ -216,6 +217,71 @@ TEST_CASE("bytes that are not what the manifest says are not kept") {
   }
   body = f.image.layers[1];
   CHECK(f.fetch(*ref).has_value());  // the next attempt starts from what is there
+}
+
+TEST_CASE("documents that are not what was asked for by digest are refused") {
+  Fixture f;
+  const TestImage other = make_image({TarBuilder().file("other", "o").end()});
+  const auto base = serve_image(f.image);
+  std::string lies_about;
+  FakeRegistry registry(f.host, [&](const FakeRequest& request) {
+    if (!request.path.ends_with(lies_about)) return base(request);
+    const bool manifest = request.path.find("/manifests/") != std::string::npos;
+    return http_reply(200, manifest ? other.manifest : other.config);
+  });
+  lies_about = f.image.manifest_digest;
+  const auto manifest = f.resolve(registry, "/app@" + f.image.manifest_digest);
+  REQUIRE_FALSE(manifest.has_value());
+  CHECK(manifest.error().code == Code::data_loss);
+  CHECK(manifest.error().context.find("hashes to " + other.manifest_digest) != std::string::npos);
+  lies_about = f.image.config_digest;
+  const auto config = f.resolve(registry);
+  REQUIRE_FALSE(config.has_value());
+  CHECK(config.error().code == Code::data_loss);
+  CHECK(config.error().context.find("image configuration") != std::string::npos);
+  CHECK(f.stored() == 0);
+}
+
+TEST_CASE("a layer that the registry does not give is named, with what it answered") {
+  Fixture f;
+  const auto base = serve_image(f.image);
+  std::string reply;
+  FakeRegistry registry(f.host, [&](const FakeRequest& request) {
+    return request.path.ends_with(f.image.diff_ids[1]) ? reply : base(request);
+  });
+  const auto ref = f.resolve(registry);
+  REQUIRE(ref.has_value());
+  const auto error = [&](std::string answer) {
+    reply = std::move(answer);
+    const auto fetched = f.fetch(*ref);
+    REQUIRE_FALSE(fetched.has_value());
+    CHECK(fetched.error().context.find(registry.name() + "/app") != std::string::npos);
+    CHECK(fetched.error().context.find("layer " + f.image.diff_ids[1]) != std::string::npos);
+    CHECK_FALSE(f.run(f.blobs.has(f.image.diff_ids[1])).value());
+    return fetched.error();
+  };
+  CHECK(error(http_reply(404, "{}")).code == Code::not_found);
+  CHECK(error(http_reply(401, "{}")).code == Code::unauthenticated);
+  CHECK(error(http_reply(302, "", "Location: /v2/app/blobs/" + f.image.diff_ids[1] + "\r\n"))
+            .context.find("redirects") != std::string::npos);
+}
+
+TEST_CASE("a registry that stalls is given up at the deadline") {
+  Fixture f;
+  FakeRegistry registry(f.host, [](const FakeRequest&) { return std::string(); });
+  const WebRequest request{.url = "http://" + registry.name() + "/v2/",
+                           .accept = {},
+                           .authorization = {},
+                           .schemes = Schemes::http_too,
+                           .proxy = Proxy::none,
+                           .max_bytes = kMiB,
+                           .timeout_seconds = 1};
+  const auto reply = f.run(f.host.pool.run(f.host.loop, [request] {
+    return web_get(request, [](std::string_view) { return Result<void>(); }, nullptr);
+  }));
+  REQUIRE_FALSE(reply.has_value());
+  CHECK(reply.error().code == Code::deadline_exceeded);
+  CHECK(reply.error().context.find(registry.name()) != std::string::npos);
 }
 
 async::Task<int> pause(async::Loop& loop) {
