@@ -120,8 +120,8 @@ inline constexpr Duration kLoadKeepAlive = 5s;  // where there is nothing to rep
 inline constexpr std::size_t kMaxAnswer = 64 * 1024;
 
 // Files.
-inline constexpr Duration kSnapshotPause = 1s;            // between two writes, and
-inline constexpr int kSnapshotShare = 20;                 // so many times as long as its text took
+inline constexpr Duration kSnapshotPause = 1s;            // between two writes, at least
+inline constexpr std::int64_t kSnapshotRate = 4'000'000;  // bytes written in a second, at most
 inline constexpr std::size_t kSnapshotPiece = 64 * 1024;  // made without a pause
 inline constexpr std::size_t kMaxSnapshot = 512 * 1024 * 1024;
 inline constexpr Duration kLogPause = 200ms;

@@ -10,6 +10,12 @@ namespace {
 
 constexpr unsigned kMode = 0600;
 
+// A large table of which something changes all the time keeps neither this loop nor the disk busy.
+Duration pause_after(std::size_t bytes) {
+  const auto due = Duration(1s) * static_cast<std::int64_t>(bytes) / kSnapshotRate;
+  return std::max<Duration>(kSnapshotPause, due);
+}
+
 }  // namespace
 
 async::Task<bool> RouteFile::load() {
@@ -37,7 +43,7 @@ async::Task<void> RouteFile::keep() {
   for (;;) {
     while (!unsaved_) co_await dirty_.wait();
     co_await save();
-    co_await host_.loop.sleep(std::max(kSnapshotPause, text_took_ * kSnapshotShare));
+    co_await host_.loop.sleep(pause_after(written_));
   }
 }
 
@@ -45,6 +51,7 @@ async::Task<void> RouteFile::save() {
   if (!unsaved_ || path_.empty()) co_return;
   unsaved_ = false;
   std::string lines = co_await text();
+  written_ = lines.size();
   const auto written =
       co_await host_.disk.write_file(path_, std::move(lines), kMode, sys::Durability::synced);
   if (!written) log_warning("router", "save routes: {}", written.error().context);
@@ -52,7 +59,6 @@ async::Task<void> RouteFile::save() {
 
 // Requests go on between two pieces.
 async::Task<std::string> RouteFile::text() {
-  const MonotonicTime start = host_.loop.now();
   RouteStore::Lines lines(store_);
   std::string out;
   std::size_t piece = 0;
@@ -63,7 +69,6 @@ async::Task<std::string> RouteFile::text() {
     piece = 0;
     co_await host_.loop.yield();
   }
-  text_took_ = host_.loop.now() - start;
   co_return out;
 }
 

@@ -35,7 +35,7 @@ class RouteFile {
   RouteStore& store_;
   async::Notify dirty_;
   bool unsaved_ = false;
-  Duration text_took_{};
+  std::size_t written_ = 0;  // bytes, the last time
 };
 
 }  // namespace perigee::router
