@@ -1,6 +1,8 @@
 #include "mesh/device.h"
 
+#include "base/log.h"
 #include "base/stable_hash.h"
+#include "mesh/guard.h"
 #include "mesh/kernel_device.h"
 #include "mesh/userspace_device.h"
 #include "sys/netlink.h"
@@ -36,6 +38,9 @@ async::Task<Result<std::unique_ptr<Device>>> open_device(sys::Host& host, Device
 async::Task<Result<void>> remove_device(sys::Host& host, std::string interface) {
   CO_TRY(sys::Netlink netlink, sys::Netlink::open());
   CO_TRY_VOID(netlink.delete_link(interface));
+  if (const auto lowered = co_await lower_guard(host, interface); !lowered) {
+    log_warning("mesh", "{}", lowered.error().context);
+  }
   co_return co_await end_userspace_process(host, interface);
 }
 

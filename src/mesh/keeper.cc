@@ -5,6 +5,7 @@
 
 #include "async/combine.h"
 #include "base/log.h"
+#include "mesh/guard.h"
 #include "mesh/interface.h"
 #include "mesh/plan.h"
 
@@ -107,6 +108,18 @@ async::Task<Result<DeviceState>> Keeper::read_device() {
   co_return co_await device_->read();
 }
 
+// A mesh without its guard is better than none: what listens on it asks who calls (link), and only
+// datagrams could be forged. Told once.
+async::Task<void> Keeper::raise_guard() {
+  if (guarded_ == config_->fleet) co_return;
+  guarded_ = config_->fleet;
+  const auto done = co_await mesh::raise_guard(host_, options_.interface, config_->fleet.prefix());
+  if (!done) {
+    log_warning("mesh", "{}: packets with forged addresses of the fleet are not dropped",
+                done.error().context);
+  }
+}
+
 // The interface first: on one that is down, WireGuard sends nothing. More than one round where a
 // change is the first of two (plan.h).
 async::Task<Result<void>> Keeper::converge() {
@@ -114,6 +127,7 @@ async::Task<Result<void>> Keeper::converge() {
   CO_TRY(const DeviceConfig wanted, device_config(*config_));
   CO_TRY(DeviceState seen, co_await read_device());
   CO_TRY_VOID(configure_interface(interface_config(*config_, options_.interface)));
+  co_await raise_guard();
   for (int round = 0; round < kMaxRounds; ++round) {
     DeviceChange change = plan(wanted, seen, host_.clock.wall());
     if (change.empty()) break;
@@ -141,6 +155,7 @@ async::Task<Result<void>> Keeper::leave() {
   const auto turn = co_await one_.acquire();
   config_.reset();
   device_.reset();
+  guarded_.reset();
   rotating_ = false;
   co_return co_await remove_device(host_, options_.interface);
 }

@@ -89,6 +89,7 @@ class Keeper {
  private:
   async::Task<Result<void>> converge();
   async::Task<Result<DeviceState>> read_device();
+  async::Task<void> raise_guard();
   static async::Task<void> pause(Keeper& keeper);
   static async::Task<void> wait_for_wish(Keeper& keeper);
 
@@ -98,6 +99,7 @@ class Keeper {
   async::Notify wish_{host_.loop};       // apply() has been called
   std::optional<MeshConfig> config_;
   std::unique_ptr<Device> device_;
+  std::optional<FleetPrefix> guarded_;  // that raise_guard() has seen to
   bool rotating_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "mesh/address_plan.h"
+#include "mesh/guard.h"
 #include "mesh/keeper.h"
 #include "mesh/key_file.h"
 #include "mesh/keys.h"
@@ -163,6 +164,23 @@ TEST_CASE("a peership that would take from one node what is another's is refused
 TEST_CASE("interfaces have names of their own that fit") {
   CHECK(interface_name("/var/lib/perigee") != interface_name("/var/lib/perigee2"));
   CHECK(interface_name("/var/lib/perigee").size() == 12);
+}
+
+TEST_CASE("the guard keeps the fleet's addresses to the mesh, this host and its machines") {
+  const FleetPrefix fleet = *FleetPrefix::parse("fd12:3456:789a::/48");
+  CHECK(guard_rules("pgw-3f00aa12", fleet.prefix()) ==
+        R"(table inet perigee_pgw_3f00aa12
+delete table inet perigee_pgw_3f00aa12
+table inet perigee_pgw_3f00aa12 {
+  chain prerouting {
+    type filter hook prerouting priority raw - 5; policy accept;
+    iifname "lo" return
+    iifname "pg*" return
+    ip6 saddr fd12:3456:789a::/48 drop
+    ip6 daddr fd12:3456:789a::/48 drop
+  }
+}
+)");
 }
 
 TEST_CASE("node keys are written and read back; what is not such a text is refused") {

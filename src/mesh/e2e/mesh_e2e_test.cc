@@ -108,10 +108,10 @@ TEST_CASE("the largest datagram passes whole, and a sender of a larger one is to
   const Namespace machine;
   const std::string gateway = fleet().machine_address(*NodeIndex::make(1), 0, 1);
   const std::string own = fleet().machine_address(*NodeIndex::make(1), 7, 2);
-  connect(pair.left, "tap", "10.9.2.1/24", machine, "eth0", "10.9.2.2/24");
+  connect(pair.left, "pg-tap", "10.9.2.1/24", machine, "eth0", "10.9.2.2/24");
   pair.left.command("sysctl -qw net.ipv6.conf.all.forwarding=1");
-  pair.left.command(fmt::format("ip addr add {}/128 dev tap nodad", gateway));
-  pair.left.command(fmt::format("ip route add {}/128 dev tap", own));
+  pair.left.command(fmt::format("ip addr add {}/128 dev pg-tap nodad", gateway));
+  pair.left.command(fmt::format("ip route add {}/128 dev pg-tap", own));
   machine.command(fmt::format("ip addr add {}/128 dev eth0 nodad", own));
   machine.command(fmt::format("ip route add {}/128 dev eth0", gateway));
   machine.command(fmt::format("ip route add default via {}", gateway));
@@ -135,6 +135,28 @@ TEST_CASE("a node sends only from its own addresses: another's are dropped") {
   const sys::Fd honest = udp_socket(pair.left, pair.a->address(), pair.b->address(), kPort);
   CHECK(send_length(honest, 22) == 22);
   CHECK(receive_length(receiver) == 22);
+}
+
+TEST_CASE("a neighbour on the wire is nobody of the fleet") {
+  Pair pair;
+  const Namespace stranger;
+  connect(pair.right, "side", "10.9.3.1/24", stranger, "eth0", "10.9.3.2/24");
+  constexpr std::string_view kMac = "02:00:00:00:00:09";
+  pair.right.command(fmt::format("ip link set side address {}", kMac));
+  stranger.command(fmt::format("ip addr add {}/128 dev eth0 nodad", pair.a->address()));
+  stranger.command(fmt::format("ip route add {}/128 dev eth0", pair.b->address()));
+  stranger.command(fmt::format("ip neigh add {} lladdr {} dev eth0", pair.b->address(), kMac));
+  const sys::Fd receiver = udp_receiver(pair.right, pair.b->address(), kPort);
+  const sys::Fd liar = udp_socket(stranger, pair.a->address(), pair.b->address(), kPort);
+  CHECK(send_length(liar, 11) == 11);
+  const sys::Fd honest = udp_socket(pair.left, pair.a->address(), pair.b->address(), kPort);
+  CHECK(send_length(honest, 22) == 22);
+  CHECK(receive_length(receiver) == 22);
+
+  // It is the guard that keeps it away.
+  pair.right.command("nft flush ruleset");
+  CHECK(send_length(liar, 33) == 33);
+  CHECK(receive_length(receiver) == 33);
 }
 
 TEST_CASE("a node that joins leaves the others' sessions alone; one that leaves is forgotten") {
