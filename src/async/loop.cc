@@ -1,5 +1,6 @@
 #include "async/loop.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace perigee::async {
@@ -59,7 +60,23 @@ void Timer::disarm() {
   loop.heap_down(last->index_);
 }
 
-Loop::Loop(EventPort& port) : port_(port), now_(port.now()), ready_(*this) {}
+namespace {
+
+// Between looks at the clock.
+constexpr std::size_t kSteps = 16;
+
+template <std::size_t... I>
+std::array<WaiterQueue, sizeof...(I)> queues(Loop& loop, std::index_sequence<I...>) {
+  return {((void)I, WaiterQueue(loop))...};
+}
+
+}  // namespace
+
+Loop::Loop(EventPort& port)
+    : port_(port),
+      now_(port.now()),
+      ready_(*this),
+      levels_(queues(*this, std::make_index_sequence<Shares::kLevels>())) {}
 
 Loop::~Loop() = default;
 
@@ -74,7 +91,7 @@ void Loop::post(std::move_only_function<void()> fn) {
 void Loop::turn(MayWait may_wait) {
   std::optional<MonotonicTime> until;
   if (!heap_.empty()) until = heap_.front()->at_;
-  if (!ready_.empty() || may_wait == MayWait::no) until = now_;
+  if (!ready_.empty() || levelled_ || may_wait == MayWait::no) until = now_;
   port_.wait(until);
   now_ = port_.now();
   fire_timers();
@@ -91,16 +108,73 @@ void Loop::run_posted() {
   for (auto& fn : batch) fn();
 }
 
+void Loop::resume(Waiter& waiter) {
+  waiter.unlink();
+  share_ = waiter.share_;
+  waiter.handle_.resume();
+  share_ = kOwnShare;
+}
+
 // Runs what was ready when the turn began; what becomes ready meanwhile waits for the next turn, so
 // that I/O is never starved.
 void Loop::run_ready() {
+  if (now_ < fair_until_ || levelled_) {
+    run_fairly();
+  } else {
+    run_in_order();
+  }
+}
+
+void Loop::run_in_order() {
+  Waiter mark(*this);
+  ready_.push(mark);
+  for (std::size_t steps = 1; &ready_.front() != &mark; ++steps) {
+    resume(ready_.front());
+    if (steps % kSteps == 0 && port_.now() - now_ >= kBusyTurn) {
+      fair_until_ = now_ + kFairFor;
+      return;
+    }
+  }
+}
+
+// What is the program's own stays in `ready_`.
+void Loop::sort_by_share() {
+  if (now_ - sorted_at_ >= Shares::kEpoch) {  // who waits has had less since
+    for (WaiterQueue& level : levels_) level.wake_all();
+    sorted_at_ = now_;
+  }
   Waiter mark(*this);
   ready_.push(mark);
   while (&ready_.front() != &mark) {
     Waiter& waiter = ready_.front();
-    waiter.unlink();
-    waiter.handle_.resume();
+    const ShareId share = waiter.share_;
+    (share == kOwnShare ? ready_ : levels_[shares_.level(share, now_)]).push(waiter);
   }
+}
+
+// The program's own work has half of a turn where it wants more, clients have the rest.
+void Loop::run_fairly() {
+  sort_by_share();
+  MonotonicTime now = now_;
+  const auto step = [this, &now](Waiter& waiter) {
+    const ShareId share = waiter.share_;
+    resume(waiter);
+    const MonotonicTime after = port_.now();
+    shares_.charge(share, after - now, after);
+    now = after;
+  };
+  {
+    Waiter mark(*this);
+    ready_.push(mark);
+    while (&ready_.front() != &mark && now - now_ < kFairTurn / 2) step(ready_.front());
+  }
+  const MonotonicTime end = std::max(now_ + kFairTurn, now + kFairTurn / 2);
+  levelled_ = false;
+  for (WaiterQueue& level : levels_) {
+    while (!level.empty() && now < end) step(level.front());
+    if (!level.empty()) levelled_ = true;
+  }
+  if (now >= end) fair_until_ = now + kFairFor;
 }
 
 void Loop::fire_timers() {

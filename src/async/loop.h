@@ -8,15 +8,24 @@
 // (because its coroutine is destroyed) takes it out of whatever queue it stands in; that is all
 // that cancellation is.
 //
+// What is ready runs in the order in which it became so, until a turn lasts kBusyTurn; from then on
+// and for kFairFor the loop is fair: who had little of its time of late runs first, and a turn ends
+// after kFairTurn, so that it sees what else has become ready (shares.h). A coroutine runs on
+// behalf of a share: its task group's, or the one that its start was given; what it starts or
+// awaits does, too.
+//
 // Thread: an object of its thread, `post` and `stop` aside, which any thread may call.
 #pragma once
 
+#include <array>
 #include <coroutine>
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "async/shares.h"
 #include "async/task.h"
 #include "base/time.h"
 
@@ -44,7 +53,7 @@ class Waiter {
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
 
-  void set_handle(std::coroutine_handle<> handle) { handle_ = handle; }
+  void set_handle(std::coroutine_handle<> handle);  // on behalf of who runs now
   void schedule();  // resume in this or the next turn of the loop; idempotent
   bool linked() const { return next_ != nullptr; }
   void unlink();
@@ -57,6 +66,7 @@ class Waiter {
   std::coroutine_handle<> handle_;
   Waiter* next_ = nullptr;
   Waiter* previous_ = nullptr;
+  ShareId share_ = kOwnShare;
 };
 
 // FIFO of waiters; a circular list around a sentinel.
@@ -99,6 +109,10 @@ class Timer {
 
 class Loop {
  public:
+  static constexpr Duration kBusyTurn = 1ms;
+  static constexpr Duration kFairTurn = 250us;
+  static constexpr Duration kFairFor = 100ms;
+
   explicit Loop(EventPort& port);
   ~Loop();
   Loop(const Loop&) = delete;
@@ -119,6 +133,9 @@ class Loop {
   Sleep sleep_until(MonotonicTime at);
   Sleep yield();  // lets everything else that is ready run first
 
+  // On whose behalf the running coroutine is.
+  ShareId share() const { return share_; }
+
   // One pass: waits for events if nothing is ready (unless `may_wait` is no), then runs what is
   // ready.
   enum class MayWait { no, yes };
@@ -127,7 +144,12 @@ class Loop {
  private:
   friend class Waiter;
   friend class Timer;
+  friend class OnBehalfOf;
   void run_ready();
+  void run_in_order();
+  void run_fairly();
+  void sort_by_share();
+  void resume(Waiter& waiter);
   void run_posted();
   void fire_timers();
   void heap_up(std::size_t i);
@@ -138,11 +160,35 @@ class Loop {
   EventPort& port_;
   MonotonicTime now_;
   WaiterQueue ready_;
+  ShareId share_ = kOwnShare;
+  Shares shares_;
+  std::array<WaiterQueue, Shares::kLevels> levels_;  // what is ready, while fair
+  bool levelled_ = false;                            // there may be some
+  MonotonicTime fair_until_;
+  MonotonicTime sorted_at_;
   std::vector<Timer*> heap_;
   std::uint64_t next_order_ = 0;
   std::mutex posted_mutex_;
   std::vector<std::move_only_function<void()>> posted_;
 };
+
+// What runs in this scope does so on behalf of `share`.
+class [[nodiscard]] OnBehalfOf {
+ public:
+  OnBehalfOf(Loop& loop, ShareId share) : loop_(loop), before_(std::exchange(loop.share_, share)) {}
+  ~OnBehalfOf() { loop_.share_ = before_; }
+  OnBehalfOf(const OnBehalfOf&) = delete;
+  OnBehalfOf& operator=(const OnBehalfOf&) = delete;
+
+ private:
+  Loop& loop_;
+  ShareId before_;
+};
+
+inline void Waiter::set_handle(std::coroutine_handle<> handle) {
+  handle_ = handle;
+  share_ = loop_.share_;
+}
 
 class [[nodiscard]] Loop::Sleep {
  public:

@@ -13,7 +13,12 @@ struct TaskGroup::Entry {
 };
 
 TaskGroup::TaskGroup(Loop& loop, std::size_t max)
-    : loop_(loop), max_(max), reaper_waits_(loop), drain_waits_(loop), reaper_(reap(*this)) {
+    : loop_(loop),
+      share_(loop.share()),
+      max_(max),
+      reaper_waits_(loop),
+      drain_waits_(loop),
+      reaper_(reap(*this)) {
   reaper_.start();
 }
 
@@ -21,8 +26,9 @@ TaskGroup::~TaskGroup() {
   cancel_all();
 }
 
-bool TaskGroup::spawn(Task<void> task) {
+bool TaskGroup::spawn_for(ShareId share, Task<void> task) {
   if (running_ >= max_) return false;
+  const OnBehalfOf scope(loop_, share);
   ++running_;
   entries_.emplace_front();
   Entry& entry = entries_.front();

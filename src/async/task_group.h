@@ -1,7 +1,8 @@
 // TaskGroup: background work with an owner.
 //
 // A member of whatever starts the work. Destroying it cancels every task in it; `drained()` waits
-// until all have ended. A task that ends is freed in a later turn of the loop.
+// until all have ended. A task that ends is freed in a later turn of the loop. Tasks run on behalf
+// of who made the group, whoever spawns them; `spawn_for` names another.
 //
 //   TaskGroup connections_{loop_, kMaxConnections};
 //   if (!connections_.spawn(serve(std::move(stream)))) …   // full: refuse
@@ -24,7 +25,8 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
 
   // Starts `task` now (it runs until its first suspension). False, and nothing runs, when full.
-  bool spawn(Task<void> task);
+  bool spawn(Task<void> task) { return spawn_for(share_, std::move(task)); }
+  bool spawn_for(ShareId share, Task<void> task);
   std::size_t size() const { return running_; }
   Task<void> drained();
   void cancel_all();
@@ -35,6 +37,7 @@ class TaskGroup {
   static Task<void> reap(TaskGroup& group);
 
   Loop& loop_;
+  ShareId share_;
   std::size_t max_;
   std::size_t running_ = 0;
   std::list<Entry> entries_;

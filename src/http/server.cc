@@ -6,6 +6,7 @@
 #include "async/event.h"
 #include "async/turn.h"
 #include "base/log.h"
+#include "http/client_share.h"
 #include "http/client_slots.h"
 #include "http/server_connection.h"
 
@@ -152,10 +153,11 @@ void Server::Parts::serve(std::unique_ptr<sys::Stream> stream, async::Semaphore:
                           crypto::TlsAcceptor* tls) {
   Place place{.permit = std::move(permit), .client = clients.take(stream->peer())};
   if (!place.client) return;
+  const async::ShareId share = client_share(context.host.loop, stream->peer());
   if (tls != nullptr) {
-    connections.spawn(run_tls(*this, std::move(stream), std::move(place), *tls));
+    connections.spawn_for(share, run_tls(*this, std::move(stream), std::move(place), *tls));
   } else {
-    connections.spawn(run_plain(*this, std::move(stream), std::move(place)));
+    connections.spawn_for(share, run_plain(*this, std::move(stream), std::move(place)));
   }
 }
 

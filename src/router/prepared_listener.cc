@@ -1,5 +1,7 @@
 #include "router/prepared_listener.h"
 
+#include "http/client_share.h"
+
 namespace perigee::router {
 
 PreparedListener::PreparedListener(async::Loop& loop, std::unique_ptr<sys::Listener> inner,
@@ -42,7 +44,8 @@ async::Task<void> PreparedListener::feed(PreparedListener& self) {
     auto permit = co_await self.places_.acquire();
     auto accepted = co_await self.inner_->accept();
     if (accepted) {
-      self.preparations_.spawn(prepare(self, *std::move(accepted), std::move(permit)));
+      const async::ShareId share = http::client_share(self.loop_, (*accepted)->peer());
+      self.preparations_.spawn_for(share, prepare(self, *std::move(accepted), std::move(permit)));
     } else if (accepted.error().code == Code::cancelled) {
       co_return self.fed_.set();
     } else {

@@ -5,6 +5,7 @@
 #include "async/combine.h"
 #include "backhaul/splice.h"
 #include "base/log.h"
+#include "http/client_share.h"
 #include "http/prefixed_stream.h"
 #include "proxy_protocol/text_header.h"
 #include "router/pg_start.h"
@@ -162,7 +163,8 @@ void TcpProxy::accept(std::unique_ptr<sys::Stream> stream) {
 void TcpProxy::take(std::unique_ptr<sys::Stream> stream, routing::PortOwner owner) {
   ++state_.tcp.accepted;
   if (owner.port->has(Handler::http)) return hand_over(std::move(stream), owner);
-  if (!tasks_.spawn(run(std::move(stream), std::move(owner)))) ++state_.tcp.too_many;
+  const async::ShareId share = http::client_share(host_.loop, stream->peer());
+  if (!tasks_.spawn_for(share, run(std::move(stream), std::move(owner)))) ++state_.tcp.too_many;
 }
 
 void TcpProxy::hand_over(std::unique_ptr<sys::Stream> stream, const routing::PortOwner& owner) {

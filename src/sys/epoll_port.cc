@@ -15,7 +15,7 @@ namespace perigee::sys {
 namespace {
 
 constexpr std::uint64_t kWakeTag = ~std::uint64_t{0};
-constexpr int kEventBatch = 256;
+constexpr int kEventBatch = 1024;
 
 std::uint64_t tag(std::uint32_t slot, std::uint32_t generation) {
   return (std::uint64_t{generation} << 32) | slot;
