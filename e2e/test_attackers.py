@@ -36,6 +36,8 @@ JUDGED_S = 10  # an attack that is shorter has too few samples for a p99
 WORST_RATIO = 3
 LEAST_P99_MS = 1.0  # below, the clock and the scheduler are what is measured
 ROUTER_CORE, CLIENT_CORE = 0, 1
+CONNECTIONS = 500  # a client may have 512
+OTHER_HOST = 'other.localhost'
 RATE = 100  # of the others' requests, in a second
 ATTACKED_MIB = 128  # that the router may have beyond what it had at rest
 IDLE_KIB = 40  # and for each idle TLS connection
@@ -49,6 +51,12 @@ SLOWHTTPTEST = {
     'ranges (-R)': ['-R'],
     'slow readers (-X)': ['-X', '-w', '512', '-y', '1024', '-n', '1', '-z', '32', '-k', '3'],
 }
+
+
+def go_first(priority):
+    """This thread or process, before the attacker, which has the same core: it is the router's
+    delays that count, not those of who asks it and of the apps behind it."""
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
 
 
 class HalfACore:
@@ -85,8 +93,8 @@ class Others:
     """Asks at a fixed rate on one connection, and by the tenth on a new one. `times` in ms,
     `failed` what went wrong."""
 
-    def __init__(self, port):
-        self.port = port
+    def __init__(self, port, host=HOST):
+        self.port, self.host = port, host
         self.times, self.failed = [], []
         self.done = threading.Event()
         self.kept = None
@@ -103,7 +111,7 @@ class Others:
     def _ask(self, number):
         one = self._connection(number)
         one.settimeout(20)
-        one.sendall(f'GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n'.encode())
+        one.sendall(f'GET / HTTP/1.1\r\nHost: {self.host}\r\n\r\n'.encode())
         answer = b''
         while b'Hello' not in answer:
             more = one.recv(4096)
@@ -114,8 +122,7 @@ class Others:
             raise OSError(f'{answer[:100]}')
 
     def run(self):
-        # Before the attacker, which has the same core: it is the router's delays that count.
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        go_first(3)
         number, due = 0, time.monotonic()
         while not self.done.is_set():
             try:
@@ -156,9 +163,12 @@ class AttackersTest(unittest.TestCase):
         cls.folder.chmod(0o755)
         cls.addClassCleanup(os.sched_setaffinity, 0, os.sched_getaffinity(0))
         os.sched_setaffinity(0, {CLIENT_CORE})
-        cls.http, cls.https, cls.app = free_ports(3)
+        cls.http, cls.https, cls.app, cls.other_app = free_ports(4)
         cls.make_link()
-        cls.start_app()
+        packages.fetch(packages.NGINX)
+        packages.unpack(packages.NGINX, cls.folder / 'nginx')
+        cls.start_app('app', cls.app, 1)
+        cls.start_app('other-app', cls.other_app, 2)
         cls.start_router()
         cls.half_a_core = HalfACore()
         cls.addClassCleanup(cls.half_a_core.close)
@@ -182,32 +192,32 @@ class AttackersTest(unittest.TestCase):
         ip('-n', NAMESPACE, 'link', 'set', 'out', 'up')
 
     @classmethod
-    def start_app(cls):
-        packages.fetch(packages.NGINX)
-        packages.unpack(packages.NGINX, cls.folder / 'nginx')
-        (cls.folder / 'nginx.conf').write_text(f'''user nobody nogroup;
+    def start_app(cls, name, port, priority):
+        folder = cls.folder / name
+        folder.mkdir()
+        (folder / 'nginx.conf').write_text(f'''user nobody nogroup;
 worker_processes 1;
 daemon off;
-pid {cls.folder}/pid;
+pid {folder}/pid;
 error_log stderr;
 events {{ worker_connections 4000; }}
 http {{
   access_log off;
-  client_body_temp_path {cls.folder}/body;
-  proxy_temp_path {cls.folder}/proxy;
-  fastcgi_temp_path {cls.folder}/fastcgi;
-  uwsgi_temp_path {cls.folder}/uwsgi;
-  scgi_temp_path {cls.folder}/scgi;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
   server {{
-    listen 127.0.0.1:{cls.app} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096;
     location / {{ return 200 "Hello\\n"; }}
   }}
 }}
 ''')
         library = cls.folder / 'nginx/usr/lib/x86_64-linux-gnu'
-        cls.spawn('app', cls.folder / 'nginx/usr/sbin/nginx', '-p', cls.folder, '-c',
-                  cls.folder / 'nginx.conf', '-e', 'stderr',
-                  environment={'LD_LIBRARY_PATH': str(library)})
+        cls.spawn(name, cls.folder / 'nginx/usr/sbin/nginx', '-p', folder, '-c',
+                  folder / 'nginx.conf', '-e', 'stderr',
+                  environment={'LD_LIBRARY_PATH': str(library)}, priority=priority)
 
     @classmethod
     def start_router(cls):
@@ -224,6 +234,12 @@ private_key = "cert.key"
 machines = ["127.0.0.1"]
 [app.http_service]
 internal_port = {cls.app}
+[[app]]
+name = "other"
+hosts = ["{OTHER_HOST}"]
+machines = ["127.0.0.1"]
+[app.http_service]
+internal_port = {cls.other_app}
 ''')
         cls.router = cls.spawn('router', BIN / 'perigeed', 'router', '--config',
                                cls.folder / 'router.toml',
@@ -235,9 +251,13 @@ internal_port = {cls.app}
         wait_until('the router listens', 20, answers, pause=0.05)
 
     @classmethod
-    def spawn(cls, name, *command, core=CLIENT_CORE, environment=None):
+    def spawn(cls, name, *command, core=CLIENT_CORE, environment=None, priority=0):
+        def place():
+            os.sched_setaffinity(0, {core})
+            if priority:
+                go_first(priority)
         return start(cls.addClassCleanup, cls.folder, name, *command, environment=environment,
-                     preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+                     preexec_fn=place)
 
     @classmethod
     def memory(cls, line):
@@ -246,11 +266,11 @@ internal_port = {cls.app}
         return int(text.split(f'{line}:')[1].split()[0])
 
     @contextlib.contextmanager
-    def others_go_on(self, what, memory_mib=ATTACKED_MIB, rest_kib=None):
+    def others_go_on(self, what, memory_mib=ATTACKED_MIB, rest_kib=None, host=HOST):
         # By default what it has now: freed memory is the allocator's to keep.
         rest_kib = rest_kib or self.memory('VmRSS')
         pathlib.Path(f'/proc/{self.router.pid}/clear_refs').write_text('5')  # VmHWM begins anew
-        with Others(self.http) as others:
+        with Others(self.http, host) as others:
             yield
         peak = (self.memory('VmHWM') - rest_kib) / 1024
         self.assertEqual(others.failed[:3], [])
@@ -282,6 +302,18 @@ internal_port = {cls.app}
                 print(f'{kind}: {rate["units"]} frames in {rate["connections"]} connections a '
                       'second', flush=True)
                 self.assertGreater(counted['connections'], 0)
+
+    def scenario_all_connections_of_a_client(self):
+        """As many as it may have, each of them busy: what it asks for waits, at its app too, so
+        others ask another one."""
+        for scheme, port in (('http', self.http), ('https', self.https)):
+            what = f'{CONNECTIONS} busy connections ({scheme})'
+            with self.subTest(what), self.others_go_on(what, host=OTHER_HOST):
+                done = self.attack('wrk', '-t', 1, '-c', CONNECTIONS, '-d',
+                                   f'{max(1, int(ATTACK_S))}s', f'{scheme}://{ROUTER}:{port}/')
+                rate = float(done.stdout.split('Requests/sec:')[1].split()[0])
+                print(f'{what}: {rate:.0f} requests a second', flush=True)
+                self.assertGreater(rate, 1000)
 
     def scenario_handshakes(self):
         with self.others_go_on('hellos'):
