@@ -89,8 +89,7 @@ Result<void> ErofsWriter::flush() {
 
 Result<void> ErofsWriter::append(std::string_view data) {
   if (data.size() > kMaxImageBytes || position_ > kMaxImageBytes - data.size()) {
-    return fail(Code::resource_exhausted, "the disk would be larger than {} GiB",
-                kMaxImageBytes / kGiB);
+    return fail(Code::unsupported, "the disk would be larger than {} GiB", kMaxImageBytes / kGiB);
   }
   if (buffer_.size() + data.size() > kBuffer) TRY_VOID(flush());
   if (data.size() >= kBuffer / 8 && buffer_.empty()) {
@@ -105,8 +104,7 @@ Result<void> ErofsWriter::append(std::string_view data) {
 // What is skipped reads as zeros; long stretches stay holes.
 Result<void> ErofsWriter::skip_to(std::uint64_t position) {
   if (position > kMaxImageBytes) {
-    return fail(Code::resource_exhausted, "the disk would be larger than {} GiB",
-                kMaxImageBytes / kGiB);
+    return fail(Code::unsupported, "the disk would be larger than {} GiB", kMaxImageBytes / kGiB);
   }
   const std::uint64_t gap = position - position_;
   if (gap + buffer_.size() <= kBuffer && gap < 2ULL * kBlock) {
@@ -166,8 +164,7 @@ Result<ErofsWriter::Plan> ErofsWriter::plan(Tree& tree) {
   }
   out.meta_start = block * kBlock;
   if (out.meta_start + at > kMaxImageBytes) {
-    return fail(Code::resource_exhausted, "the disk would be larger than {} GiB",
-                kMaxImageBytes / kGiB);
+    return fail(Code::unsupported, "the disk would be larger than {} GiB", kMaxImageBytes / kGiB);
   }
   return out;
 }

@@ -58,7 +58,7 @@ Result<std::string> read_small(TarReader& tar) {
     TRY(const auto piece, tar.piece());
     if (!piece) return text;
     if (text.size() + piece->data.size() > kMaxManifestBytes) {
-      return fail(Code::resource_exhausted, "larger than {} MiB", kMaxManifestBytes / kMiB);
+      return fail(Code::unsupported, "larger than {} MiB", kMaxManifestBytes / kMiB);
     }
     text += piece->data;
   }
@@ -89,7 +89,7 @@ Result<void> read_member(TarReader& tar, const TarEntry& entry, const std::strin
                          Archive& archive) {
   TRY(const std::string path, normal_path(entry.path));
   if (archive.members.size() >= kMaxArchiveEntries) {
-    return fail(Code::resource_exhausted, "more than {} files", kMaxArchiveEntries);
+    return fail(Code::unsupported, "more than {} files", kMaxArchiveEntries);
   }
   if (entry.kind == TarKind::hard_link || entry.kind == TarKind::symlink) {
     TRY(archive.members[path].link, link_target(path, entry));
@@ -223,8 +223,7 @@ Result<std::string> read_small_file(const std::string& path) {
     TRY(const std::string_view chunk, file.next());
     if (chunk.empty()) return text;
     if (text.size() + chunk.size() > kMaxManifestBytes) {
-      return fail(Code::resource_exhausted, "{}: larger than {} MiB", path,
-                  kMaxManifestBytes / kMiB);
+      return fail(Code::unsupported, "{}: larger than {} MiB", path, kMaxManifestBytes / kMiB);
     }
     text += chunk;
   }

@@ -1,4 +1,5 @@
 // Every bound of the image module. An image is a stranger's input: nothing about it is unbounded.
+// One that goes beyond a bound is `unsupported`: it is not tried again.
 #pragma once
 
 #include <cstddef>

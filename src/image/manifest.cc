@@ -45,7 +45,7 @@ Result<Descriptor> parse_descriptor(const json::Value& value) {
 Result<std::vector<Descriptor>> parse_descriptors(const json::Value& list, std::size_t max) {
   if (!list.is_array()) return fail(Code::data_loss, "manifest: a list was expected");
   if (list.items().size() > max) {
-    return fail(Code::resource_exhausted, "manifest: {} entries, at most {} are supported",
+    return fail(Code::unsupported, "manifest: {} entries, at most {} are supported",
                 list.items().size(), max);
   }
   std::vector<Descriptor> out;
@@ -75,7 +75,7 @@ Result<Document> parse_manifest(const json::Value& doc) {
     return fail(Code::unsupported, "not a container image, but an artifact of type \"{}\"", type);
   }
   if (out.config.size > kMaxConfigBytes) {
-    return fail(Code::resource_exhausted, "the configuration is larger than {} MiB",
+    return fail(Code::unsupported, "the configuration is larger than {} MiB",
                 kMaxConfigBytes / kMiB);
   }
   TRY_AS(out.layers, parse_descriptors(*doc.find("layers"), kMaxLayers), "manifest, layers");

@@ -44,8 +44,8 @@ Result<std::string_view> HashedSource::next() {
   TRY(const std::string_view chunk, from_.next());
   bytes_ += chunk.size();
   if (bytes_ > max_bytes_) {
-    return fail(Code::resource_exhausted,
-                "it unpacks to more than {} MiB, which is the limit for it", max_bytes_ / kMiB);
+    return fail(Code::unsupported, "it unpacks to more than {} MiB, which is the limit for it",
+                max_bytes_ / kMiB);
   }
   hash_.update(chunk);
   return chunk;

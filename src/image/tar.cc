@@ -105,7 +105,7 @@ Result<void> TarReader::read_extended(char type, std::uint64_t size, Records& lo
   }
   global_bytes_ += text.size();
   if (global_bytes_ > kMaxGlobalPaxBytes) {
-    return fail(Code::resource_exhausted, "tar: its global headers are too large");
+    return fail(Code::unsupported, "tar: its global headers are too large");
   }
   std::ranges::move(records, std::back_inserter(global_));
   return {};
@@ -124,7 +124,7 @@ Result<std::optional<TarEntry>> TarReader::next() {
     if (type != 'x' && type != 'g' && type != 'L' && type != 'K' && type != 'V') break;
     TRY(const std::uint64_t size, size_of(block));
     if (size > kMaxPaxBytes || (extended += size + kTarBlock) > 4 * kMaxPaxBytes) {
-      return fail(Code::resource_exhausted, "tar: the extended headers of an entry are too large");
+      return fail(Code::unsupported, "tar: the extended headers of an entry are too large");
     }
     if (type == 'V') continue;  // a volume label has no data
     TRY_VOID(read_extended(type, size, local));
@@ -145,7 +145,7 @@ Result<TarEntry> TarReader::finish_entry(Block block, const Pax& pax) {
   }
   if (!has_data(entry.kind)) return entry;  // a size there means nothing (as Go's reader has it)
   if (stored > kMaxImageBytes) {
-    return fail(Code::resource_exhausted, "tar: \"{}\" is larger than {} GiB", entry.path,
+    return fail(Code::unsupported, "tar: \"{}\" is larger than {} GiB", entry.path,
                 kMaxImageBytes / kGiB);
   }
   remaining_ = stored;
@@ -172,7 +172,7 @@ Result<void> TarReader::read_sparse_map(Block block, const Pax& pax, TarEntry& e
   }
   if (!entry.sparse) return {};
   if (entry.size > kMaxImageBytes) {
-    return fail(Code::resource_exhausted, "tar: \"{}\" is larger than {} GiB", entry.path,
+    return fail(Code::unsupported, "tar: \"{}\" is larger than {} GiB", entry.path,
                 kMaxImageBytes / kGiB);
   }
   return verify_extents(entry.extents, entry.size, remaining_);
@@ -197,7 +197,7 @@ Result<void> TarReader::read_old_sparse(Block block, TarEntry& entry) {
     }
     if (!more) return {};
     if (entry.extents.size() > kMaxSparseExtents) {
-      return fail(Code::resource_exhausted, "tar: a sparse file has too many pieces");
+      return fail(Code::unsupported, "tar: a sparse file has too many pieces");
     }
     std::array<char, kTarBlock> extension;
     TRY_VOID(read_exact(extension));
@@ -228,7 +228,7 @@ Result<void> TarReader::read_sparse_1_0(TarEntry& entry) {
   std::string line;
   TRY(const std::uint64_t count, read_sparse_number(line));
   if (count > kMaxSparseExtents) {
-    return fail(Code::resource_exhausted, "tar: a sparse file has too many pieces");
+    return fail(Code::unsupported, "tar: a sparse file has too many pieces");
   }
   entry.extents.clear();
   for (std::uint64_t i = 0; i < count; ++i) {

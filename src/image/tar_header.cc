@@ -146,8 +146,7 @@ Result<std::int64_t> base_256(std::string_view bytes) {
 // Pairs of GNU.sparse.offset and GNU.sparse.numbytes (format 0.0), or "offset,length,…" (0.1).
 Result<void> add_extent(TarReader::Pax& pax, std::uint64_t offset, std::uint64_t length) {
   if (pax.extents.size() >= kMaxSparseExtents) {
-    return fail(Code::resource_exhausted, "tar: a sparse file has more than {} pieces",
-                kMaxSparseExtents);
+    return fail(Code::unsupported, "tar: a sparse file has more than {} pieces", kMaxSparseExtents);
   }
   pax.extents.push_back({offset, length});
   return {};
@@ -192,7 +191,7 @@ Result<void> set_xattr(std::string_view name, std::string_view value, TarReader:
   constexpr std::size_t kOverhead = 16;  // bounds their number too
   pax.xattr_bytes += name.size() + value.size() + kOverhead;
   if (pax.xattr_bytes > kMaxXattrBytes) {
-    return fail(Code::resource_exhausted, "tar: a file has more than {} KiB of extended attributes",
+    return fail(Code::unsupported, "tar: a file has more than {} KiB of extended attributes",
                 kMaxXattrBytes / kKiB);
   }
   std::erase_if(pax.xattrs, [name](const Xattr& x) { return x.first == name; });

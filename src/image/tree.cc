@@ -27,8 +27,8 @@ Inode implied_directory() {
 
 Result<std::vector<std::string_view>> split_path(std::string_view path) {
   if (path.size() > kMaxPathBytes) {
-    return fail(Code::resource_exhausted, "the path \"{}…\" is longer than {} bytes",
-                path.substr(0, 60), kMaxPathBytes);
+    return fail(Code::unsupported, "the path \"{}…\" is longer than {} bytes", path.substr(0, 60),
+                kMaxPathBytes);
   }
   if (path.find('\0') != path.npos) return fail(Code::data_loss, "a path holds a NUL byte");
   std::vector<std::string_view> parts;
@@ -40,8 +40,8 @@ Result<std::vector<std::string_view>> split_path(std::string_view path) {
       continue;
     }
     if (part.size() > kMaxNameBytes) {
-      return fail(Code::resource_exhausted, "the name \"{}…\" is longer than {} bytes",
-                  part.substr(0, 60), kMaxNameBytes);
+      return fail(Code::unsupported, "the name \"{}…\" is longer than {} bytes", part.substr(0, 60),
+                  kMaxNameBytes);
     }
     parts.push_back(part);
   }
@@ -55,7 +55,7 @@ Tree::Tree() {
 Result<void> Tree::account(std::size_t bytes) {
   metadata_bytes_ += bytes;
   if (metadata_bytes_ <= kMaxMetadataBytes) return {};
-  return fail(Code::resource_exhausted, "names, links and attributes take more than {} MiB",
+  return fail(Code::unsupported, "names, links and attributes take more than {} MiB",
               kMaxMetadataBytes / kMiB);
 }
 
@@ -67,7 +67,7 @@ std::optional<Name> Tree::find(InodeId directory, std::string_view name) const {
 
 Result<InodeId> Tree::add(Inode inode) {
   if (inodes_.size() >= kMaxFiles) {
-    return fail(Code::resource_exhausted, "it has more than {} files", kMaxFiles);
+    return fail(Code::unsupported, "it has more than {} files", kMaxFiles);
   }
   if (inode.extra) {
     std::size_t bytes = inode.extra->target.size();
@@ -85,7 +85,7 @@ Result<void> Tree::link(InodeId directory, std::string_view name, Name entry) {
   Inode& child = at(entry.id);
   if (child.kind == FileKind::directory) {
     if (parent.depth + 1U > kMaxDepth) {
-      return fail(Code::resource_exhausted, "directories are nested deeper than {}", kMaxDepth);
+      return fail(Code::unsupported, "directories are nested deeper than {}", kMaxDepth);
     }
     child.depth = static_cast<std::uint16_t>(parent.depth + 1);
     child.extra->parent = directory;
@@ -186,7 +186,7 @@ Result<InodeId> Tree::make_directories(const std::vector<std::string_view>& path
     const std::string name = std::move(state.rest.back());
     state.rest.pop_back();
     if (name.size() > kMaxNameBytes) {
-      return fail(Code::resource_exhausted, "a symbolic link leads to a name that is too long");
+      return fail(Code::unsupported, "a symbolic link leads to a name that is too long");
     }
     TRY(const InodeId made, add(implied_directory()));
     TRY_VOID(link(state.at, name, {made, static_cast<std::uint16_t>(layer)}));
