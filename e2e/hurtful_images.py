@@ -489,8 +489,9 @@ def compressed(data, way):
     return '', data
 
 
-def write_layout(image, folder):
-    """`image` as an OCI layout in `folder`, its tag "latest"; FOLDER.tar is the archive of it."""
+def write_layout(image, folder, **config):
+    """`image` as an OCI layout in `folder`, its tag "latest", with `config` in its configuration;
+    returns the manifest."""
     folder = pathlib.Path(folder)
     blobs = folder / 'blobs/sha256'
     blobs.mkdir(parents=True)
@@ -508,14 +509,19 @@ def write_layout(image, folder):
         diff_ids.append(f'sha256:{hashlib.sha256(data).hexdigest()}')
     config = {'architecture': 'amd64', 'os': 'linux',
               'config': {'Entrypoint': ['/bin/busybox', 'sleep', '86400']},
-              'rootfs': {'type': 'layers', 'diff_ids': diff_ids}}
+              'rootfs': {'type': 'layers', 'diff_ids': diff_ids}} | config
     manifest = {'schemaVersion': 2, 'mediaType': f'{OCI}.manifest.v1+json', 'layers': layers,
                 'config': descriptor('config.v1+json', json.dumps(config).encode())}
     entry = descriptor('manifest.v1+json', json.dumps(manifest).encode())
     entry['annotations'] = {'org.opencontainers.image.ref.name': 'latest'}
     (folder / 'index.json').write_text(json.dumps({'schemaVersion': 2, 'manifests': [entry]}))
     (folder / 'oci-layout').write_text('{"imageLayoutVersion": "1.0.0"}')
-    archive = folder.with_suffix('.tar')
+    return manifest
+
+
+def archive_of(layout):
+    """The layout as one file, LAYOUT.tar."""
+    archive = layout.with_suffix('.tar')
     with tarfile.open(archive, 'w') as out:
-        out.add(folder, arcname='.')
+        out.add(layout, arcname='.')
     return archive

@@ -73,9 +73,9 @@ class CorpusTest(Scenario):
     def same_as_reference(self, name):
         image = self.images[name]
         layout = self.folder / name
-        archive = hurtful_images.write_layout(image, layout)
+        hurtful_images.write_layout(image, layout)
         wanted = trees.reference(image.reference, layout, self.lister)
-        found = self.listing_in_a_machine(image, archive)
+        found = self.listing_in_a_machine(image, hurtful_images.archive_of(layout))
         self.assertEqual({field: found['/'].fields[field] for field in ROOT}, ROOT)
         for files in (wanted, found):
             for path in [one for one in files if is_inits(one) or one == '/']:
