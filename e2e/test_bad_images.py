@@ -179,6 +179,6 @@ class BadImagesTest(Scenario):
         for end, answer, words in cases:
             with self.subTest(end=end, status=answer[0]):
                 registry.answers = {end: answer}
-                self.refused(registry.reference, registry.reference.split(':latest')[0], words)
+                self.refused(registry.reference, f'image {registry.reference}: ', words)
         registry.answers = {}  # what is there of it is of use
         self.node.deploy(self.app, '--image', registry.reference)

@@ -99,14 +99,6 @@ async::Task<Result<void>> pull_layers(LayerPull pull, std::vector<Layer> layers)
   co_return worst;
 }
 
-std::string name_of(const model::ImageRef& image) {
-  return Reference{.registry = image.registry,
-                   .repository = image.repository,
-                   .tag = image.tag,
-                   .digest = image.digest}
-      .str();
-}
-
 struct Found {
   Image image;
   Registry registry;  // knows by now how to show who asks
@@ -169,7 +161,7 @@ async::Task<Result<model::ImageRef>> resolve(sys::Host& host, BlobStore& blobs, 
                     directory = blobs.directory()]() mutable {
     return pull_documents(registry, directory, wanted);
   };
-  CO_TRY_AS(std::string digest, co_await with_retries(host, job), "image " + reference.str());
+  CO_TRY(std::string digest, co_await with_retries(host, job));
   co_return model::ImageRef{.registry = reference.registry,
                             .repository = reference.repository,
                             .tag = reference.tag,
@@ -180,11 +172,8 @@ async::Task<Result<Image>> fetch(sys::Host& host, BlobStore& blobs, model::Image
                                  Login login, OnProgress progress) {
   if (image.registry.empty()) co_return co_await load(blobs, image.digest);
   CO_TRY_VOID(parse_digest(image.digest));
-  CO_TRY_AS(Image found,
-            co_await fetch_from_registry(host, blobs.directory(), image, std::move(login),
-                                         std::move(progress)),
-            "image " + name_of(image));
-  co_return found;
+  co_return co_await fetch_from_registry(host, blobs.directory(), std::move(image),
+                                         std::move(login), std::move(progress));
 }
 
 }  // namespace perigee::image

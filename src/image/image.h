@@ -104,7 +104,8 @@ struct Login {
 };
 
 // Resolves a registry reference to its linux/<this architecture> manifest digest, and stores
-// manifest and config in `blobs`.
+// manifest and config in `blobs`. Errors of this and of `fetch` name registry and layer; which
+// image it is, the caller knows in the user's own words.
 async::Task<Result<model::ImageRef>> resolve(sys::Host& host, BlobStore& blobs, Reference reference,
                                              Login login);
 // Makes every blob of `image` present in `blobs` (from its registry where it has one).

@@ -151,18 +151,18 @@ TEST_CASE(
   CHECK(f.fetch(*ref).has_value());
 }
 
-TEST_CASE("a registry that refuses is quoted with the image's name and a next step") {
+TEST_CASE("a registry that refuses is quoted with its name and a next step") {
   Fixture f;
   const auto error = [&](std::string reply) {
     FakeRegistry registry(f.host, [reply](const FakeRequest&) { return reply; });
     const auto ref = f.resolve(registry, "/team/app:v1");
     REQUIRE_FALSE(ref.has_value());
-    CHECK(ref.error().context.find("/team/app:v1") != std::string::npos);
     return ref.error();
   };
   const Error absent = error(http_reply(404, R"({"errors":[{"message":"manifest unknown"}]})"));
   CHECK(absent.code == Code::not_found);
-  CHECK(absent.context.find("manifest unknown") != std::string::npos);
+  CHECK(absent.context.find("127.0.0.1") != std::string::npos);
+  CHECK(absent.context.find("team/app (manifest unknown)") != std::string::npos);
   CHECK(error(http_reply(401, "{}")).context.find("`perigee registry login") != std::string::npos);
   CHECK(error(http_reply(403, "{}")).code == Code::permission_denied);
   CHECK(error(http_reply(200, "no JSON")).context.find("manifest") != std::string::npos);
@@ -255,7 +255,6 @@ TEST_CASE("a layer that the registry does not give is named, with what it answer
     reply = std::move(answer);
     const auto fetched = f.fetch(*ref);
     REQUIRE_FALSE(fetched.has_value());
-    CHECK(fetched.error().context.find(registry.name() + "/app") != std::string::npos);
     CHECK(fetched.error().context.find("layer " + f.image.diff_ids[1]) != std::string::npos);
     CHECK_FALSE(f.run(f.blobs.has(f.image.diff_ids[1])).value());
     return fetched.error();
