@@ -1,6 +1,5 @@
-// Whose share of a loop's time a client's connections take (async/shares.h). A client is its IPv4
-// address, or its network of 64 bits in IPv6. Programs of this machine are one client; by a Unix
-// socket they count as the program's own work.
+// Whose share of a loop's time a client's connections take (async/shares.h). Programs of this
+// machine are one client; by a Unix socket they count as the program's own work.
 #pragma once
 
 #include "async/loop.h"

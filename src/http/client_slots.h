@@ -1,6 +1,5 @@
-// ClientSlots: how many of something each client has, so that one can't have them all. A client is
-// its IPv4 address, or its network of 64 bits in IPv6, of which it may have as many addresses as it
-// likes.
+// ClientSlots: how many of something each client (client_network.h) has, so that one can't have
+// them all.
 //
 //   ClientSlots connections(512, Loopback::exempt);
 //   const ClientSlots::Slot slot = connections.take(stream->peer());
@@ -10,10 +9,10 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <unordered_map>
 #include <utility>
 
+#include "http/client_network.h"
 #include "sys/address.h"
 
 namespace perigee::http {
@@ -30,7 +29,7 @@ class ClientSlots {
    public:
     Slot(Slot&& other) noexcept
         : owner_(std::exchange(other.owner_, nullptr)),
-          client_(std::move(other.client_)),
+          client_(other.client_),
           taken_(other.taken_) {}
     Slot& operator=(Slot&&) = delete;
     ~Slot();
@@ -38,10 +37,10 @@ class ClientSlots {
 
    private:
     friend class ClientSlots;
-    Slot(ClientSlots* owner, std::string client, bool taken)
-        : owner_(owner), client_(std::move(client)), taken_(taken) {}
+    Slot(ClientSlots* owner, const ClientNetwork& client, bool taken)
+        : owner_(owner), client_(client), taken_(taken) {}
     ClientSlots* owner_;  // null: nothing to give back
-    std::string client_;
+    ClientNetwork client_;
     bool taken_;
   };
 
@@ -49,12 +48,15 @@ class ClientSlots {
   std::size_t clients() const { return counts_.size(); }
 
  private:
+  struct Hash {
+    std::size_t operator()(const ClientNetwork& network) const { return hash_of(network, salt); }
+    std::uint64_t salt;
+  };
   std::size_t max_;
   Loopback loopback_;
-  std::unordered_map<std::string, std::size_t> counts_;
+  // Where this lies differs from run to run.
+  std::unordered_map<ClientNetwork, std::size_t, Hash> counts_{
+      0, Hash{reinterpret_cast<std::uintptr_t>(this)}};
 };
-
-// "203.0.113.7", "2001:db8:1:2::/64"
-std::string client_network(const sys::Address& client);
 
 }  // namespace perigee::http

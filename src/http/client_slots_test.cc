@@ -28,9 +28,11 @@ TEST_CASE("a client has as many as it may, and gives them back") {
 }
 
 TEST_CASE("in IPv6 a network of 64 bits is one client") {
-  CHECK(client_network(from("2001:db8:1:2:3:4:5:6")) == "2001:db8:1:2::/64");
-  CHECK(client_network(from("2001:db8::1")) == "2001:db8:0:0::/64");
-  CHECK(client_network(from("203.0.113.7")) == "203.0.113.7");
+  const auto network = [](std::string_view host) { return client_network(from(host)); };
+  CHECK(network("2001:db8:1:2:3:4:5:6") == network("2001:db8:1:2::1"));
+  CHECK(network("2001:db8:1:2::1") != network("2001:db8:1:3::1"));
+  CHECK(network("203.0.113.7") != network("203.0.113.8"));
+  CHECK(network("0.0.0.7") != network("::"));
   ClientSlots slots(1, Loopback::exempt);
   const auto one = slots.take(from("2001:db8:1:2::1"));
   CHECK_FALSE(slots.take(from("2001:db8:1:2:ffff::1")));
