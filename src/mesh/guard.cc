@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "mesh/limits.h"
+#include "sys/nftables.h"
 
 namespace perigee::mesh {
 namespace {
@@ -18,14 +18,6 @@ std::string table_of(std::string interface) {
 // Declared, so that the deletion can't fail.
 std::string without(const std::string& table) {
   return fmt::format("table inet {0}\ndelete table inet {0}\n", table);
-}
-
-async::Task<Result<void>> load(sys::Host& host, std::string rules) {
-  const sys::Spawn spawn{.argv = {"nft", "-f", "-"}};
-  CO_TRY(const sys::Completed done,
-         co_await host.processes.run(spawn, std::move(rules), host.loop.deadline_in(kGuardLoad)));
-  if (!done.status.success()) co_return fail(sys::helper_failed(spawn, done));
-  co_return Result<void>();
 }
 
 }  // namespace
@@ -47,13 +39,13 @@ std::string guard_rules(const std::string& interface, const Prefix& fleet) {
 }
 
 async::Task<Result<void>> raise_guard(sys::Host& host, std::string interface, Prefix fleet) {
-  auto done = co_await load(host, guard_rules(interface, fleet));
+  auto done = co_await sys::load_nftables(host, guard_rules(interface, fleet));
   if (!done) co_return fail(std::move(done).error().with("firewall for the mesh"));
   co_return done;
 }
 
 async::Task<Result<void>> lower_guard(sys::Host& host, std::string interface) {
-  co_return co_await load(host, without(table_of(std::move(interface))));
+  co_return co_await sys::load_nftables(host, without(table_of(std::move(interface))));
 }
 
 }  // namespace perigee::mesh

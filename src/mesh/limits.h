@@ -27,7 +27,6 @@ inline constexpr Duration kContactLost = 180s;
 inline constexpr Duration kDeviceTimeout = 5s;  // of one question to the device
 inline constexpr Duration kProcessStart = 5s;   // until wireguard-go answers
 inline constexpr Duration kProcessPoll = 10ms;
-inline constexpr Duration kGuardLoad = 20s;           // nft's time
 inline constexpr Duration kRepairInterval = 10s;      // between two looks at the device
 inline constexpr Duration kRotationInterval = 100ms;  // while a peer may change its key
 inline constexpr int kMaxRounds = 3;                  // of changes in one apply()

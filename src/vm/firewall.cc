@@ -5,11 +5,11 @@
 
 #include "base/stable_hash.h"
 #include "base/text.h"
+#include "sys/nftables.h"
 
 namespace perigee::vm {
 namespace {
 
-constexpr Duration kNftTimeout = 20s;
 constexpr int kSmtp = 25;
 constexpr int kDns = 53;
 constexpr int kMaxConnections = 4096;  // of one machine, to wherever
@@ -318,14 +318,6 @@ table arp {0} {{
                      settings.table, elements(known), settings.gateway, settings.tap_group);
 }
 
-async::Task<Result<void>> load(sys::Host& host, std::string rules) {
-  const sys::Spawn spawn{.argv = {"nft", "-f", "-"}};
-  CO_TRY(const sys::Completed done,
-         co_await host.processes.run(spawn, std::move(rules), host.loop.deadline_in(kNftTimeout)));
-  if (!done.status.success()) co_return fail(sys::helper_failed(spawn, done));
-  co_return Result<void>();
-}
-
 }  // namespace
 
 std::string firewall_table(std::string_view root) {
@@ -354,15 +346,15 @@ std::string firewall_rules(const FirewallSettings& settings,
 
 async::Task<Result<void>> load_firewall(sys::Host& host, FirewallSettings settings,
                                         std::vector<FirewallMachine> machines) {
-  auto done = co_await load(host, firewall_rules(settings, machines));
+  auto done = co_await sys::load_nftables(host, firewall_rules(settings, machines));
   if (!done) co_return fail(std::move(done).error().with("firewall for machines"));
   co_return done;
 }
 
 async::Task<Result<void>> remove_firewall(sys::Host& host, std::string table) {
-  co_return co_await load(host, fmt::format("table inet {0}\ndelete table inet {0}\n"
-                                            "table arp {0}\ndelete table arp {0}\n",
-                                            table));
+  co_return co_await sys::load_nftables(host, fmt::format("table inet {0}\ndelete table inet {0}\n"
+                                                          "table arp {0}\ndelete table arp {0}\n",
+                                                          table));
 }
 
 }  // namespace perigee::vm
